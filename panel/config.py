@@ -1,0 +1,126 @@
+"""The panel's settings, read once from the environment; the only reader of os.environ.
+May import: panel.errors and the standard library."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the sentence names the variable."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that is decided at deploy time. Ports are TCP ports, durations are seconds."""
+
+    state_dir: Path
+    database_url: str
+    secret_key: str
+    host: str = "127.0.0.1"
+    port: int = 7800
+    stream_host: str = "127.0.0.1"
+    stream_port: int = 7801
+    enroll_port: int = 7802
+    public_url: str = ""
+    secure_cookies: bool = False
+    trusted_proxies: int = 0
+    heartbeat_interval: float = 15.0
+    stale_after: float = 25.0
+    offline_after: float = 45.0
+    apply_interval: float = 1.0
+    bundled_agent: str = ""
+
+    @property
+    def pki_dir(self) -> Path:
+        """Where the panel's CA lives (0700)."""
+        return self.state_dir / "pki"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
+        """Reads PANEL_* (and PANEL_*_FILE for secrets). Raises ConfigError with the variable's name."""
+        env = os.environ if environ is None else environ
+        state_dir = Path(env.get("PANEL_STATE_DIR", "var/panel")).absolute()
+        host = env.get("PANEL_HOST", cls.host)
+        port = _port(env, "PANEL_PORT", cls.port)
+        return cls(
+            state_dir=state_dir,
+            database_url=_secret(env, "PANEL_DATABASE_URL") or f"sqlite:///{state_dir / 'panel.sqlite3'}",
+            secret_key=_secret(env, "PANEL_SECRET_KEY") or _stored_secret_key(state_dir),
+            host=host,
+            port=port,
+            stream_host=env.get("PANEL_STREAM_HOST", cls.stream_host),
+            stream_port=_port(env, "PANEL_STREAM_PORT", cls.stream_port),
+            enroll_port=_port(env, "PANEL_ENROLL_PORT", cls.enroll_port),
+            public_url=env.get("PANEL_PUBLIC_URL", "").rstrip("/"),
+            secure_cookies=_flag(env, "PANEL_SECURE_COOKIES", cls.secure_cookies),
+            trusted_proxies=_integer(env, "PANEL_TRUSTED_PROXIES", 0, 0, 10),
+            heartbeat_interval=_number(env, "PANEL_HEARTBEAT_INTERVAL", cls.heartbeat_interval),
+            stale_after=_number(env, "PANEL_STALE_AFTER", cls.stale_after),
+            offline_after=_number(env, "PANEL_OFFLINE_AFTER", cls.offline_after),
+            apply_interval=_number(env, "PANEL_APPLY_INTERVAL", cls.apply_interval),
+            bundled_agent=env.get("PANEL_BUNDLED_AGENT", ""),
+        )
+
+
+def _secret(env: Mapping[str, str], name: str) -> str:
+    """The variable itself, or the content of the file that NAME_FILE points to."""
+    path = env.get(f"{name}_FILE")
+    if not path:
+        return env.get(name, "")
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"{name}_FILE: {path} cannot be read ({error.strerror}).") from error
+
+
+def _stored_secret_key(state_dir: Path) -> str:
+    """The key made at first start. A damaged file is refused, not replaced: that would end everybody's session."""
+    path = state_dir / "secret_key"
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise ConfigError(f"PANEL_STATE_DIR: {state_dir} cannot be written ({error.strerror}).") from error
+    key = path.read_text().strip()
+    if len(key) < 32:
+        raise ConfigError(
+            f"{path} is damaged. Restore it from a backup, or delete it: everybody must then log in again."
+        )
+    return key
+
+
+def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = env.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        raise ConfigError(f"{name}: use a whole number from {low} to {high}, not {text!r}.")
+    return int(text)
+
+
+def _port(env: Mapping[str, str], name: str, default: int) -> int:
+    return _integer(env, name, default, 0, 65535)
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name, str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        raise ConfigError(f"{name}: use a number of seconds, not {text!r}.") from None
+    if not 0 <= value <= 86_400:
+        raise ConfigError(f"{name}: use a number of seconds from 0 to 86400, not {text!r}.")
+    return value
+
+
+def _flag(env: Mapping[str, str], name: str, default: bool) -> bool:
+    text = env.get(name, "1" if default else "0").lower()
+    if text not in {"0", "1", "true", "false", "yes", "no"}:
+        raise ConfigError(f"{name}: use 1 or 0, not {text!r}.")
+    return text in {"1", "true", "yes"}

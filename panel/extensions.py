@@ -1,0 +1,107 @@
+"""The Flask extensions, the one transaction and the wake-ups between doors; knows no model.
+May import: Flask's extensions and gevent."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask_login import LoginManager
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from flask_wtf.csrf import CSRFProtect
+from gevent.event import Event
+from gevent.lock import RLock
+from sqlalchemy import MetaData, event
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import DeclarativeBase
+
+
+class Base(DeclarativeBase):
+    """Declarative base whose constraints have names, so that migrations can alter them on SQLite too."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+db = SQLAlchemy(model_class=Base)
+migrate = Migrate(render_as_batch=True)
+login_manager = LoginManager()
+csrf = CSRFProtect()
+
+# SQLite's busy handler sleeps inside C and would stop every greenlet, so writers queue here instead.
+_write_lock = RLock()
+
+
+@event.listens_for(Engine, "connect")
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA busy_timeout=5000")
+        cursor.close()
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """Commits on leaving, rolls back on any exception, then wakes who waits for what changed.
+
+    Opened by doors only, one per request or stream message. Nothing may be awaited inside it.
+    """
+    with _write_lock:
+        try:
+            yield
+            topics: set[str] = db.session.info.pop("topics", set())
+            db.session.commit()
+        except BaseException:
+            db.session.info.pop("topics", None)
+            db.session.rollback()
+            raise
+    for topic in topics:
+        wakeups.wake(topic)
+
+
+def wake_after_commit(topic: str) -> None:
+    """Asks the surrounding transaction() to wake `topic` once its changes are visible."""
+    db.session.info.setdefault("topics", set()).add(topic)
+
+
+class Wakeups:
+    """Who waits for which topic. The database is the truth: a waiter always re-reads it, and has a time-out."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, set[Event]] = defaultdict(set)
+
+    def wake(self, topic: str) -> None:
+        """Wakes all who wait for `topic` now or have subscribed and not looked yet."""
+        for waiter in tuple(self._waiting.get(topic, ())):
+            waiter.set()
+
+    @contextmanager
+    def subscribe(self, *topics: str) -> Iterator[Event]:
+        """An Event that is set by each wake of one of the topics. Clear it before reading the database."""
+        waiter = Event()
+        for topic in topics:
+            self._waiting[topic].add(waiter)
+        try:
+            yield waiter
+        finally:
+            for topic in topics:
+                self._waiting[topic].discard(waiter)
+                if not self._waiting[topic]:
+                    del self._waiting[topic]
+
+
+wakeups = Wakeups()

@@ -1,0 +1,104 @@
+"""Commands to agents and their output: what was asked, how far it came, what was said on the way.
+May import: panel.extensions, panel.models.agent, panel.models.user, panel.models.types."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from panel.extensions import db
+from panel.models.agent import Agent
+from panel.models.types import UTCDateTime, utcnow
+from panel.models.user import User
+
+
+class CommandKind(StrEnum):
+    """What can be asked of an agent; the same words as in the contract."""
+
+    APPLY_CONFIG = "apply_config"
+    TEST_CONFIG = "test_config"
+    RELOAD = "reload"
+    CHECK_NGINX = "check_nginx"
+
+    @property
+    def is_question(self) -> bool:
+        """Questions are answered in seconds or not at all, and never redelivered."""
+        return self is CommandKind.CHECK_NGINX
+
+
+class CommandState(StrEnum):
+    """queued → sent → running → succeeded | failed | expired | cancelled."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+OPEN_STATES = (CommandState.QUEUED, CommandState.SENT, CommandState.RUNNING)
+
+
+class Command(db.Model):
+    """One request to one agent. Every change of `state` is a compare-and-set in panel.services.commands."""
+
+    __tablename__ = "command"
+    __table_args__ = (Index("ix_command_agent_id_state", "agent_id", "state"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)  # uuid, also the idempotency key on the agent
+    agent_id: Mapped[str] = mapped_column(ForeignKey("agent.id"))
+    seq: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(32))
+    resource: Mapped[str] = mapped_column(String(64), default="")  # "nginx"; "" for questions
+    payload: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    state: Mapped[str] = mapped_column(String(16), default=CommandState.QUEUED)
+    reason: Mapped[str] = mapped_column(String(32), default="")  # FAILED, INTERRUPTED, UNSUPPORTED, LOST, TIMEOUT …
+    error: Mapped[str] = mapped_column(Text, default="")  # the sentence people read
+    outcome_known: Mapped[bool] = mapped_column(default=True)
+    result: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    idempotency_key: Mapped[str | None] = mapped_column(String(64), unique=True)
+    retry_of_id: Mapped[str | None] = mapped_column(String(36))
+    sent_epoch: Mapped[int | None]
+    delivery_count: Mapped[int] = mapped_column(default=0)
+    last_output_seq: Mapped[int] = mapped_column(BigInteger, default=0)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+    not_before: Mapped[datetime | None] = mapped_column(UTCDateTime)  # edits within a window become one reload
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)  # if never sent by then
+    run_timeout: Mapped[float] = mapped_column(default=120.0)  # seconds, once started
+    sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    acked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    agent: Mapped[Agent] = relationship(lazy="joined")
+    created_by: Mapped[User | None] = relationship(lazy="joined")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a result is still to come."""
+        return self.state in OPEN_STATES
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether the agent reported success."""
+        return self.state == CommandState.SUCCEEDED
+
+
+class CommandOutput(db.Model):
+    """One line of one command, under the agent's own number; also the cursor of the live page."""
+
+    __tablename__ = "command_output"
+
+    command_id: Mapped[str] = mapped_column(ForeignKey("command.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    stage: Mapped[str] = mapped_column(String(16), default="")
+    level: Mapped[str] = mapped_column(String(8), default="info")  # stage info ok warning error
+    text: Mapped[str] = mapped_column(Text)

@@ -1,0 +1,153 @@
+"""Makes a fresh machine ready: the virtual environment with its pinned packages, nginx, and Chromium for tests.
+May import: the standard library and panel.embedded.system_packages, because it runs with the system's Python."""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from panel.embedded.system_packages import (
+    ProvisionError,
+    distribution,
+    find_program,
+    install,
+    install_nginx,
+    say,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = Path(os.environ.get("WAYPOST_VENV") or ROOT / ".venv")
+STAMP = VENV / "waypost-stamp.json"
+LOCK = ROOT / "requirements.txt"
+LOWEST_PYTHON = (3, 11)
+
+# What each purpose installs: extras of setup.cfg, and programs of the machine.
+EXTRAS: dict[str, list[str]] = {"run": [], "test": ["test"], "check": ["test", "check"], "bench": ["test"]}
+NEEDS_NGINX = {"run", "test", "bench"}
+NEEDS_CHROMIUM = {"test", "bench"}
+
+
+def provision(purpose: str) -> None:
+    """Everything that `purpose` needs is there afterwards. Raises ProvisionError with what a person must do."""
+    _require_python()
+    key, installed = _key(), _installed()
+    if not _venv_works():
+        _make_venv()
+        installed = {}
+    if installed.get(purpose) != key:
+        _install_requirements(purpose)
+        STAMP.write_text(json.dumps({**installed, purpose: key}))
+    if purpose in NEEDS_NGINX and not find_program(os.environ.get("AGENT_NGINX_BINARY") or "nginx"):
+        install_nginx()
+    if purpose in NEEDS_CHROMIUM and not _has_chromium():
+        _install_chromium()
+
+
+def _require_python() -> None:
+    if sys.version_info < LOWEST_PYTHON:
+        raise ProvisionError(
+            f"Waypost needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}. "
+            "Install a newer one and name it: make run PYTHON=python3.12"
+        )
+
+
+def _requirements(purpose: str) -> list[str]:
+    """The direct requirements of one purpose, as setup.cfg has them."""
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    blocks = [parser["options"]["install_requires"]]
+    blocks += [parser["options.extras_require"][extra] for extra in EXTRAS[purpose]]
+    return [line.strip().replace(" ", "") for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def _key() -> str:
+    """Changes when a pin or the Python changes: then pip must look again."""
+    pins = "\n".join([sys.version, LOCK.read_text(), *(line for name in EXTRAS for line in _requirements(name))])
+    return hashlib.sha256(pins.encode()).hexdigest()
+
+
+def _installed() -> dict[str, str]:
+    """Purpose to key: what the virtual environment holds already."""
+    try:
+        return dict(json.loads(STAMP.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _venv_works() -> bool:
+    """Whether the environment's Python starts and has pip (an upgraded system Python breaks it)."""
+    python = VENV / "bin" / "python"
+    command = [str(python), "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('pip') is None)"]
+    return python.exists() and subprocess.run(command, capture_output=True).returncode == 0
+
+
+def _make_venv() -> None:
+    # Debian's Python comes in pieces: the module venv is there, what it unpacks pip from is not.
+    if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
+        install([f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"], "to make a virtual environment")
+    say(f"Making a virtual environment in {VENV}.")
+    done = subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], capture_output=True, text=True)
+    if done.returncode:
+        raise ProvisionError(f"The virtual environment could not be made:\n{(done.stdout + done.stderr).strip()}")
+
+
+def _install_requirements(purpose: str) -> None:
+    requirements = _requirements(purpose)
+    say(f"Installing {len(requirements)} Python packages and what they need, all pinned. This takes about a minute.")
+    started = time.monotonic()
+    pip = [
+        str(VENV / "bin" / "python"),
+        "-m",
+        "pip",
+        "--require-virtualenv",
+        "--disable-pip-version-check",
+        "--no-input",
+    ]
+    done = subprocess.run([*pip, "install", "--quiet", "--constraint", str(LOCK), *requirements])
+    if done.returncode:
+        raise ProvisionError("pip could not install them; its own words are above. Often it is the network or a proxy.")
+    say(f"Python packages are installed ({time.monotonic() - started:.0f} s).")
+
+
+def _has_chromium() -> bool:
+    cache = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
+    return find_program("chromium", "chromium-browser", "google-chrome") is not None or any(cache.glob("chromium*"))
+
+
+def _install_chromium() -> None:
+    """Debian has a package. Ubuntu's is a snap that no test can drive, so there Playwright's own build is taken."""
+    if distribution() == "debian":
+        install(["chromium"], "for the tests in a real browser")
+        return
+    arguments = ["install", *(["--with-deps"] if os.geteuid() == 0 else []), "chromium"]
+    say(f"Installing Chromium for the tests in a real browser: playwright {' '.join(arguments)}")
+    done = subprocess.run([str(VENV / "bin" / "python"), "-m", "playwright", *arguments], stdout=subprocess.DEVNULL)
+    if done.returncode:
+        raise ProvisionError("Playwright could not install Chromium; its own words are above.")
+
+
+def main(arguments: list[str]) -> int:
+    """`run`, `test`, `check` or `bench`; the exit code: 0 ready, 2 a person must do something first."""
+    if len(arguments) != 1 or arguments[0] not in EXTRAS:
+        say(f"Usage: python3 -m panel.embedded.provision {'|'.join(EXTRAS)}")
+        return 2
+    try:
+        provision(arguments[0])
+    except ProvisionError as error:
+        say(str(error))
+        return 2
+    except KeyboardInterrupt:
+        say("Stopped. The next run continues here.")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -105,3 +105,6 @@ class Wakeups:
 
 
 wakeups = Wakeups()
+
+# Set when the process ends, so that whoever holds a connection open lets go of it.
+stopping = Event()

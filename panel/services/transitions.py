@@ -1,0 +1,175 @@
+"""How commands move: sent, acknowledged, running, ended. Every change of a state is a compare-and-set.
+May import: panel.models, panel.extensions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import aliased
+
+from panel.extensions import db, wake_after_commit
+from panel.models import OPEN_STATES, Agent, Command, CommandKind, CommandOutput, CommandState
+
+MAX_OUTPUT_LINES = 10_000
+MAX_OUTPUT_SIZE = 4 << 20  # characters of one command
+CUT = "Output was cut here: it is too long to keep."
+# Ends that the panel decided without the agent; the agent's own word may still replace them.
+PRESUMED = ("LOST", "TIMEOUT")
+
+IN_FLIGHT = (CommandState.SENT, CommandState.RUNNING)
+
+
+@dataclass(frozen=True)
+class OutputLine:
+    """One line as the agent numbered it. `level`: stage, info, ok, warning, error."""
+
+    seq: int
+    at: datetime
+    stage: str
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
+class CommandOutcome:
+    """How a command ended. `error` is the sentence people read; `result` holds plain JSON values."""
+
+    state: CommandState
+    reason: str = ""
+    error: str = ""
+    outcome_known: bool = True
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+def claim_next(agent_id: str, epoch: int, now: datetime) -> Command | None:
+    """Moves the agent's next due command from queued to sent for this session. None when nothing may be sent.
+
+    One command per resource is under way; questions go beside it. An older session gets nothing.
+    """
+    busy = aliased(Command)
+    is_resource_taken = (
+        select(busy.id)
+        .where(busy.agent_id == agent_id, busy.state.in_(IN_FLIGHT), busy.resource == Command.resource)
+        .exists()
+    )
+    is_current = select(Agent.id).where(
+        Agent.id == agent_id, Agent.session_epoch == epoch, Agent.is_connected, Agent.revoked_at.is_(None)
+    )
+    candidates = db.session.scalars(
+        select(Command.id)
+        .where(
+            Command.agent_id == agent_id,
+            Command.state == CommandState.QUEUED,
+            or_(Command.not_before.is_(None), Command.not_before <= now),
+            Command.expires_at > now,
+            or_(Command.resource == "", ~is_resource_taken),
+            is_current.exists(),
+        )
+        .order_by(Command.seq)
+        .limit(1)
+    )
+    for command_id in candidates.all():
+        sent = {"sent_epoch": epoch, "sent_at": now, "delivery_count": Command.delivery_count + 1}
+        if change(command_id, (CommandState.QUEUED,), state=CommandState.SENT, **sent):
+            return db.session.get(Command, command_id)
+    return None
+
+
+def next_due_at(agent_id: str, now: datetime) -> datetime | None:
+    """When the next queued command that waits for its time may go; None when none waits."""
+    return db.session.scalar(
+        select(func.min(Command.not_before)).where(
+            Command.agent_id == agent_id, Command.state == CommandState.QUEUED, Command.not_before > now
+        )
+    )
+
+
+def acknowledge(command: Command, now: datetime) -> None:
+    """The agent holds the command in its journal. Repeats change nothing."""
+    if command.acked_at is None:
+        change(command.id, OPEN_STATES, acked_at=now)
+
+
+def start(command: Command, now: datetime) -> None:
+    """The agent began to work on it. Repeats change nothing."""
+    if change(command.id, (CommandState.SENT,), state=CommandState.RUNNING, started_at=now):
+        acknowledge(command, now)
+
+
+def append_output(command: Command, lines: Iterable[OutputLine], now: datetime) -> int:
+    """Stores lines that are new, in the agent's order; returns the highest number stored, to be confirmed.
+
+    Lines beyond the limits are counted but not kept; one line says so. The first line starts the command.
+    """
+    start(command, now)
+    room = MAX_OUTPUT_SIZE - _output_size(command.id)
+    last = command.last_output_seq
+    for line in sorted(lines, key=lambda line: line.seq):
+        if line.seq <= last:
+            continue
+        last = line.seq
+        if room <= 0 or line.seq > MAX_OUTPUT_LINES:
+            continue
+        room -= len(line.text)
+        is_last = room <= 0 or line.seq == MAX_OUTPUT_LINES
+        db.session.add(_row(command.id, OutputLine(line.seq, line.at, "", "warning", CUT) if is_last else line))
+    if last > command.last_output_seq:
+        command.last_output_seq = last
+        db.session.flush()
+        wake_after_commit(f"command:{command.id}")
+    return last
+
+
+def finish(command: Command, outcome: CommandOutcome, now: datetime) -> bool:
+    """Ends the command; False when it had ended before. The first end stays, save one that was only presumed."""
+    values = {
+        "state": outcome.state,
+        "reason": outcome.reason,
+        "error": outcome.error,
+        "outcome_known": outcome.outcome_known,
+        "result": outcome.result,
+        "finished_at": now,
+    }
+    if command.state == CommandState.FAILED and command.reason in PRESUMED and outcome.reason not in PRESUMED:
+        is_changed = change(command.id, (CommandState.FAILED,), **values)
+    else:
+        is_changed = change(command.id, OPEN_STATES, **values)
+    return is_changed
+
+
+def change(command_id: str, expected: Iterable[str], **values: Any) -> bool:
+    """The compare-and-set: writes `values` if the state is one of `expected` and says whether it was."""
+    changed = db.session.scalar(
+        update(Command)
+        .where(Command.id == command_id, Command.state.in_(tuple(expected)))
+        .values(**values)
+        .returning(Command.id)
+        .execution_options(synchronize_session=False)
+    )
+    command = db.session.get(Command, command_id, populate_existing=True)
+    if changed is not None and command is not None:
+        announce(command)
+    return changed is not None
+
+
+def announce(command: Command) -> None:
+    """Wakes, after the commit, all who watch this command or must act on it."""
+    wake_after_commit(f"command:{command.id}")
+    wake_after_commit(f"agent:{command.agent_id}")
+    if command.kind == CommandKind.APPLY_CONFIG:
+        wake_after_commit("hosts")
+
+
+def _row(command_id: str, line: OutputLine) -> CommandOutput:
+    return CommandOutput(
+        command_id=command_id, seq=line.seq, at=line.at, stage=line.stage, level=line.level, text=line.text
+    )
+
+
+def _output_size(command_id: str) -> int:
+    size = select(func.sum(func.length(CommandOutput.text))).where(CommandOutput.command_id == command_id)
+    return db.session.scalar(size) or 0

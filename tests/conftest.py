@@ -1,0 +1,113 @@
+"""What every test may ask for: an application on a database of its own, people, an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import gevent
+import pytest
+from argon2 import PasswordHasher
+from flask import Flask, has_app_context
+from flask.testing import FlaskClient
+
+from panel.app import create_app
+from panel.config import Config
+from panel.extensions import db
+from panel.models import Agent, Role, User
+from panel.models.types import utcnow
+
+Row = TypeVar("Row")
+
+PASSWORD = "correct horse battery staple"
+PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+
+# Servers and clients of gRPC each hold a slot here for as long as they live.
+gevent.get_hub().threadpool.maxsize = 64
+
+
+@pytest.fixture(autouse=True)
+def _push_request_context() -> None:
+    """Takes pytest-flask's place: a request context around a whole test would share one session and one `g`."""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    state_dir = tmp_path / "panel"
+    return Config(
+        state_dir=state_dir,
+        database_url=f"sqlite:///{state_dir / 'panel.sqlite3'}",
+        secret_key="a-secret-key-for-tests-only-0123456789",
+        port=0,
+        stream_port=0,
+        enroll_port=0,
+        apply_interval=0.0,
+    )
+
+
+@pytest.fixture
+def app(config: Config) -> Iterator[Flask]:
+    app = create_app(config)
+    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    with app.app_context():
+        db.create_all()
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def context(app: Flask) -> Iterator[None]:
+    """An application context around the test; rows of other fixtures then belong to its session."""
+    with app.app_context():
+        yield
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def alice(app: Flask) -> User:
+    return store(app, User(username="alice", password_hash=PASSWORD_HASH, role=Role.ADMINISTRATOR))
+
+
+@pytest.fixture
+def bob(app: Flask) -> User:
+    return store(app, User(username="bob", password_hash=PASSWORD_HASH, role=Role.OPERATOR))
+
+
+@pytest.fixture
+def charlie(app: Flask) -> User:
+    return store(app, User(username="charlie", password_hash=PASSWORD_HASH, role=Role.VIEWER))
+
+
+@pytest.fixture
+def agent(app: Flask) -> Agent:
+    """An agent that has joined and is not connected."""
+    facts = {"nginx_version": "1.22.1", "http_port": 7880, "https_port": 7443, "has_ipv6": True}
+    return store(app, Agent(id="7d5f4a0e-0000-4000-8000-000000000001", name="local", joined_at=utcnow(), **facts))
+
+
+def store(app: Flask, row: Row) -> Row:
+    """Commits one row. Outside of a context it comes back detached, loaded and readable."""
+    if has_app_context():
+        db.session.add(row)
+        db.session.commit()
+        return row
+    with app.app_context():
+        db.session.add(row)
+        db.session.commit()
+        db.session.refresh(row)
+        db.session.expunge(row)
+    return row
+
+
+def login(client: FlaskClient, user: User) -> None:
+    """Makes the client's session one of `user`, without the form."""
+    with client.session_transaction() as session:
+        session["_user_id"] = user.get_id()
+        session["_fresh"] = True

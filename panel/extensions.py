@@ -61,6 +61,8 @@ def transaction() -> Iterator[None]:
     Opened by doors only, one per request or stream message. Nothing may be awaited inside it.
     """
     with _write_lock:
+        # What was read before the lock may be old by now; whoever decides in here decides on what is true.
+        db.session.expire_all()
         try:
             yield
             topics: set[str] = db.session.info.pop("topics", set())

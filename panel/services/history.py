@@ -1,0 +1,65 @@
+"""Reading the audit log: who changed an object last, and what.
+May import: panel.extensions, panel.models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from panel.extensions import db
+from panel.models import Event, User
+
+
+@dataclass(frozen=True)
+class Change:
+    """One recorded change. `person` is empty when the panel itself or an agent made it."""
+
+    object_id: str
+    at: datetime
+    verb: str
+    person: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+    @property
+    def changed_fields(self) -> list[str]:
+        """The fields whose values differ, in the order of the record."""
+        return [name for name, value in self.after.items() if self.before.get(name) != value]
+
+
+def changes_of(noun: str, object_id: object, limit: int = 10) -> list[Change]:
+    """The newest changes of one object, newest first."""
+    query = (
+        select(Event, User.username)
+        .outerjoin(User, User.id == Event.actor_id)
+        .where(Event.noun == noun, Event.object_id == str(object_id))
+        .order_by(Event.id.desc())
+        .limit(limit)
+    )
+    return [_change(event, person) for event, person in db.session.execute(query)]
+
+
+def last_changes(noun: str, object_ids: Iterable[object]) -> dict[str, Change]:
+    """The newest change of each object, by object id; objects without one are left out."""
+    newest = (
+        select(func.max(Event.id))
+        .where(Event.noun == noun, Event.object_id.in_([str(i) for i in object_ids]))
+        .group_by(Event.object_id)
+    )
+    query = select(Event, User.username).outerjoin(User, User.id == Event.actor_id).where(Event.id.in_(newest))
+    return {event.object_id: _change(event, person) for event, person in db.session.execute(query)}
+
+
+def _change(event: Event, person: str | None) -> Change:
+    return Change(
+        object_id=event.object_id,
+        at=event.at,
+        verb=event.verb,
+        person=person or "",
+        before=event.before or {},
+        after=event.after or {},
+    )

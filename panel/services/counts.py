@@ -1,0 +1,44 @@
+"""The numbers of the navigation.
+May import: panel.models, panel.extensions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import func, select
+
+from panel.extensions import db
+from panel.models import OPEN_STATES, Agent, Command, ProxyHost
+from panel.models.types import utcnow
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many there are of each noun, and how many of them work now."""
+
+    hosts: int
+    agents: int
+    agents_online: int
+    running_jobs: int
+
+    @property
+    def has_absent_agents(self) -> bool:
+        """Whether an agent is not online."""
+        return self.agents_online < self.agents
+
+
+def read(*, stale_after: float) -> Counts:
+    """Counts now. `stale_after` is in seconds: an agent not heard from for longer is not online."""
+    heard_since = utcnow() - timedelta(seconds=stale_after)
+    online = (Agent.is_connected, Agent.is_synced, Agent.last_seen_at >= heard_since, Agent.revoked_at.is_(None))
+    return Counts(
+        hosts=_count(select(func.count(ProxyHost.id)).where(ProxyHost.deleted_at.is_(None))),
+        agents=_count(select(func.count(Agent.id)).where(Agent.revoked_at.is_(None))),
+        agents_online=_count(select(func.count(Agent.id)).where(*online)),
+        running_jobs=_count(select(func.count(Command.id)).where(Command.state.in_(OPEN_STATES))),
+    )
+
+
+def _count(query: object) -> int:
+    return db.session.scalar(query) or 0  # type: ignore[call-overload,no-any-return]

@@ -1,0 +1,102 @@
+"""Who may open what: closed by default, opened by a mark on the view; sessions and roles.
+May import: Flask, Flask-Login, panel.services, panel.models, panel.errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Flask, current_app, redirect, request, url_for
+from flask_login import current_user
+from werkzeug.wrappers import Response
+
+from panel.errors import Forbidden
+from panel.extensions import db, login_manager
+from panel.models import User
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+_public_views: set[Callable[..., Any]] = set()
+_views_for_viewers: set[Callable[..., Any]] = set()
+_views_for_administrators: set[Callable[..., Any]] = set()
+
+
+def public(view: View) -> View:
+    """Mark of a view that anonymous people may open. Goes below the route decorator."""
+    _public_views.add(view)
+    return view
+
+
+def open_to_viewers(view: View) -> View:
+    """Mark of a view whose POST changes only the person's own things, so that viewers may send it."""
+    _views_for_viewers.add(view)
+    return view
+
+
+def administrators_only(view: View) -> View:
+    """Mark of a view that only administrators may open, also by GET."""
+    _views_for_administrators.add(view)
+    return view
+
+
+def actor() -> User:
+    """The person behind this request, as services take it. Only in views that are not public."""
+    user: User = current_user._get_current_object()  # noqa: SLF001 - services must not hold a proxy of the request
+    return user
+
+
+def register(app: Flask) -> None:
+    """Connects Flask-Login and guards every request."""
+    login_manager.session_protection = None  # addresses change on phones; generations end sessions instead
+    login_manager.user_loader(load_user)
+    login_manager.unauthorized_handler(ask_to_log_in)
+    app.before_request(_guard)
+
+
+def load_user(session_id: str) -> User | None:
+    """The person of a session, or None when it was ended by a password change, a role change or disabling."""
+    user_id, _, generation = session_id.partition(":")
+    if not user_id.isdecimal():
+        return None
+    user = db.session.get(User, int(user_id))
+    if user is None or not user.is_active or str(user.session_generation) != generation:
+        return None
+    return user
+
+
+def ask_to_log_in() -> Response:
+    """To the login page and back; 401 for htmx and streams, which would swap the login page into a corner."""
+    if "HX-Request" in request.headers or "text/event-stream" in request.headers.get("Accept", ""):
+        return Response("Log in again.\n", 401, {"HX-Redirect": url_for("auth.login")}, mimetype="text/plain")
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else ""
+    return redirect(url_for("auth.login", next=wanted if wanted not in {"", "/"} else None))
+
+
+def local_path(target: str) -> str | None:
+    """`target` when it is a path of this site that no browser reads as another host, else None."""
+    if not target.startswith("/") or len(target) > 2000 or "\\" in target or not target.isprintable():
+        return None
+    parts = urlsplit(target)
+    if parts.scheme or parts.netloc or target.startswith("//") or parts.path.lower().startswith(("/%2f", "/%5c")):
+        return None
+    return target
+
+
+def _guard() -> Response | None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view is None or view in _public_views or request.endpoint == "static":
+        return None
+    if not current_user.is_authenticated:
+        return ask_to_log_in()
+    _check_role(view)
+    return None
+
+
+def _check_role(view: Callable[..., Any]) -> None:
+    if view in _views_for_administrators and not current_user.may_administer:
+        raise Forbidden("Only administrators may do this. Ask one of them.")
+    changes = request.method not in _SAFE_METHODS and view not in _views_for_viewers
+    if changes and not current_user.may_edit:
+        raise Forbidden("Your role lets you look, not change. Ask an administrator for the operator role.")

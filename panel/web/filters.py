@@ -1,0 +1,78 @@
+"""How values read on pages: times, durations, counts.
+May import: Flask, markupsafe, panel.models."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from flask import Flask
+from markupsafe import Markup
+
+from panel.models.types import utcnow
+
+
+def register(app: Flask) -> None:
+    """Gives templates the filters below."""
+    for name, function in {
+        "ago": ago, "clock_time": clock_time, "duration": duration, "plural": plural, "utc": utc,
+    }.items():
+        app.add_template_filter(function, name)
+
+
+def utc(at: datetime) -> str:
+    """The exact moment: 23 Nov 2026, 07:12:03 UTC."""
+    return f"{at.day} {at:%b %Y, %H:%M:%S} UTC"
+
+
+def clock_time(at: datetime) -> str:
+    """The time of day of an output line, UTC."""
+    return f"{at:%H:%M:%S}"
+
+
+def ago(at: datetime | None, otherwise: str = "never") -> Markup:
+    """A relative time that app.js keeps fresh, with the exact one in its title."""
+    if at is None:
+        return Markup("<span>{}</span>").format(otherwise)
+    return Markup('<time class="nw" datetime="{}" title="{}" data-ago>{}</time>').format(
+        at.isoformat(timespec="seconds"), utc(at), relative(at, utcnow())
+    )
+
+
+def relative(at: datetime, now: datetime) -> str:
+    """"12 min ago", "in 3 h"; a date when it is more than 30 days away."""
+    seconds = (now - at).total_seconds()
+    if abs(seconds) < 5:
+        return "now"
+    if abs(seconds) >= 30 * 86_400:
+        return f"{at.day} {at:%b %Y}"
+    amount = _amount(abs(seconds))
+    return f"{amount} ago" if seconds > 0 else f"in {amount}"
+
+
+def _amount(seconds: float) -> str:
+    if seconds < 60:
+        return f"{int(seconds)} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min"
+    if seconds < 86_400:
+        return f"{int(seconds // 3600)} h"
+    return plural(int(seconds // 86_400), "day")
+
+
+def duration(value: timedelta | None) -> str:
+    """"0.8 s", "41 s", "2 min 5 s"; "" for None."""
+    if value is None:
+        return ""
+    seconds = max(0.0, value.total_seconds())
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """"1 host", "3 hosts"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

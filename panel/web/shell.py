@@ -1,0 +1,44 @@
+"""What surrounds every page: counts in the navigation, the running jobs, the theme.
+May import: Flask, panel.services, panel.web.htmx."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from flask import Flask, current_app, g, request
+
+from panel.config import Config
+from panel.services import counts
+from panel.web import htmx
+
+THEMES = ("light", "dark")
+
+
+def register(app: Flask) -> None:
+    """Gives the layouts `shell()`, `theme()` and `queued_toasts()`; nothing is read until a layout asks."""
+    app.add_template_global(shell)
+    app.add_template_global(theme)
+    app.add_template_global(htmx.queued_toasts)
+    app.jinja_env.globals["version"] = _version()
+
+
+def shell() -> counts.Counts:
+    """The numbers of the navigation, read once per request."""
+    if "shell" not in g:
+        config: Config = current_app.config["WAYPOST"]
+        g.shell = counts.read(stale_after=config.stale_after)
+    numbers: counts.Counts = g.shell
+    return numbers
+
+
+def _version() -> str:
+    try:
+        return version("waypost")
+    except PackageNotFoundError:  # run from the tree without being installed
+        return ""
+
+
+def theme() -> str:
+    """The theme this browser chose; "" follows the system."""
+    chosen = request.cookies.get("theme", "")
+    return chosen if chosen in THEMES else ""

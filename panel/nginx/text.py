@@ -1,0 +1,71 @@
+"""What is wrong with a piece of text, in plain words: controls, invisible characters, look-alike digits.
+May import: the standard library only."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+URL_PATTERN = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]{0,20}:/{1,2}(?P<rest>.*)\Z")
+
+_BAD_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
+_SHOWN_LENGTH = 60
+
+
+def quote(text: str) -> str:
+    """`text` as a sentence may show it: in quotes, cut, with nothing invisible in it."""
+    cut = text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
+    return f"“{''.join('�' if is_invisible(c) and c != ' ' else c for c in cut)}”"
+
+
+def is_invisible(character: str) -> bool:
+    """Whether a person cannot see this character: controls, spaces of every kind, formatting, unassigned."""
+    return unicodedata.category(character) in _BAD_CATEGORIES
+
+
+def refuse_invisible(text: str) -> None:
+    """Raises ValueError naming the first invisible character and where it stands."""
+    for position, character in enumerate(text, start=1):
+        if is_invisible(character):
+            raise ValueError(f"Character {position} of {quote(text)} is {_name(character)}. Remove it.")
+
+
+def _name(character: str) -> str:
+    code = ord(character)
+    if character == " ":
+        return "a space"
+    if character in "\r\n\v\f\x85\u2028\u2029":
+        return f"a line break (U+{code:04X})"
+    if character == "\t":
+        return "a tab"
+    kind = "a control character" if unicodedata.category(character) == "Cc" else "an invisible character"
+    return f"{kind} (U+{code:04X})"
+
+
+def place(text: str, position: int) -> str:
+    """Where a character stands, as people say it: "first", "last" or its number. `position` counts from 0."""
+    if position == len(text) - 1:
+        return "The last character"
+    return "The first character" if position == 0 else f"Character {position + 1}"
+
+
+def describe(character: str) -> str:
+    """A visible character as a sentence names it; letters that pass for digits are called letters."""
+    if character in "Oo":
+        return "the letter O: use the digit 0"
+    if character in "IlL|":
+        return f"{'a bar' if character == '|' else f'the letter {character.upper()}'}: use the digit 1"
+    if character.isdigit() and not character.isascii():
+        return f"“{character}”, not an ordinary digit: use 0 to 9"
+    if character.isalpha():
+        return f"the letter “{character}”: use digits only"
+    return f"“{character}”: use digits only"
+
+
+def bare_host(url: str) -> str:
+    """The host part of a pasted address, or "" when there is none that a sentence could propose."""
+    match = URL_PATTERN.match(url)
+    rest = match["rest"] if match else url
+    authority = re.split(r"[/?#\\]", rest.lstrip("/"), maxsplit=1)[0].rpartition("@")[2]
+    host = re.match(r"\A(\[[0-9A-Fa-f:.]+\]|[^\[\]:]*)(?::\d*)?\Z", authority)
+    return host[1] if host and all(c.isalnum() or c in ".-_*[]:" for c in host[1]) else ""

@@ -7,7 +7,9 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from flask_login import LoginManager
 from flask_migrate import Migrate
@@ -35,6 +37,10 @@ class Base(DeclarativeBase):
 
 
 db = SQLAlchemy(model_class=Base)
+if TYPE_CHECKING:
+    Model = Base  # a class made at run time has no type
+else:
+    Model = db.Model
 migrate = Migrate(render_as_batch=True)
 login_manager = LoginManager()
 csrf = CSRFProtect()
@@ -107,6 +113,20 @@ class Wakeups:
 
 
 wakeups = Wakeups()
+
+
+@dataclass
+class Vitals:
+    """What this process knows of itself and keeps nowhere: whether its servers stand and its clock runs."""
+
+    started_at: datetime | None = None
+    is_stream_listening: bool = False
+    clock_ticked_at: datetime | None = None
+    # Agents that were connected when the panel stopped; they get time to come back before they count as away.
+    awaited_agents: frozenset[str] = frozenset()
+
+
+vitals = Vitals()
 
 # Set when the process ends, so that whoever holds a connection open lets go of it.
 stopping = Event()

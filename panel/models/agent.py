@@ -9,7 +9,7 @@ from enum import StrEnum
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from panel.extensions import db
+from panel.extensions import Model
 from panel.models.types import UTCDateTime, utcnow
 
 
@@ -24,7 +24,7 @@ class AgentStatus(StrEnum):
     REVOKED = "revoked"
 
 
-class Agent(db.Model):
+class Agent(Model):
     """A machine with nginx. Its generation counts saved changes; a revision is the hash of rendered files."""
 
     __tablename__ = "agent"
@@ -93,7 +93,7 @@ class Agent(db.Model):
         return all(p.isdigit() for p in parts) and tuple(int(p) for p in parts) >= version
 
 
-class AgentCertificate(db.Model):
+class AgentCertificate(Model):
     """A client certificate that the panel's CA issued. A revoked one opens no stream."""
 
     __tablename__ = "agent_certificate"
@@ -106,7 +106,7 @@ class AgentCertificate(db.Model):
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
-class Revision(db.Model):
+class Revision(Model):
     """One rendered state of one agent, immutable: its manifest and, for the panel, which generation it holds."""
 
     __tablename__ = "revision"
@@ -119,7 +119,7 @@ class Revision(db.Model):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
 
 
-class ConfigContent(db.Model):
+class ConfigContent(Model):
     """The text of one configuration file, stored once under its hash."""
 
     __tablename__ = "config_content"

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from panel.extensions import db
+from panel.extensions import Model
 from panel.models.agent import Agent
 from panel.models.types import UTCDateTime, utcnow
 from panel.models.user import User
@@ -45,7 +45,7 @@ class CommandState(StrEnum):
 OPEN_STATES = (CommandState.QUEUED, CommandState.SENT, CommandState.RUNNING)
 
 
-class Command(db.Model):
+class Command(Model):
     """One request to one agent. Every change of `state` is a compare-and-set in panel.services.commands."""
 
     __tablename__ = "command"
@@ -92,7 +92,7 @@ class Command(db.Model):
         return self.state == CommandState.SUCCEEDED
 
 
-class CommandOutput(db.Model):
+class CommandOutput(Model):
     """One line of one command, under the agent's own number; also the cursor of the live page."""
 
     __tablename__ = "command_output"

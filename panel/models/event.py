@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from panel.extensions import db
+from panel.extensions import Model
 from panel.models.types import UTCDateTime, utcnow
 
 
-class Event(db.Model):
+class Event(Model):
     """One change. `verb` is "noun:verb" ("proxy_host:create"); secrets are never part of before and after."""
 
     __tablename__ = "event"

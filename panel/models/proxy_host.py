@@ -8,12 +8,12 @@ from datetime import datetime
 from sqlalchemy import JSON, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from panel.extensions import db
+from panel.extensions import Model
 from panel.models.agent import Agent
 from panel.models.types import UTCDateTime, utcnow
 
 
-class ProxyHost(db.Model):
+class ProxyHost(Model):
     """Names of one agent and where their requests go. Deleted ones stay for undo and give their names back."""
 
     __tablename__ = "proxy_host"
@@ -80,7 +80,7 @@ class ProxyHost(db.Model):
         return f"{self.forward_scheme}://{host}:{self.forward_port}"
 
 
-class DomainName(db.Model):
+class DomainName(Model):
     """The claim of one host on one name: unique over all hosts of an agent that are not deleted."""
 
     __tablename__ = "domain_name"

@@ -9,7 +9,7 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from panel.extensions import db
+from panel.extensions import Model
 from panel.models.types import UTCDateTime, utcnow
 
 
@@ -20,7 +20,7 @@ class TokenPurpose(StrEnum):
     JOIN = "join"
 
 
-class OneTimeToken(db.Model):
+class OneTimeToken(Model):
     """A secret that works once. `used_by_key` lets the same agent key repeat a join whose reply was lost."""
 
     __tablename__ = "one_time_token"

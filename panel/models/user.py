@@ -10,7 +10,7 @@ from flask_login import UserMixin
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from panel.extensions import db
+from panel.extensions import Model
 from panel.models.types import UTCDateTime, utcnow
 
 
@@ -22,7 +22,7 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-class User(UserMixin, db.Model):
+class User(UserMixin, Model):  # type: ignore[misc]  # flask-login has no types
     """A person. `session_generation` is part of every session: raising it ends them all."""
 
     __tablename__ = "user"
@@ -60,7 +60,7 @@ class User(UserMixin, db.Model):
         return self.username[:2].upper()
 
 
-class LoginThrottle(db.Model):
+class LoginThrottle(Model):
     """Failures counted under one key (an account seen from one place, or one place)."""
 
     __tablename__ = "login_throttle"

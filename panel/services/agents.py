@@ -1,0 +1,162 @@
+"""Agents as people know them: add, let join, look at, revoke.
+May import: panel.services.{enrollments,events,transitions}, panel.pki, panel.models, panel.config and below."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import select
+
+from panel import pki
+from panel.config import Config
+from panel.errors import Conflict, Forbidden, Invalid, NotFound
+from panel.extensions import db, vitals, wake_after_commit
+from panel.models import OPEN_STATES, Agent, AgentStatus, Command, CommandState, User
+from panel.models.types import utcnow
+from panel.services import enrollments, events, transitions
+from panel.services.transitions import CommandOutcome
+
+NAME_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+NAME_RULE = "Use 1 to 63 lower-case letters, digits and hyphens, beginning and ending with a letter or digit."
+
+# After a start of the panel its agents need this long to come back; until then they are not called offline.
+START_GRACE = timedelta(seconds=90)
+
+
+def create(name: str, actor: User | None, config: Config) -> tuple[Agent, str]:
+    """A new agent and its join token, which is shown once. Raises Forbidden, or Invalid at "name"."""
+    _require_administrator(actor)
+    name = parse_name(name)
+    if db.session.scalar(select(Agent.id).where(Agent.name == name)) is not None:
+        raise Invalid("name", f"There is already an agent with the name {name}.")
+    agent = Agent(id=str(uuid4()), name=name, created_at=utcnow())
+    db.session.add(agent)
+    db.session.flush()
+    events.record(actor, "agent", "create", agent.id, agent.name)
+    wake_after_commit("agents")
+    return agent, enrollments.issue_token(agent, _ca_fingerprint(config))
+
+
+def new_join_token(agent: Agent, actor: User | None, config: Config) -> str:
+    """Another join token, for an agent that never came, lost its identity or was revoked; older ones end.
+
+    Raises Forbidden. A live agent keeps its identity until somebody joins with the token.
+    """
+    _require_administrator(actor)
+    events.record(actor, "agent", "join-token", agent.id, agent.name)
+    return enrollments.issue_token(agent, _ca_fingerprint(config))
+
+
+def join_token_expiry(agent: Agent, now: datetime) -> datetime | None:
+    """Until when the agent's join token may be used; None when there is no usable one."""
+    return enrollments.open_token_expiry(agent, now)
+
+
+def revoke(agent: Agent, actor: User | None) -> None:
+    """Shuts the agent out at once: certificates, tokens, the live stream. What was under way has an unknown outcome.
+
+    Raises Forbidden, or Conflict when it is revoked already.
+    """
+    _require_administrator(actor)
+    if agent.is_revoked:
+        raise Conflict(f"The agent {agent.name} is revoked already.")
+    now = utcnow()
+    agent.revoked_at = now
+    agent.is_connected = agent.is_synced = False
+    enrollments.revoke(agent, now)
+    _end_commands(agent, now)
+    events.record(actor, "agent", "revoke", agent.id, agent.name)
+    for topic in ("agents", "hosts", f"agent:{agent.id}"):
+        wake_after_commit(topic)
+
+
+def get(agent_id: str) -> Agent:
+    """The agent with this id. Raises NotFound."""
+    agent = db.session.get(Agent, agent_id)
+    if agent is None:
+        raise NotFound("There is no such agent.")
+    return agent
+
+
+def find_by_name(name: str) -> Agent:
+    """The agent with this name. Raises NotFound."""
+    agent = db.session.scalar(select(Agent).where(Agent.name == name))
+    if agent is None:
+        raise NotFound(f"There is no agent with the name {name}.")
+    return agent
+
+
+def list_all() -> Sequence[Agent]:
+    """Every agent, revoked ones too, by name."""
+    return db.session.scalars(select(Agent).order_by(Agent.name)).all()
+
+
+def status(agent: Agent, now: datetime, config: Config) -> AgentStatus:
+    """What people see; the only place that decides it. A short silence is "stale", not at once "offline"."""
+    if agent.is_revoked:
+        return AgentStatus.REVOKED
+    if not agent.has_joined:
+        return AgentStatus.WAITING
+    silence = (now - agent.last_seen_at).total_seconds() if agent.last_seen_at else float("inf")
+    if agent.is_connected and silence <= config.stale_after:
+        return AgentStatus.ONLINE if agent.is_synced else AgentStatus.SYNCING
+    if silence <= config.offline_after or _is_awaited(agent, now):
+        return AgentStatus.STALE
+    return AgentStatus.OFFLINE
+
+
+def parse_name(text: str) -> str:
+    """The name as it is stored. Raises Invalid at "name"."""
+    name = text.strip().lower()
+    if not NAME_PATTERN.fullmatch(name):
+        raise Invalid("name", NAME_RULE)
+    return name
+
+
+def ensure_bundled(config: Config) -> Path | None:
+    """Makes the agent that this machine brings along and writes its join token to a file (0600), until it has joined.
+
+    Returns the file while there is something to join with.
+    """
+    path = config.state_dir / "bundled-agent.token"
+    if not config.bundled_agent:
+        return None
+    agent = db.session.scalar(select(Agent).where(Agent.name == parse_name(config.bundled_agent)))
+    if agent is not None and (agent.has_joined or agent.is_revoked):
+        path.unlink(missing_ok=True)
+        return None
+    if agent is None:
+        _, token = create(config.bundled_agent, None, config)
+    else:
+        token = new_join_token(agent, None, config)
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(token + "\n")
+    return path
+
+
+def _is_awaited(agent: Agent, now: datetime) -> bool:
+    is_starting = vitals.started_at is not None and now - vitals.started_at <= START_GRACE
+    return is_starting and agent.id in vitals.awaited_agents
+
+
+def _end_commands(agent: Agent, now: datetime) -> None:
+    sentence = "The agent was revoked while it worked on this. What it did is not known."
+    lost = CommandOutcome(CommandState.FAILED, "LOST", sentence, outcome_known=False)
+    unsent = CommandOutcome(CommandState.CANCELLED, "CANCELLED", "The agent was revoked before this was sent.")
+    under_way = select(Command).where(Command.agent_id == agent.id, Command.state.in_(OPEN_STATES))
+    for command in db.session.scalars(under_way).all():
+        transitions.finish(command, unsent if command.state == CommandState.QUEUED else lost, now)
+
+
+def _ca_fingerprint(config: Config) -> str:
+    return pki.fingerprint(pki.read_ca_pem(config.pki_dir))
+
+
+def _require_administrator(actor: User | None) -> None:
+    if actor is not None and not actor.may_administer:
+        raise Forbidden("Only administrators add and revoke agents.")

@@ -1,0 +1,138 @@
+"""What agents' streams tell of themselves: who is connected, under which epoch, with which nginx.
+May import: panel.models, panel.extensions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+
+from panel.extensions import db, wake_after_commit
+from panel.models import Agent
+
+
+@dataclass(frozen=True)
+class NginxFacts:
+    """What an agent says of its nginx. `applied_revision` is what the revision endpoint answers."""
+
+    version: str
+    http_port: int
+    https_port: int
+    running: bool
+    applied_revision: str
+    modules: tuple[str, ...]
+    problem: str
+    ipv6: bool
+
+    @classmethod
+    def from_result(cls, facts: Mapping[str, Any]) -> NginxFacts:
+        """From the plain values of a command's result."""
+        return cls(**{**facts, "modules": tuple(facts["modules"])})
+
+
+@dataclass(frozen=True)
+class AgentFacts:
+    """What Hello says. `protocol` is the version that was chosen."""
+
+    version: str
+    protocol: int
+    boot_id: str
+    hostname: str
+    os: str
+    nginx: NginxFacts
+
+
+def connected(agent_id: str, facts: AgentFacts, now: datetime) -> Agent:
+    """Opens a session: the agent's epoch rises, and whoever held an older one has lost it."""
+    db.session.execute(
+        update(Agent).where(Agent.id == agent_id).values(session_epoch=Agent.session_epoch + 1),
+        execution_options={"synchronize_session": False},
+    )
+    agent = db.session.get_one(Agent, agent_id, populate_existing=True)
+    agent.is_connected, agent.is_synced = True, False
+    agent.connected_at = agent.last_seen_at = now
+    agent.version, agent.protocol, agent.boot_id = facts.version, facts.protocol, facts.boot_id
+    agent.hostname, agent.os = facts.hostname, facts.os
+    update_facts(agent, facts.nginx)
+    _announce(agent_id)
+    return agent
+
+
+def seen(agent_id: str, epoch: int, now: datetime, nginx: NginxFacts | None = None) -> bool:
+    """Notes a sign of life of this session and its facts; False when a newer session has taken over."""
+    agent = _current(agent_id, epoch)
+    if agent is None:
+        return False
+    agent.last_seen_at = now
+    if nginx is not None:
+        update_facts(agent, nginx)
+    db.session.flush()
+    return True
+
+
+def synced(agent_id: str, epoch: int) -> bool:
+    """The session is resynchronised: the agent counts as online. False when a newer session has taken over."""
+    agent = _current(agent_id, epoch)
+    if agent is None:
+        return False
+    agent.is_synced = True
+    _announce(agent_id)
+    return True
+
+
+def disconnected(agent_id: str, epoch: int) -> bool:
+    """Ends this session, and only this: the end of an older one changes nothing."""
+    agent = _current(agent_id, epoch)
+    if agent is None:
+        return False
+    agent.is_connected = agent.is_synced = False
+    _announce(agent_id)
+    return True
+
+
+def is_current(agent_id: str, epoch: int) -> bool:
+    """Whether this session is still the agent's own."""
+    return _current(agent_id, epoch) is not None
+
+
+def reset() -> frozenset[str]:
+    """At the panel's start: nobody is connected. Returns the ids of those that were when the last one ended."""
+    ids = frozenset(db.session.scalars(select(Agent.id).where(Agent.is_connected)))
+    db.session.execute(
+        update(Agent).values(is_connected=False, is_synced=False), execution_options={"synchronize_session": False}
+    )
+    return ids
+
+
+def update_facts(agent: Agent, nginx: NginxFacts) -> None:
+    """Keeps what the agent says of its nginx, and wakes the pages when it differs from before."""
+    values = {
+        "nginx_version": nginx.version,
+        "nginx_modules": list(nginx.modules),
+        "nginx_running": nginx.running,
+        "nginx_problem": nginx.problem,
+        "http_port": nginx.http_port,
+        "https_port": nginx.https_port,
+        "has_ipv6": nginx.ipv6,
+        "reported_revision": nginx.applied_revision,
+    }
+    changed = {name: value for name, value in values.items() if getattr(agent, name) != value}
+    for name, value in changed.items():
+        setattr(agent, name, value)
+    if changed:
+        wake_after_commit("agents")
+
+
+def _current(agent_id: str, epoch: int) -> Agent | None:
+    agent = db.session.get(Agent, agent_id, populate_existing=True)
+    is_current = agent is not None and agent.session_epoch == epoch and agent.is_connected and not agent.is_revoked
+    return agent if is_current else None
+
+
+def _announce(agent_id: str) -> None:
+    db.session.flush()
+    wake_after_commit("agents")
+    wake_after_commit(f"agent:{agent_id}")

@@ -1,0 +1,241 @@
+"""What people do with proxy hosts: create, change, switch, delete, bring back, find.
+May import: panel.services.{domain_names,events,generations,host_queries,paging}, panel.nginx and below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+
+from panel.errors import Conflict, Forbidden, Invalid, NotFound
+from panel.extensions import db, wake_after_commit
+from panel.models import Agent, ProxyHost, User
+from panel.models.types import utcnow
+from panel.nginx import grammar
+from panel.services import domain_names, events, generations, host_queries
+from panel.services.paging import Page, paginate
+
+Text = TypeVar("Text")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class ProxyHostSpec:
+    """A host as a person wants it, before it is saved. Names and upstream in the grammar's spelling."""
+
+    agent_id: str
+    domain_names: tuple[str, ...]
+    forward_scheme: str
+    forward_host: str
+    forward_port: int
+    websocket: bool = True
+    is_enabled: bool = True
+    notes: str = ""
+
+
+def create(spec: ProxyHostSpec, actor: User | None) -> ProxyHost:
+    """Saves a new host; it is not live before an apply. Raises Forbidden, Invalid(field)."""
+    _require_editor(actor)
+    spec = check(spec)
+    domain_names.refuse_taken(spec.agent_id, spec.domain_names)
+    host = ProxyHost(**_columns(spec))
+    db.session.add(host)
+    _mark_changed(host)
+    domain_names.claim(host)
+    _record(actor, "create", host, before=None)
+    return host
+
+
+def update(host: ProxyHost, spec: ProxyHostSpec, actor: User | None, *, version: int) -> ProxyHost:
+    """Saves a host as `spec` wants it; on another agent both agents have something to apply.
+
+    `version` is the one the person's form was opened on. Raises Forbidden, Invalid(field), and Conflict when somebody
+    else saved the host meanwhile or deleted it. Saving what is already saved changes nothing.
+    """
+    _require_editor(actor)
+    _lock(host)
+    _refuse_deleted(host)
+    if host.version != version:
+        raise Conflict("Somebody else saved this host while you had it open. Compare both versions, then save again.")
+    spec = check(spec)
+    before = describe(host)
+    if before == _columns(spec) and not host.is_refused:
+        return host
+    left_agent_id = host.agent_id
+    domain_names.refuse_taken(spec.agent_id, spec.domain_names, but_not=host)
+    for name, value in _columns(spec).items():
+        setattr(host, name, value)
+    if left_agent_id != spec.agent_id:
+        _leave(host, left_agent_id)
+    _mark_changed(host)
+    domain_names.claim(host)
+    _record(actor, "update", host, before=before)
+    return host
+
+
+def set_enabled(host: ProxyHost, enabled: bool, actor: User | None) -> ProxyHost:
+    """Switches a host on or off; its names stay its own. Raises Forbidden, Conflict when it was deleted."""
+    _require_editor(actor)
+    _lock(host)
+    _refuse_deleted(host)
+    if host.is_enabled == enabled:
+        return host
+    before = describe(host)
+    host.is_enabled = enabled
+    _mark_changed(host)
+    _record(actor, "enable" if enabled else "disable", host, before=before)
+    return host
+
+
+def clone(host: ProxyHost) -> ProxyHostSpec:
+    """A draft with everything of this host but its names, which stay its own."""
+    return replace(spec_of(host), domain_names=())
+
+
+def delete(host: ProxyHost, actor: User | None) -> None:
+    """Deletes a host, for undo it is kept; its names are free at once. Raises Forbidden."""
+    _require_editor(actor)
+    _lock(host)
+    if host.is_deleted:
+        return
+    before = describe(host)
+    host.deleted_at = utcnow()
+    _mark_changed(host)
+    domain_names.release(host)
+    _record(actor, "delete", host, before=before)
+
+
+def restore(host: ProxyHost, actor: User | None) -> ProxyHost:
+    """Brings a deleted host back. Raises Forbidden, Conflict when a name or its agent is gone meanwhile."""
+    _require_editor(actor)
+    _lock(host)
+    if not host.is_deleted:
+        return host
+    if host.agent.is_revoked:
+        raise Conflict(f"The agent {host.agent.name} was revoked meanwhile. Create the host again on another agent.")
+    host.deleted_at = None
+    _mark_changed(host)
+    try:
+        domain_names.claim(host)
+    except Invalid as error:
+        raise Conflict(f"{error.message} Change that host first, then bring this one back.") from error
+    _record(actor, "restore", host, before=None)
+    return host
+
+
+def get(host_id: int) -> ProxyHost:
+    """The host with this id, deleted ones too. Raises NotFound."""
+    host = db.session.get(ProxyHost, host_id) if 0 < host_id < 2**31 else None
+    if host is None:
+        raise NotFound("There is no such host.")
+    return host
+
+
+def list_page(
+    *,
+    query: str = "",
+    agent_id: str | None = None,
+    status: str | None = None,
+    sort: str = "changed",
+    descending: bool = True,
+    page: int = 1,
+    per_page: int = 25,
+) -> Page[ProxyHost]:
+    """Hosts that are not deleted. Unknown statuses filter nothing, unknown sorts give the last changed first.
+
+    `status`: serving, unapplied, refused, disabled. `sort`: name, upstream, status, agent, changed.
+    """
+    statement = select(ProxyHost).join(Agent, Agent.id == ProxyHost.agent_id).where(ProxyHost.deleted_at.is_(None))
+    if query:
+        statement = statement.where(host_queries.matches(query))
+    if agent_id:
+        statement = statement.where(ProxyHost.agent_id == agent_id)
+    if status in host_queries.STATUSES:
+        statement = statement.where(host_queries.STATUSES[status])
+    return paginate(statement.order_by(*host_queries.order(sort, descending=descending)), page, per_page)
+
+
+def spec_of(host: ProxyHost) -> ProxyHostSpec:
+    """A host as saved, as a spec."""
+    return ProxyHostSpec(**{**describe(host), "domain_names": tuple(host.domain_names)})
+
+
+def describe(host: ProxyHost) -> dict[str, Any]:
+    """The values that people set, as the audit log keeps them."""
+    return {name: getattr(host, name) for name in ProxyHostSpec.__dataclass_fields__}
+
+
+def check(spec: ProxyHostSpec) -> ProxyHostSpec:
+    """The spec in the grammar's spelling, for an agent that takes hosts. Raises Invalid(field)."""
+    agent = db.session.get(Agent, spec.agent_id)
+    if agent is None or agent.is_revoked:
+        raise Invalid("agent_id", "This agent does not exist any more. Choose another one.")
+    return ProxyHostSpec(
+        agent_id=agent.id,
+        domain_names=_parse("domain_names", grammar.parse_domain_names, spec.domain_names),
+        forward_scheme=_parse("forward_scheme", grammar.parse_forward_scheme, spec.forward_scheme),
+        forward_host=_parse("forward_host", grammar.parse_forward_host, spec.forward_host),
+        forward_port=_parse("forward_port", grammar.parse_port, spec.forward_port),
+        websocket=spec.websocket,
+        is_enabled=spec.is_enabled,
+        notes=_parse("notes", grammar.check_notes, spec.notes),
+    )
+
+
+def _parse(field: str, parse: Callable[[Text], Value], value: Text) -> Value:
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise Invalid(field, str(error)) from error
+
+
+def _columns(spec: ProxyHostSpec) -> dict[str, Any]:
+    return {**asdict(spec), "domain_names": list(spec.domain_names)}
+
+
+def _mark_changed(host: ProxyHost) -> None:
+    """Gives the host its agent's next generation: the counter is raised by the database, so no save is lost."""
+    host.version = (host.version or 0) + 1
+    host.changed_at = utcnow()
+    host.changed_generation = generations.raise_one(host.agent_id)
+    clear_refusal(host)
+    db.session.flush()
+    wake_after_commit("hosts")
+
+
+def clear_refusal(host: ProxyHost) -> None:
+    """Forgets that nginx refused this host: it is tried again with the next apply."""
+    host.refused_generation = None
+    host.refused_text = host.refused_field = ""
+    host.refused_line = 0
+    host.refused_command_id = None
+
+
+def _leave(host: ProxyHost, agent_id: str) -> None:
+    """The agent that the host leaves has a change too; what it serves is no fact of the new one's."""
+    generations.raise_one(agent_id)
+    host.live_path = host.live_sha256 = ""
+    db.session.flush()
+    db.session.refresh(host, ["agent"])
+
+
+def _lock(host: ProxyHost) -> None:
+    """Reads the host again, as it is within this transaction, and keeps others from saving it meanwhile."""
+    db.session.refresh(host, with_for_update={"of": ProxyHost})
+
+
+def _refuse_deleted(host: ProxyHost) -> None:
+    if host.is_deleted:
+        raise Conflict("This host was deleted. Bring it back before changing it.")
+
+
+def _require_editor(actor: User | None) -> None:
+    if actor is not None and not actor.may_edit:
+        raise Forbidden("Your role lets you look, not change. Ask an administrator for the operator role.")
+
+
+def _record(actor: User | None, verb: str, host: ProxyHost, *, before: dict[str, Any] | None) -> None:
+    after = None if host.is_deleted else describe(host)
+    events.record(actor, "proxy_host", verb, host.id, host.primary_name, before=before, after=after)

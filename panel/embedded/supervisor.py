@@ -121,8 +121,9 @@ class Supervisor:
         say("Ctrl-C stops everything.")
 
     async def _stop(self) -> None:
-        self._terminal.say("Stopping agent, nginx and panel.")
         for child in (self._agent, self._nginx, self._panel):
+            if not child.has_ended:
+                self._terminal.say(f"Stopping {child.name}.")
             await child.stop()
         self._terminal.say("Stopped.")
 

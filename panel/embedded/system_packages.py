@@ -66,9 +66,20 @@ def install_nginx() -> None:
     privilege = _privilege()
     with _services_held_back(privilege):
         install(["nginx"], "to serve hosts")
-    if privilege is not None and shutil.which("systemctl"):
-        _run([*privilege, "systemctl", "disable", "--now", "nginx"])
+    _disable_service([] if privilege is None else privilege)
     say("nginx is installed. Its system service stays switched off: Waypost starts its own nginx on its own ports.")
+
+
+def _disable_service(privilege: list[str]) -> None:
+    """Leaves no start at boot behind, under systemd and without it; tools that are not there have nothing to undo."""
+    commands = [
+        ["deb-systemd-helper", "disable", "nginx.service"],
+        ["update-rc.d", "nginx", "disable"],
+        ["systemctl", "stop", "nginx"],
+    ]
+    for command in commands:
+        if shutil.which(command[0], path=SYSTEM_PATH):
+            _run([*privilege, *command])
 
 
 @contextmanager

@@ -23,6 +23,17 @@ class Page(Generic[Item]):
     total: int
     page: int
     pages: int
+    per_page: int = MAX_PER_PAGE
+
+    @property
+    def first(self) -> int:
+        """The number of the first item shown, from 1."""
+        return (self.page - 1) * self.per_page + 1
+
+    @property
+    def last(self) -> int:
+        """The number of the last item shown."""
+        return (self.page - 1) * self.per_page + len(self.items)
 
 
 def paginate(statement: Select[Any], page: int, per_page: int) -> Page[Any]:
@@ -32,4 +43,4 @@ def paginate(statement: Select[Any], page: int, per_page: int) -> Page[Any]:
     pages = max(1, -(-total // per_page))
     page = min(max(page, 1), pages)
     items = list(db.session.scalars(statement.limit(per_page).offset((page - 1) * per_page)).unique())
-    return Page(items, total, page, pages)
+    return Page(items, total, page, pages, per_page)

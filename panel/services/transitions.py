@@ -160,6 +160,7 @@ def announce(command: Command) -> None:
     """Wakes, after the commit, all who watch this command or must act on it."""
     wake_after_commit(f"command:{command.id}")
     wake_after_commit(f"agent:{command.agent_id}")
+    wake_after_commit("jobs")
     if command.kind == CommandKind.APPLY_CONFIG:
         wake_after_commit("hosts")
 

@@ -3,31 +3,22 @@ May import: panel.web, panel.services and below; never panel.rpc, panel.clock or
 
 from __future__ import annotations
 
-import pkgutil
-from collections.abc import Iterator
-from importlib import import_module
-from importlib.util import find_spec
-
-from flask import Blueprint, Flask
+from flask import Flask
 
 from panel.web import access, errors, filters, security, shell, statics
+from panel.web.account import routes as account
+from panel.web.auth import routes as auth
+from panel.web.home import routes as home
+from panel.web.jobs import routes as jobs
+from panel.web.live import routes as live
+from panel.web.setup import routes as setup
+
+BLUEPRINTS = (account.bp, auth.bp, home.bp, jobs.bp, live.bp, setup.bp)
 
 
 def register(app: Flask) -> None:
     """Gives the app its pages. `app.config["WAYPOST"]` must be set and the extensions initialised."""
-    security.register(app)
-    statics.register(app)
-    access.register(app)
-    errors.register(app)
-    filters.register(app)
-    shell.register(app)
-    for blueprint in _blueprints():
+    for part in (security, statics, access, errors, filters, shell):
+        part.register(app)
+    for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
-
-
-def _blueprints() -> Iterator[Blueprint]:
-    """Each folder here that has a routes.py: its `bp`. A new noun is a new folder and nothing else."""
-    for module in pkgutil.iter_modules(__path__):
-        name = f"{__name__}.{module.name}.routes"
-        if module.ispkg and find_spec(name):
-            yield import_module(name).bp

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import gevent
-from flask import Response
+from flask import Response, current_app, request
+from flask.ctx import RequestContext
 from gevent.event import Event
 
 from panel.extensions import stopping
@@ -14,6 +15,18 @@ from panel.extensions import stopping
 PING_INTERVAL = 15.0  # seconds: a write to a dead client is how its end is noticed
 PING = ": ping\n\n"
 DONE = "event: done\ndata: ok\n\n"
+
+
+class Connection:
+    """One open stream. It holds no context: each message opens a fresh one and sees the session as it is then."""
+
+    def __init__(self) -> None:
+        self._app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - outlives the request
+        self._environ = request.environ
+
+    def context(self) -> RequestContext:
+        """A context for one message, with the person of the stream's request; its database session ends with it."""
+        return self._app.request_context(self._environ)  # type: ignore[no-any-return]
 
 
 def message(html: str, *, cursor: int | None = None) -> str:

@@ -1,0 +1,219 @@
+"""People: the first administrator, new people, passwords and roles.
+May import: panel.passwords, panel.services.events, panel.models, panel.extensions, panel.config, panel.errors."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+from sqlalchemy import ColumnElement, select, update
+
+from panel import passwords
+from panel.config import Config
+from panel.errors import Conflict, Forbidden, Invalid, NotFound
+from panel.extensions import db
+from panel.models import OneTimeToken, Role, TokenPurpose, User
+from panel.models.types import utcnow
+from panel.services import events
+
+MIN_PASSWORD_LENGTH = 12
+MAX_PASSWORD_LENGTH = 256
+_USERNAME = re.compile(r"[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A checked user name and the hash of a password that fits it."""
+
+    username: str
+    password_hash: str
+
+
+def prepare(username: str, password: str) -> Credentials:
+    """Checks both and hashes the password, which takes a while: call it with no transaction open. Raises Invalid."""
+    name = parse_username(username)
+    check_password(name, password)
+    return Credentials(name, passwords.hash_password(password))
+
+
+def parse_username(text: str) -> str:
+    """The name as it is stored, in lower case. Raises Invalid."""
+    name = text.strip().lower()
+    if not _USERNAME.fullmatch(name):
+        raise Invalid(
+            "username", "Use 1 to 64 letters a to z, digits, dots, hyphens, underscores or @, starting with a letter or digit."
+        )
+    return name
+
+
+def check_password(username: str, password: str) -> None:
+    """Raises Invalid with the rule that the password breaks."""
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise Invalid("password", f"Use at least {MIN_PASSWORD_LENGTH} characters. A few words in a row do well.")
+    if len(password) > MAX_PASSWORD_LENGTH:
+        raise Invalid("password", f"Use at most {MAX_PASSWORD_LENGTH} characters.")
+    if password.strip().lower() == username.lower():
+        raise Invalid("password", "Choose a password that is not your user name.")
+    if len(set(password)) < 4:
+        raise Invalid("password", "Use more than a few different characters.")
+
+
+def has_administrator() -> bool:
+    """Whether somebody can administer this panel; then setup is over."""
+    return db.session.scalar(select(User.id).where(User.role == Role.ADMINISTRATOR).limit(1)) is not None
+
+
+def ensure_setup_link(config: Config) -> str | None:
+    """The one-time setup link, also kept in `state_dir/setup-link` (0600); None once an administrator exists.
+
+    A link that was printed before and not used stays good over restarts.
+    """
+    path = _setup_link_file(config)
+    if has_administrator():
+        path.unlink(missing_ok=True)
+        return None
+    token = _stored_setup_token(path) or _new_setup_token()
+    base = config.public_url or f"http://{_visible_host(config)}:{config.port}"
+    link = f"{base}/setup?{urlencode({'token': token})}"
+    _write_secret(path, link)
+    return link
+
+
+def forget_setup_link(config: Config) -> None:
+    """Removes the file of the setup link, after its use."""
+    _setup_link_file(config).unlink(missing_ok=True)
+
+
+def is_setup_token(token: str) -> bool:
+    """Whether the token would make the first administrator now."""
+    return not has_administrator() and db.session.scalar(select(OneTimeToken.id).where(*_unused(token))) is not None
+
+
+def set_up(token: str, credentials: Credentials) -> User:
+    """Makes the first administrator and spends the token; of two racing posts one wins. Raises NotFound otherwise."""
+    spent = db.session.scalar(
+        update(OneTimeToken).where(*_unused(token)).values(used_at=utcnow()).returning(OneTimeToken.id)
+    )
+    if spent is None or has_administrator():
+        raise NotFound("This setup link is not valid any more.")
+    user = _add(credentials, Role.ADMINISTRATOR)
+    events.record(user, "user", "setup", user.id, user.username)
+    return user
+
+
+def create_user(credentials: Credentials, role: Role, actor: User | None = None) -> User:
+    """A new person. Raises Conflict when the name is taken, Forbidden when `actor` is no administrator."""
+    _require_administrator(actor)
+    if find(credentials.username) is not None:
+        raise Conflict(f"There is already a user named {credentials.username}.")
+    user = _add(credentials, role)
+    events.record(actor, "user", "create", user.id, user.username, after={"role": role})
+    return user
+
+
+def find(username: str) -> User | None:
+    """The person of that name, in any case."""
+    return db.session.scalar(select(User).where(User.username == username.strip().lower()))
+
+
+def change_password(user: User, credentials: Credentials) -> None:
+    """The person's own new password. Ends all their sessions; the door continues the one that asked."""
+    _set_password(user, credentials)
+    events.record(user, "user", "change_password", user.id, user.username)
+
+
+def reset_password(credentials: Credentials, actor: User | None = None) -> User:
+    """A new password for somebody else. Ends all their sessions. Raises NotFound, Forbidden."""
+    _require_administrator(actor)
+    user = find(credentials.username)
+    if user is None:
+        raise NotFound(f"There is no user named {credentials.username}.")
+    _set_password(user, credentials)
+    events.record(actor, "user", "reset_password", user.id, user.username)
+    return user
+
+
+def set_role(user: User, role: Role, actor: User | None = None) -> None:
+    """Another role, at once in all sessions: they end. Raises Forbidden, Conflict for the last administrator."""
+    _require_administrator(actor)
+    if user.role == Role.ADMINISTRATOR and role != Role.ADMINISTRATOR and not _other_administrator(user):
+        raise Conflict("This is the only administrator. Make somebody else one first.")
+    before = {"role": user.role}
+    user.role = role
+    user.session_generation += 1
+    db.session.flush()
+    events.record(actor, "user", "set_role", user.id, user.username, before=before, after={"role": role})
+
+
+def _add(credentials: Credentials, role: Role) -> User:
+    user = User(username=credentials.username, password_hash=credentials.password_hash, role=role)
+    db.session.add(user)
+    db.session.flush()
+    return user
+
+
+def _set_password(user: User, credentials: Credentials) -> None:
+    user.password_hash = credentials.password_hash
+    user.session_generation += 1
+    db.session.flush()
+
+
+def _other_administrator(user: User) -> bool:
+    others = select(User.id).where(User.role == Role.ADMINISTRATOR, User.id != user.id, User.disabled_at.is_(None))
+    return db.session.scalar(others.limit(1)) is not None
+
+
+def _require_administrator(actor: User | None) -> None:
+    if actor is not None and not actor.may_administer:
+        raise Forbidden("Only administrators manage people.")
+
+
+def _unused(token: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        OneTimeToken.purpose == TokenPurpose.SETUP,
+        OneTimeToken.secret_sha256 == _hash_token(token),
+        OneTimeToken.used_at.is_(None),
+    )
+
+
+def _new_setup_token() -> str:
+    """A fresh token; older ones stop working, so that there is one link and no more."""
+    is_open = (OneTimeToken.purpose == TokenPurpose.SETUP, OneTimeToken.used_at.is_(None))
+    db.session.execute(update(OneTimeToken).where(*is_open).values(used_at=utcnow()))
+    token = secrets.token_urlsafe(32)
+    db.session.add(OneTimeToken(purpose=TokenPurpose.SETUP, secret_sha256=_hash_token(token)))
+    db.session.flush()
+    return token
+
+
+def _stored_setup_token(path: Path) -> str | None:
+    try:
+        token = path.read_text().strip().rpartition("token=")[2]
+    except OSError:
+        return None
+    return token if token and is_setup_token(token) else None
+
+
+def _hash_token(token: str) -> str:
+    return hashlib.sha256(token.encode(errors="replace")).hexdigest()
+
+
+def _setup_link_file(config: Config) -> Path:
+    return config.state_dir / "setup-link"
+
+
+def _visible_host(config: Config) -> str:
+    """What a browser on this machine can open when the panel listens on all addresses."""
+    return "127.0.0.1" if config.host in {"0.0.0.0", "::", ""} else config.host  # noqa: S104 - compared, not bound
+
+
+def _write_secret(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text + "\n")

@@ -1,0 +1,16 @@
+"""The login form.
+May import: WTForms, panel.web.forms."""
+
+from __future__ import annotations
+
+from wtforms import PasswordField, StringField
+from wtforms.validators import InputRequired, Length
+
+from panel.web.forms import Form
+
+
+class LoginForm(Form):
+    """A name and a password."""
+
+    username = StringField("User name", [InputRequired("Enter your user name."), Length(max=254)])
+    password = PasswordField("Password", [InputRequired("Enter your password."), Length(max=1024)])

@@ -1,0 +1,77 @@
+"""Logging in and out.
+May import: Flask, panel.web, panel.services and below."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request
+from flask_login import current_user
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel import passwords
+from panel.errors import Throttled
+from panel.extensions import transaction
+from panel.models import User
+from panel.services import accounts, logins
+from panel.web import access, device
+from panel.web.auth.forms import LoginForm
+from panel.web.auth.session import end_session, start_session
+
+bp = Blueprint("auth", __name__)
+
+WRONG = "The user name or the password is not right."
+
+
+@bp.get("/login")
+@access.public
+def login() -> Response | BaseResponse:
+    """The form; who is logged in goes on."""
+    if current_user.is_authenticated:
+        return redirect(_next())
+    return _page(LoginForm())
+
+
+@bp.post("/login")
+@access.public
+def log_in() -> Response | BaseResponse:
+    """One sentence for whatever is wrong, and a wait after several failures."""
+    form = LoginForm()
+    if not form.validate_on_submit():
+        return _page(form, status=422)
+    try:
+        user = authenticate(form.username.data or "", form.password.data or "")
+    except Throttled as refusal:
+        response = _page(form, refusal.message, refusal.status)
+        response.headers["Retry-After"] = str(refusal.retry_after)
+        return response
+    if user is None:
+        return _page(form, WRONG, 422)
+    start_session(user)
+    response = redirect(_next(), 303)
+    device.remember(response, user.username)
+    return response
+
+
+@bp.post("/logout")
+@access.open_to_viewers
+def logout() -> BaseResponse:
+    """Ends this session and no other."""
+    end_session()
+    return redirect("/login", 303)
+
+
+def authenticate(username: str, password: str) -> User | None:
+    """The person, or None. Counted first, and the hash is computed with no transaction open. Raises Throttled."""
+    with transaction():
+        attempt = logins.begin(username, device.place(username))
+    is_right = passwords.verify(attempt.password_hash, password)
+    with transaction():
+        return logins.finish(attempt, is_right)
+
+
+def _next() -> str:
+    return access.local_path(request.values.get("next", "")) or "/hosts"
+
+
+def _page(form: LoginForm, problem: str = "", status: int = 200) -> Response:
+    values = {"next": access.local_path(request.values.get("next", "")) or "", "is_set_up": accounts.has_administrator()}
+    return make_response(render_template("auth/login.html", form=form, problem=problem, **values), status)

@@ -1,0 +1,229 @@
+"""Why a job failed: what happened, who is affected, what to do next.
+May import: panel.models, panel.web.jobs.words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from panel.models import Command, CommandKind, CommandState, ProxyHost
+from panel.web.jobs.words import STAGE_LABELS
+
+_HOST_PATH = re.compile(r"hosts/(\d+)-(.+)\.conf")
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """One thing to do; `url` is a page of this panel or ""."""
+
+    text: str
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One file that nginx refused, in nginx's own words; `url` leads to the field when it belongs to a host."""
+
+    name: str
+    place: str
+    text: str
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What the card says."""
+
+    title: str
+    what: str
+    who: str
+    steps: tuple[NextStep, ...]
+    refusals: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of a failed job."""
+
+    command: Command
+    stage: str
+    last_error: str
+    hosts: tuple[ProxyHost, ...]
+
+    @property
+    def agent_url(self) -> str:
+        """The page of the agent."""
+        return f"/agents/{self.command.agent_id}"
+
+    @property
+    def text(self) -> str:
+        """Where the words of nginx and the agent are looked up, in lower case."""
+        return f"{self.command.error}\n{self.last_error}".lower()
+
+
+def explain(evidence: Evidence) -> Failure | None:
+    """The card of a job that ended badly; None for one that is open, succeeded or was cancelled."""
+    command = evidence.command
+    if command.is_open or command.has_succeeded or command.state == CommandState.CANCELLED:
+        return None
+    for applies, card in _CARDS:
+        if applies(evidence):
+            return card(evidence)
+    return _other(evidence)
+
+
+def _refused(evidence: Evidence) -> Failure:
+    errors = evidence.command.result["file_errors"]
+    by_path = {_path_id(error["path"]): error for error in errors}
+    fields = {host.id: host.refused_field for host in evidence.hosts}
+    refusals = tuple(_refusal(error, fields) for error in errors)
+    is_apply = evidence.command.kind == CommandKind.APPLY_CONFIG
+    if None in by_path:
+        who = "Nothing was changed: nginx keeps serving what it served before."
+        steps = (NextStep("Read the output below: the refused file belongs to no host.", ""),)
+        return Failure("nginx refused a file of the panel", _refusal_sentence(len(errors)), who, steps, refusals)
+    who = (
+        "Only what is listed here. Versions that worked before keep serving, and all other changes were sent again."
+        if is_apply
+        else "Nobody: a test touches nothing that is live."
+    )
+    steps = tuple(NextStep(f"Correct {refusal.name}", refusal.url) for refusal in refusals if refusal.url)
+    return Failure("nginx refused a host", _refusal_sentence(len(errors)), who, steps, refusals)
+
+
+def _refusal_sentence(count: int) -> str:
+    return "nginx tested the files and refused one." if count == 1 else f"nginx tested the files and refused {count}."
+
+
+def _refusal(error: dict[str, str | int], fields: dict[int, str]) -> Refusal:
+    path, line = str(error["path"]), int(error.get("line") or 0)
+    place = f"{path}, line {line}" if line else path
+    host_id = _path_id(path)
+    match = _HOST_PATH.fullmatch(path)
+    if host_id is None or match is None:
+        return Refusal(path, place, str(error["text"]))
+    field = fields.get(host_id, "")
+    url = f"/hosts/{host_id}/edit" + (f"#{field}" if field else "") if host_id else ""
+    return Refusal(match[2].replace("wildcard.", "*."), place, str(error["text"]), url)
+
+
+def _path_id(path: str) -> int | None:
+    """The host of a file; 0 for a draft that has no number yet; None for files of no host."""
+    match = _HOST_PATH.fullmatch(path)
+    return int(match[1]) if match else None
+
+
+def _degraded(evidence: Evidence) -> Failure:
+    return Failure(
+        "The old configuration could not be put back",
+        evidence.command.error,
+        f"All hosts of {evidence.command.agent.name} may be affected.",
+        (
+            NextStep("Look at nginx on that machine now: is it running, and what does its error log say?"),
+            NextStep("Then apply again from the agent's page", evidence.agent_url),
+        ),
+    )
+
+
+def _not_running(evidence: Evidence) -> Failure:
+    return Failure(
+        "nginx is not running",
+        evidence.command.error,
+        f"All hosts of {evidence.command.agent.name} are down until nginx is started.",
+        (
+            NextStep("Start nginx on that machine. Its files are in place and the last good ones."),
+            NextStep("Then press Retry. The agent's page shows when nginx is back", evidence.agent_url),
+        ),
+    )
+
+
+def _port_in_use(evidence: Evidence) -> Failure:
+    return Failure(
+        "A port is used by another program",
+        evidence.last_error or evidence.command.error,
+        _unharmed(evidence),
+        (
+            NextStep("Find the program that holds the port on that machine (ss -ltnp) and stop it,"),
+            NextStep("or give the agent another port (AGENT_HTTP_PORT) and restart it. Then press Retry."),
+        ),
+    )
+
+
+def _expired(evidence: Evidence) -> Failure:
+    return Failure(
+        "The agent did not take the job in time",
+        evidence.command.error or f"{evidence.command.agent.name} was not reachable while the job waited.",
+        "Nobody: nothing was sent. What nginx serves has not changed.",
+        (NextStep("See whether the agent is online", evidence.agent_url), NextStep("Then press Retry.")),
+    )
+
+
+def _unsupported(evidence: Evidence) -> Failure:
+    return Failure(
+        "The agent does not know this job",
+        evidence.command.error or f"{evidence.command.agent.name} runs an older version than the panel.",
+        "Nobody: nothing was done.",
+        (NextStep("Update the agent on that machine, then press Retry", evidence.agent_url),),
+    )
+
+
+def _unknown_outcome(evidence: Evidence) -> Failure:
+    return Failure(
+        "Nobody knows how it ended",
+        evidence.command.error or "The agent stopped in the middle of the job and could not say how it ended.",
+        "nginx serves either the configuration before this job or the one after it, never half of one.",
+        (
+            NextStep("Open the agent: it reports what nginx serves as soon as it is back", evidence.agent_url),
+            NextStep("Press Retry when you are unsure. Doing it twice is safe."),
+        ),
+    )
+
+
+def _too_slow(evidence: Evidence) -> Failure:
+    return Failure(
+        "It took too long",
+        evidence.command.error or f"No result came within {evidence.command.run_timeout:.0f} seconds.",
+        "The agent may still report the result; then this page shows it.",
+        (NextStep("See whether the agent is online", evidence.agent_url), NextStep("Then press Retry.")),
+    )
+
+
+def _other(evidence: Evidence) -> Failure:
+    label = STAGE_LABELS.get(evidence.stage, "")
+    return Failure(
+        f"It failed at: {label}" if label else "It failed",
+        evidence.command.error or evidence.last_error or "The agent gave no reason.",
+        _unharmed(evidence),
+        (NextStep("Read nginx's own words in the output."), NextStep("Press Retry when the cause is gone.")),
+    )
+
+
+def _unharmed(evidence: Evidence) -> str:
+    if evidence.command.result.get("rolled_back"):
+        return "Nobody: the configuration that worked before was put back and proved."
+    if evidence.command.kind in {CommandKind.TEST_CONFIG, CommandKind.CHECK_NGINX}:
+        return "Nobody: nothing that is live was touched."
+    return "Nobody new: nginx keeps serving what it served before."
+
+
+def _mentions(*needles: str) -> Callable[[Evidence], bool]:
+    return lambda evidence: any(needle in evidence.text for needle in needles)
+
+
+def _has_reason(*reasons: str) -> Callable[[Evidence], bool]:
+    return lambda evidence: evidence.command.reason in reasons
+
+
+# The first that applies is shown: the more certain before the more general.
+_CARDS: tuple[tuple[Callable[[Evidence], bool], Callable[[Evidence], Failure]], ...] = (
+    (lambda evidence: bool(evidence.command.result.get("degraded")), _degraded),
+    (lambda evidence: bool(evidence.command.result.get("file_errors")), _refused),
+    (lambda evidence: evidence.command.state == CommandState.EXPIRED, _expired),
+    (_has_reason("UNSUPPORTED"), _unsupported),
+    (_has_reason("TIMEOUT"), _too_slow),
+    (lambda evidence: not evidence.command.outcome_known, _unknown_outcome),
+    (_has_reason("INTERRUPTED", "LOST"), _unknown_outcome),
+    (_mentions("address already in use", "bind() to"), _port_in_use),
+    (_mentions("not running", "is stopped", "no master"), _not_running),
+)

@@ -1,0 +1,89 @@
+"""The pages of jobs: the list, one job, its stream and its output as a file.
+May import: Flask, panel.web, panel.services and below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.extensions import transaction
+from panel.models import CommandKind, CommandOutput
+from panel.services import agents, commands, jobs
+from panel.services.jobs import JobResult
+from panel.web import htmx, sse
+from panel.web.access import actor
+from panel.web.jobs import stream, words
+from panel.web.jobs.view import elapsed, view
+
+bp = Blueprint("jobs", __name__)
+
+SHOWN_LINES = 2000  # the page; the file has them all
+
+
+@bp.get("/jobs")
+def index() -> Response:
+    """All jobs, newest first; filters and page are in the URL."""
+    kind, result = _choice(CommandKind, "kind"), _choice(JobResult, "state")
+    agent_id = request.args.get("agent", "")
+    page = jobs.list_page(
+        kind=kind, result=result, agent_id=agent_id, page=request.args.get("page", 1, type=int), per_page=50
+    )
+    values: dict[str, Any] = {"kind": kind, "state_filter": result, "agent_id": agent_id, "agents": agents.list_all()}
+    return htmx.render("jobs/index.html", "jobs/_list.html", page=page, words=words, elapsed=elapsed, **values)
+
+
+@bp.get("/jobs/<command_id>")
+def show(command_id: str) -> str:
+    """One job: the truth as it is stored now, and more as it comes."""
+    job = view(commands.get(command_id))
+    lines = jobs.tail(command_id, SHOWN_LINES)
+    return render_template("jobs/show.html", job=job, lines=lines, cursor=lines[-1].seq if lines else 0)
+
+
+@bp.get("/jobs/<command_id>/stream")
+def follow(command_id: str) -> Response:
+    """Server-sent events: lines as they come, steps and status beside them."""
+    commands.get(command_id)
+    seen = sse.last_event_id(request.headers.get("Last-Event-ID") or request.args.get("after"))
+    return sse.stream(stream.follow(sse.Connection(), command_id, seen))
+
+
+@bp.get("/jobs/<command_id>/output.txt")
+def output(command_id: str) -> Response:
+    """The whole output as a file."""
+    command = commands.get(command_id)
+    response = Response("".join(_text_lines(commands.outputs(command_id))), mimetype="text/plain")
+    response.headers["Content-Disposition"] = f'attachment; filename="{command.kind}-{command.id[:8]}.txt"'
+    return response
+
+
+@bp.post("/jobs/<command_id>/retry")
+def retry(command_id: str) -> BaseResponse:
+    """A new job like this one."""
+    with transaction():
+        url = url_for("jobs.show", command_id=commands.retry(commands.get(command_id), actor()).id)
+    return htmx.go(url)
+
+
+@bp.post("/jobs/<command_id>/cancel")
+def cancel(command_id: str) -> BaseResponse:
+    """Takes the job back, or asks the agent to stop."""
+    with transaction():
+        command = commands.cancel(commands.get(command_id), actor())
+        is_over = not command.is_open
+    htmx.toast("Job cancelled." if is_over else "The agent was asked to stop.")
+    return htmx.go(url_for("jobs.show", command_id=command_id))
+
+
+def _choice(kind: type[Any], name: str) -> Any:
+    """The filter's value, or None for anything that is not one."""
+    value = request.args.get(name, "")
+    return kind(value) if value in set(kind) else None
+
+
+def _text_lines(lines: list[CommandOutput]) -> Iterator[str]:
+    for line in lines:
+        yield f"{line.at:%Y-%m-%d %H:%M:%S} {line.stage or '-':8} {line.level:7} {line.text}\n"

@@ -1,0 +1,85 @@
+"""The live page of a job: its output and its steps as they happen, resumable by the number of the last line.
+May import: Flask, panel.extensions, panel.services, panel.web."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import gevent
+from flask import get_template_attribute, render_template
+from flask_login import current_user
+
+from panel.extensions import wakeups
+from panel.services import commands
+from panel.web import sse
+from panel.web.jobs import view
+
+BATCH_LINES = 50
+BATCH_DELAY = 0.1  # seconds: lines of a chatty job travel together
+LIFETIME = 1800.0  # seconds: then the browser comes back by itself
+
+
+def follow(connection: sse.Connection, command_id: str, after: int) -> Iterator[str]:
+    """Everything above line `after`, then what comes, then `done`."""
+    follower = _Follower(command_id, after)
+    ends_at = time.monotonic() + LIFETIME
+    with wakeups.subscribe(f"command:{command_id}", "jobs") as news:
+        while not sse.is_stopping() and time.monotonic() < ends_at:
+            news.clear()
+            with connection.context():
+                if not current_user.is_authenticated:
+                    return
+                messages, is_over = follower.read()
+            yield from messages
+            if is_over:
+                yield sse.DONE
+                return
+            if not sse.wait(news):
+                yield sse.PING
+            gevent.sleep(BATCH_DELAY)
+
+
+class _Follower:
+    """Remembers what one client has been told."""
+
+    def __init__(self, command_id: str, after: int) -> None:
+        self._command_id = command_id
+        self._cursor = after
+        self._told: dict[str, str] = {}
+
+    def read(self) -> tuple[list[str], bool]:
+        """The messages that are due, and whether they are the last ones."""
+        job = view.view(commands.get(self._command_id))
+        messages = list(self._lines())
+        changed = self._changed(_regions(job))
+        if changed:
+            messages.append(sse.message(changed, cursor=self._cursor))
+        return messages, not job.is_open
+
+    def _lines(self) -> Iterator[str]:
+        log_lines = get_template_attribute("components/log.html", "log_lines")
+        while True:
+            lines = commands.outputs(self._command_id, self._cursor, BATCH_LINES)
+            if lines:
+                self._cursor = lines[-1].seq
+                yield sse.message(log_lines(lines), cursor=self._cursor)
+            if len(lines) < BATCH_LINES:
+                return
+
+    def _changed(self, regions: dict[str, str]) -> str:
+        changed = {target: html for target, html in regions.items() if self._told.get(target) != html}
+        self._told = regions
+        return "".join(sse.partial(target, html) for target, html in changed.items())
+
+
+def _regions(job: view.JobView) -> dict[str, str]:
+    """The parts of the page beside the log, by their selectors."""
+    return {
+        "#steps": render_template("jobs/_steps.html", job=job),
+        "#status": render_template("jobs/_status.html", job=job),
+        "#actions": render_template("jobs/_actions.html", job=job),
+        "#outcome": render_template("jobs/_outcome.html", job=job),
+        "#facts": render_template("jobs/_facts.html", job=job),
+        "#job-pill": render_template("jobs/_pill.html"),
+    }

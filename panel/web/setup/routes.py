@@ -1,0 +1,65 @@
+"""The first administrator, made by who holds the setup link.
+May import: Flask, panel.web, panel.services and below."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, current_app, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.errors import Invalid, NotFound
+from panel.extensions import transaction
+from panel.services import accounts
+from panel.web import access, device, htmx
+from panel.web.auth.session import start_session
+from panel.web.setup.forms import SetupForm
+
+bp = Blueprint("setup", __name__)
+
+
+@bp.get("/setup")
+@access.public
+def show() -> Response:
+    """The form, for who has the token; a page that helps, for everybody else."""
+    token = request.args.get("token", "")
+    if not accounts.is_setup_token(token):
+        return _closed()
+    return _page(SetupForm(), token)
+
+
+@bp.post("/setup")
+@access.public
+def create() -> Response | BaseResponse:
+    """Makes the administrator and logs them in."""
+    token = request.form.get("token", "")
+    if not accounts.is_setup_token(token):
+        return _closed()
+    form = SetupForm()
+    if not form.validate_on_submit():
+        return _page(form, token, 422)
+    try:
+        return _set_up(token, form)
+    except Invalid as refusal:
+        form.attach(refusal)
+        return _page(form, token, 422)
+    except NotFound:
+        return _closed()
+
+
+def _set_up(token: str, form: SetupForm) -> BaseResponse:
+    credentials = accounts.prepare(form.username.data or "", form.password.data or "")
+    with transaction():
+        user = accounts.set_up(token, credentials)
+    accounts.forget_setup_link(current_app.config["WAYPOST"])
+    start_session(user)
+    htmx.toast(f"Welcome, {user.username}. This panel is yours.")
+    response = redirect("/hosts", 303)
+    device.remember(response, user.username)
+    return response
+
+
+def _page(form: SetupForm, token: str, status: int = 200) -> Response:
+    return make_response(render_template("setup/show.html", form=form, token=token), status)
+
+
+def _closed() -> Response:
+    return make_response(render_template("setup/closed.html", is_set_up=accounts.has_administrator()), 404)

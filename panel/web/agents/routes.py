@@ -1,0 +1,130 @@
+"""The agents pages: cards, one agent, adding one, and what can be asked of one.
+May import: panel.web, panel.services and below."""
+
+from __future__ import annotations
+
+from flask import Blueprint, current_app, make_response, render_template, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.config import Config
+from panel.errors import Invalid
+from panel.extensions import transaction
+from panel.models import Agent, Command, CommandKind
+from panel.models.types import utcnow
+from panel.services import agents, commands, deployments, proxy_hosts
+from panel.web import htmx
+from panel.web.access import actor, administrators_only
+from panel.web.agents import view
+from panel.web.agents.forms import AgentForm
+from panel.web.hosts.page import agent_statuses
+from panel.web.hosts.view import host_row
+
+bp = Blueprint("agents", __name__)
+
+HOSTS_SHOWN = 10
+JOBS_SHOWN = 8
+
+
+@bp.get("/agents")
+def index() -> str:
+    """Every agent as a card."""
+    return render_template("agents/index.html", cards=view.cards(agents.list_all(), utcnow(), _config()))
+
+
+@bp.get("/agents/<agent_id>")
+def show(agent_id: str) -> str:
+    """One agent: its facts, what it should be and what it is, its hosts and jobs."""
+    agent = agents.get(agent_id)
+    found = proxy_hosts.list_page(agent_id=agent.id, sort="status", descending=False, per_page=HOSTS_SHOWN)
+    statuses = agent_statuses([agent])
+    return render_template(
+        "agents/show.html",
+        agent=agent,
+        card=view.card(agent, utcnow(), _config()),
+        rows=[host_row(host, statuses[agent.id]) for host in found.items],
+        host_count=found.total,
+        jobs=commands.list_page(agent_id=agent.id, page=1, per_page=JOBS_SHOWN).items,
+        token_expires_at=agents.join_token_expiry(agent, utcnow()),
+    )
+
+
+@bp.route("/agents/new", methods=["GET", "POST"])
+@administrators_only
+def create() -> BaseResponse:
+    """Names a new agent; the answer shows its join command, once."""
+    form = AgentForm()
+    if request.method == "GET":
+        return make_response(render_template("agents/new.html", form=form))
+    if not form.validate():
+        return make_response(render_template("agents/new.html", form=form), 422)
+    try:
+        with transaction():
+            agent, token = agents.create(form.name.data or "", actor(), _config())
+            agent_id = agent.id
+    except Invalid as refusal:
+        form.attach(refusal)
+        return make_response(render_template("agents/new.html", form=form), 422)
+    return _show_join_command(agents.get(agent_id), token)
+
+
+@bp.post("/agents/<agent_id>/join-command")
+@administrators_only
+def join_command(agent_id: str) -> BaseResponse:
+    """A new join command; the one before ends."""
+    with transaction():
+        token = agents.new_join_token(agents.get(agent_id), actor(), _config())
+    return _show_join_command(agents.get(agent_id), token)
+
+
+@bp.post("/agents/<agent_id>/check")
+def check(agent_id: str) -> BaseResponse:
+    """Asks the agent how its nginx is."""
+    return _send(agent_id, CommandKind.CHECK_NGINX)
+
+
+@bp.post("/agents/<agent_id>/reload")
+def reload(agent_id: str) -> BaseResponse:
+    """Lets nginx read its present files again."""
+    return _send(agent_id, CommandKind.RELOAD)
+
+
+@bp.post("/agents/<agent_id>/apply")
+def apply(agent_id: str) -> BaseResponse:
+    """Applies what is saved, also hosts that nginx refused before."""
+    with transaction():
+        job_id = deployments.apply(agents.get(agent_id), actor(), at_once=True).id
+    return htmx.go(f"/jobs/{job_id}")
+
+
+@bp.post("/agents/<agent_id>/revoke")
+@administrators_only
+def revoke(agent_id: str) -> BaseResponse:
+    """Shuts the agent out at once."""
+    with transaction():
+        agent = agents.get(agent_id)
+        agents.revoke(agent, actor())
+        name = agent.name
+    htmx.toast(f"Agent {name} revoked. Its stream is closed.")
+    return htmx.go(f"/agents/{agent_id}")
+
+
+def _send(agent_id: str, kind: CommandKind) -> BaseResponse:
+    with transaction():
+        command: Command = commands.enqueue(agents.get(agent_id), kind, actor=actor())
+        job_id = command.id
+    return htmx.go(f"/jobs/{job_id}")
+
+
+def _show_join_command(agent: Agent, token: str) -> BaseResponse:
+    """The only answer that holds the token: not stored, not in a URL, not cached."""
+    config = _config()
+    panel_url = config.public_url or request.url_root.rstrip("/")
+    join = view.join(token, agents.join_token_expiry(agent, utcnow()), panel_url, config)
+    return make_response(
+        render_template("agents/join.html", agent=agent, join=join, card=view.card(agent, utcnow(), config))
+    )
+
+
+def _config() -> Config:
+    config: Config = current_app.config["WAYPOST"]
+    return config

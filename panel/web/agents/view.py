@@ -1,0 +1,147 @@
+"""What the agents pages show, as plain values: a card, the facts, what an agent lacks.
+May import: panel.config, panel.models, panel.services."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address
+
+from panel.config import Config
+from panel.models import Agent, AgentStatus
+from panel.services import agents, deployments, proxy_hosts
+
+PILLS = {
+    AgentStatus.WAITING: ("run", "Waiting for first contact"),
+    AgentStatus.SYNCING: ("run", "Syncing"),
+    AgentStatus.ONLINE: ("ok", "Online"),
+    AgentStatus.STALE: ("warn", "Not heard from"),
+    AgentStatus.OFFLINE: ("bad", "Offline"),
+    AgentStatus.REVOKED: ("off", "Revoked"),
+}
+
+
+@dataclass(frozen=True)
+class Note:
+    """A box under an agent's facts: what is wrong, and what that means."""
+
+    kind: str
+    headline: str
+    sentence: str
+
+
+NOTES = {
+    AgentStatus.WAITING: Note(
+        "info", "It has not joined yet.", "Run its join command on the machine. Hosts can be saved for it already."
+    ),
+    AgentStatus.STALE: Note(
+        "warn", "It is silent for a moment.", "The last config keeps serving. Often the network has a short break."
+    ),
+    AgentStatus.OFFLINE: Note(
+        "bad", "The last config keeps serving.", "Changes wait here and apply when the agent returns."
+    ),
+    AgentStatus.REVOKED: Note(
+        "info", "It may not connect any more.", "Its nginx goes on with the last config; nothing reaches it from here."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """One agent in the list."""
+
+    id: str
+    name: str
+    hostname: str
+    status: AgentStatus
+    tone: str
+    word: str
+    revision_tone: str
+    revision: str
+    software: str
+    host_count: int
+    last_seen_at: datetime | None
+    note: Note | None
+    problem: str
+
+
+def card(agent: Agent, now: datetime, config: Config) -> Card:
+    """An agent as the list shows it, now."""
+    status = agents.status(agent, now, config)
+    tone, word = PILLS[status]
+    behind = len(deployments.unapplied_hosts(agent))
+    return Card(
+        id=agent.id,
+        name=agent.name,
+        hostname=agent.hostname,
+        status=status,
+        tone=tone,
+        word=word,
+        revision_tone="warn" if behind else "ok" if agent.applied_revision else "off",
+        revision=revision_words(agent, behind),
+        software=", ".join(filter(None, [f"nginx {agent.nginx_version}" if agent.nginx_version else "", agent.os])),
+        host_count=proxy_hosts.list_page(agent_id=agent.id, per_page=1).total,
+        last_seen_at=agent.last_seen_at,
+        note=NOTES.get(status),
+        problem=problem(agent),
+    )
+
+
+def cards(everyone: Sequence[Agent], now: datetime, config: Config) -> list[Card]:
+    """All agents, revoked ones last."""
+    return [card(agent, now, config) for agent in sorted(everyone, key=lambda a: (a.is_revoked, a.name))]
+
+
+def revision_words(agent: Agent, behind: int) -> str:
+    """The applied revision, in sync or so many changes behind."""
+    applied = f"Revision {agent.short_revision}" if agent.applied_revision else "Nothing applied yet"
+    if behind:
+        return f"{applied}, {behind} {'change' if behind == 1 else 'changes'} behind"
+    return f"{applied}, in sync" if agent.applied_revision else applied
+
+
+def problem(agent: Agent) -> str:
+    """What nginx or the last apply complains about; empty when nothing."""
+    return agent.apply_error or agent.nginx_problem
+
+
+@dataclass(frozen=True)
+class Join:
+    """The one command that makes a machine this agent. Shown once."""
+
+    command: str
+    expires_at: datetime | None
+    warnings: tuple[str, ...]
+
+
+def join(token: str, expires_at: datetime | None, panel_url: str, config: Config) -> Join:
+    """The command for `token`, and why another machine might not reach this panel."""
+    return Join(f"make agent PANEL={panel_url} TOKEN={token}", expires_at, tuple(_warnings(panel_url, config)))
+
+
+def _warnings(panel_url: str, config: Config) -> list[str]:
+    found = []
+    closed = [f"{variable}=0.0.0.0" for variable, host in _listeners(config).items() if _is_loopback(host)]
+    if closed:
+        found.append(
+            "This panel listens on this machine only, so an agent elsewhere cannot reach it. "
+            f"Start the panel with {' '.join(closed)} first."
+        )
+    if panel_url.startswith("http://") and not closed:
+        found.append(
+            "The address is plain http. The token carries the fingerprint of this panel's CA, so nobody can pose as "
+            "it; but whoever reads the network could use the token before the agent does."
+        )
+    return found
+
+
+def _listeners(config: Config) -> dict[str, str]:
+    return {"PANEL_HOST": config.host, "PANEL_STREAM_HOST": config.stream_host}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,2 @@
+"""What is saved and not live yet: review it, apply it.
+May import: nothing."""

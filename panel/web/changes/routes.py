@@ -1,0 +1,33 @@
+"""Saved but not live: the review of all changes, and applying them.
+May import: panel.web, panel.services and below."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.extensions import transaction
+from panel.services import deployments
+from panel.web import htmx
+from panel.web.access import actor
+from panel.web.changes import view
+
+bp = Blueprint("changes", __name__)
+bp.add_app_template_global(view.dock, "changes_dock")
+
+
+@bp.get("/changes")
+def index() -> str:
+    """Each change that is saved and not live, with its difference."""
+    return render_template("changes/index.html", agents=view.review())
+
+
+@bp.post("/changes/apply")
+def apply() -> BaseResponse:
+    """Applies everything that is saved, on every agent that has something to apply."""
+    with transaction():
+        job_ids = [command.id for command in deployments.apply_all(actor())]
+    if not job_ids:
+        htmx.toast("Nothing to apply: everything that is saved is live.")
+        return htmx.go("/hosts")
+    return htmx.go(f"/jobs/{job_ids[0]}" if len(job_ids) == 1 else "/jobs")

@@ -1,0 +1,107 @@
+"""What is saved and not live yet, as plain values: the dock, and the review of all changes.
+May import: panel.models, panel.nginx.grammar, panel.services, panel.web.hosts.preview."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from panel.models import Agent, CommandKind, ProxyHost
+from panel.nginx.grammar import display_name
+from panel.services import commands, deployments, history
+from panel.services.history import Change
+from panel.web.hosts import preview
+from panel.web.hosts.preview import FileView
+
+NAMES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Dock:
+    """The bar at the foot of the page. `job_url` is set while all of it is being applied."""
+
+    count: int
+    names: str
+    people: str
+    agent_count: int
+    job_url: str
+
+
+def dock() -> Dock | None:
+    """The bar for now, or None when everything that is saved is live."""
+    hosts = deployments.unapplied_hosts()
+    if not hosts:
+        return None
+    agents = {host.agent_id: host.agent for host in hosts}
+    return Dock(
+        count=len(hosts),
+        names=_names(hosts),
+        people=_people(history.last_changes("proxy_host", [host.id for host in hosts]).values()),
+        agent_count=len(agents),
+        job_url=_job_url(agents),
+    )
+
+
+@dataclass(frozen=True)
+class ChangedHost:
+    """One host that differs from what is live: what it would be, who changed it and when."""
+
+    host: ProxyHost
+    name: str
+    what: str
+    by: Change | None
+    file: FileView
+
+
+@dataclass(frozen=True)
+class AgentChanges:
+    """All that an apply would bring to one agent."""
+
+    agent: Agent
+    hosts: tuple[ChangedHost, ...]
+
+
+def review() -> list[AgentChanges]:
+    """Every change that is not live, by agent."""
+    hosts = deployments.unapplied_hosts()
+    changes = history.last_changes("proxy_host", [host.id for host in hosts])
+    agents = {host.agent_id: host.agent for host in hosts}
+    return [
+        AgentChanges(agent, tuple(_changed(h, changes.get(str(h.id))) for h in hosts if h.agent_id == agent.id))
+        for agent in sorted(agents.values(), key=lambda agent: agent.name)
+    ]
+
+
+def _changed(host: ProxyHost, change: Change | None) -> ChangedHost:
+    return ChangedHost(host, display_name(host.primary_name), _what(host), change, preview.of_saved(host))
+
+
+def _what(host: ProxyHost) -> str:
+    if host.is_deleted:
+        return "Deleted"
+    if host.is_refused:
+        return "Refused by nginx"
+    if not host.is_enabled:
+        return "Disabled"
+    return "Changed" if host.is_live else "New"
+
+
+def _names(hosts: Sequence[ProxyHost]) -> str:
+    shown = [display_name(host.primary_name) for host in hosts[:NAMES_SHOWN]]
+    rest = len(hosts) - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest else "")
+
+
+def _people(changes: Iterable[Change]) -> str:
+    """Who saved them, so that nobody applies another's work unknowingly."""
+    names = sorted({change.person for change in changes if change.person})
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+
+
+def _job_url(agents: Iterable[str]) -> str:
+    """The job to watch when every agent concerned has an apply under way."""
+    under_way = [commands.find_open(agent_id, CommandKind.APPLY_CONFIG) for agent_id in agents]
+    found = [command for command in under_way if command is not None]
+    if len(found) < len(under_way):
+        return ""
+    return f"/jobs/{found[0].id}" if len(found) == 1 else "/jobs"

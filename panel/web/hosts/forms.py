@@ -1,0 +1,141 @@
+"""The host form: the shape of each field, in plain words; the facts are the services' business.
+May import: panel.errors, panel.models, panel.nginx.grammar, panel.services.proxy_hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, Field, HiddenField, SelectField, StringField, TextAreaField
+from wtforms.validators import ValidationError
+
+from panel.errors import Invalid
+from panel.models import Agent, ProxyHost
+from panel.nginx import grammar
+from panel.services.proxy_hosts import ProxyHostSpec
+
+MAX_NAMES_TOLD = 5  # names whose faults are told at once
+
+LABELS = {
+    "domain_names": "Domain names",
+    "forward_scheme": "Scheme",
+    "forward_host": "Upstream host",
+    "forward_port": "Upstream port",
+    "websocket": "WebSocket",
+    "agent_id": "Agent",
+    "is_enabled": "Enabled",
+    "notes": "Notes",
+}
+
+
+class ProxyHostForm(FlaskForm):
+    """One form for new and existing hosts. Values stay as they were typed when something is refused."""
+
+    domain_names = TextAreaField(LABELS["domain_names"])
+    forward_scheme = SelectField(LABELS["forward_scheme"], choices=list(grammar.FORWARD_SCHEMES), validate_choice=False)
+    forward_host = StringField(LABELS["forward_host"])
+    forward_port = StringField(LABELS["forward_port"])
+    websocket = BooleanField(LABELS["websocket"])
+    agent_id = SelectField(LABELS["agent_id"], validate_choice=False)
+    is_enabled = BooleanField(LABELS["is_enabled"])
+    notes = TextAreaField(LABELS["notes"])
+    version = HiddenField()
+
+    def validate_domain_names(self, field: Field) -> None:
+        """One name per line (or separated by spaces or commas); each wrong one is told, none is dropped."""
+        names = split_names(field.data or "")
+        told = (_problem(grammar.parse_domain_name, name) for name in names[:MAX_NAMES_TOLD])
+        problems = [problem for problem in told if problem]
+        if problems:
+            raise ValidationError(" ".join(problems))
+        _check(grammar.parse_domain_names, names)
+
+    def validate_forward_scheme(self, field: Field) -> None:
+        """Only what nginx is told to speak."""
+        _check(grammar.parse_forward_scheme, field.data or "")
+
+    def validate_forward_host(self, field: Field) -> None:
+        """A name, an IPv4 or an IPv6 address."""
+        _check(grammar.parse_forward_host, field.data or "")
+
+    def validate_forward_port(self, field: Field) -> None:
+        """A TCP port."""
+        _check(grammar.parse_port, field.data or "")
+
+    def validate_agent_id(self, field: Field) -> None:
+        """One of the agents offered; whether it may be used is a fact for the service."""
+        if not field.choices:
+            raise ValidationError("There is no agent yet. Add one first, then this host can be saved.")
+        if field.data not in dict(field.choices):
+            raise ValidationError("Choose one of the agents in the list.")
+
+    def validate_notes(self, field: Field) -> None:
+        """Free text, but no control characters and not without end."""
+        _check(grammar.check_notes, field.data or "")
+
+    def offer_agents(self, agents: Iterable[Agent]) -> None:
+        """The agents to choose from, by name."""
+        self.agent_id.choices = [(agent.id, agent.name) for agent in agents]
+
+    def spec(self) -> ProxyHostSpec:
+        """The values as plain data. Call it on a form that validated."""
+        return ProxyHostSpec(
+            agent_id=str(self.agent_id.data),
+            domain_names=grammar.parse_domain_names(split_names(self.domain_names.data or "")),
+            forward_scheme=str(self.forward_scheme.data),
+            forward_host=grammar.parse_forward_host(self.forward_host.data or ""),
+            forward_port=grammar.parse_port(self.forward_port.data or ""),
+            websocket=bool(self.websocket.data),
+            is_enabled=bool(self.is_enabled.data),
+            notes=grammar.check_notes(self.notes.data or ""),
+        )
+
+    def opened_version(self) -> int:
+        """The version that this form was opened on; 0 (which no host has) when the field was tampered with."""
+        text = str(self.version.data or "")
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
+
+    def attach(self, error: Invalid) -> None:
+        """Puts a service's refusal at its field (at the names when the field is not one of ours)."""
+        field = self._fields.get(error.field, self.domain_names)
+        field.errors = [*field.errors, error.message]
+
+    def refusals(self) -> list[tuple[str, str]]:
+        """Each field that needs a fix, with its sentence, in the order of the page."""
+        return [(name, " ".join(map(str, self._fields[name].errors))) for name in LABELS if self._fields[name].errors]
+
+
+def values_of(host: ProxyHost | ProxyHostSpec) -> dict[str, Any]:
+    """A host or a draft as the form's initial values."""
+    return {
+        "domain_names": "\n".join(grammar.display_name(name) for name in host.domain_names),
+        "forward_scheme": host.forward_scheme,
+        "forward_host": host.forward_host,
+        "forward_port": str(host.forward_port or ""),
+        "websocket": host.websocket,
+        "agent_id": host.agent_id,
+        "is_enabled": host.is_enabled,
+        "notes": host.notes,
+    }
+
+
+def split_names(text: str) -> list[str]:
+    """The names of a textarea. Only plain spaces, tabs, commas and line ends of a browser separate them."""
+    for separator in ("\r\n", "\n", "\t", ","):
+        text = text.replace(separator, " ")
+    return [name for name in text.split(" ") if name]
+
+
+def _problem(parse: Callable[[Any], object], text: str | list[str]) -> str:
+    """The grammar's sentence about `text`, or nothing."""
+    try:
+        parse(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _check(parse: Callable[[Any], object], text: str | list[str]) -> None:
+    if problem := _problem(parse, text):
+        raise ValidationError(problem)

@@ -1,0 +1,66 @@
+"""The values of the list and of one host's page.
+May import: panel.web, panel.services and below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import current_app
+
+from panel.models import Agent, AgentStatus, ProxyHost
+from panel.models.types import utcnow
+from panel.nginx.grammar import display_name
+from panel.services import agents, commands, history, proxy_hosts
+from panel.web.hosts import listing, preview, view
+
+JOBS_SHOWN = 5
+
+
+def list_values(args: Mapping[str, str]) -> dict[str, Any]:
+    """What the list shows for a URL's parameters."""
+    everyone = agents.list_all()
+    query = listing.parse(args, everyone)
+    found = proxy_hosts.list_page(
+        query=query.query,
+        agent_id=query.agent_id or None,
+        status=query.status or None,
+        sort=query.sort,
+        descending=query.descending,
+        page=query.page,
+        per_page=listing.PER_PAGE,
+    )
+    statuses = agent_statuses(everyone)
+    return {
+        "query": query,
+        "rows": [view.host_row(host, statuses[host.agent_id]) for host in found.items],
+        "page": found,
+        "columns": listing.columns(query),
+        "filters": listing.filters(query, everyone),
+        "has_agents": any(not agent.is_revoked for agent in everyone),
+    }
+
+
+def agent_statuses(everyone: list[Agent]) -> dict[str, AgentStatus]:
+    """How each agent is now, by id."""
+    now = utcnow()
+    return {agent.id: agents.status(agent, now, current_app.config["WAYPOST"]) for agent in everyone}
+
+
+def host_values(host: ProxyHost) -> dict[str, Any]:
+    """What one host's page shows."""
+    agent_status = agents.status(host.agent, utcnow(), current_app.config["WAYPOST"])
+    file = preview.of_saved(host)
+    return {
+        "host": host,
+        "name": display_name(host.primary_name),
+        "names": [display_name(name) for name in host.domain_names],
+        "status": view.host_status(host, agent_status),
+        "hops": view.host_route(host, agent_status),
+        "site_url": view.site_url(host.primary_name, host.agent),
+        "refusal": view.host_refusal(host, file.path or host.live_path),
+        "file": file,
+        "live_text": preview.live_text(host),
+        "jobs": commands.list_page(agent_id=host.agent_id, page=1, per_page=JOBS_SHOWN).items,
+        "changes": [view.past_change(change) for change in history.changes_of("proxy_host", host.id, limit=6)],
+    }

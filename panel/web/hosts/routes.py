@@ -1,0 +1,97 @@
+"""The hosts pages: the list, one host's page and the buttons that act on it.
+May import: panel.web, panel.services and below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, Response, render_template, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.errors import Conflict
+from panel.extensions import transaction
+from panel.models import ProxyHost, User
+from panel.nginx.grammar import display_name
+from panel.services import deployments, proxy_hosts
+from panel.web import htmx
+from panel.web.access import actor, local_path
+from panel.web.hosts import editing, page
+
+bp = Blueprint("hosts", __name__)
+
+bp.add_url_rule("/hosts/new", "create", editing.create, methods=["GET", "POST"])
+bp.add_url_rule("/hosts/<int:host_id>/edit", "edit", editing.edit, methods=["GET", "POST"])
+bp.add_url_rule("/hosts/preview", "preview", editing.preview_draft, methods=["POST"])
+bp.add_url_rule("/hosts/test", "test_draft", editing.test_draft, methods=["POST"])
+
+
+@bp.get("/hosts")
+def index() -> Response:
+    """The list: page and fragment under one address, all state in the URL."""
+    return htmx.render("hosts/index.html", "hosts/_list.html", **page.list_values(request.args))
+
+
+@bp.get("/hosts/<int:host_id>")
+def show(host_id: int) -> str:
+    """One host: its route, what is live and what is saved, its file, its jobs."""
+    return render_template("hosts/show.html", **page.host_values(proxy_hosts.get(host_id)))
+
+
+@bp.post("/hosts/<int:host_id>/test")
+def test(host_id: int) -> BaseResponse:
+    """Tests the host as it is saved, without touching what is live."""
+    with transaction():
+        host = proxy_hosts.get(host_id)
+        command = deployments.test_draft(host, proxy_hosts.spec_of(host), host.agent, actor())
+        url = f"/jobs/{command.id}"
+    return htmx.go(url)
+
+
+@bp.post("/hosts/<int:host_id>/enable")
+def enable(host_id: int) -> BaseResponse:
+    """Serves the host again, at once."""
+    return _change(host_id, lambda host, who: proxy_hosts.set_enabled(host, True, who), "enabled")
+
+
+@bp.post("/hosts/<int:host_id>/disable")
+def disable(host_id: int) -> BaseResponse:
+    """Stops serving the host, at once; nothing of it is lost."""
+    return _change(host_id, lambda host, who: proxy_hosts.set_enabled(host, False, who), "disabled")
+
+
+@bp.post("/hosts/<int:host_id>/restore")
+def restore(host_id: int) -> BaseResponse:
+    """Brings a deleted host back, at once."""
+    return _change(host_id, proxy_hosts.restore, "is back")
+
+
+@bp.post("/hosts/<int:host_id>/delete")
+def delete(host_id: int) -> BaseResponse:
+    """Deletes the host, at once; the toast and the host's page bring it back."""
+    with transaction():
+        host = proxy_hosts.get(host_id)
+        name = display_name(host.primary_name)
+        proxy_hosts.delete(host, actor())
+        deployments.apply(host.agent, actor(), at_once=True)
+    htmx.toast(f"Host {name} deleted.", undo_url=f"/hosts/{host_id}/restore")
+    return htmx.go("/hosts")
+
+
+def _change(host_id: int, change: Callable[[ProxyHost, User], object], done: str) -> BaseResponse:
+    """One reversible change: do it, apply it, say it, and go back to where the button was."""
+    with transaction():
+        host = proxy_hosts.get(host_id)
+        change(host, actor())
+        note = _apply_note(host)
+        name = display_name(host.primary_name)
+    htmx.toast(f"Host {name} {done}. {note}")
+    return htmx.go(local_path(request.form.get("next", "")) or f"/hosts/{host_id}")
+
+
+def _apply_note(host: ProxyHost) -> str:
+    """Enqueues the apply; a revoked agent keeps the change saved, and the person is told."""
+    try:
+        deployments.apply(host.agent, actor(), at_once=True)
+    except Conflict as refusal:
+        return f"It is saved, but not applied: {refusal.message}"
+    return "It is being applied now."

@@ -1,0 +1,252 @@
+"""What the hosts pages show, as plain values: one host's status, its row, its route, its refusal.
+May import: panel.models, panel.nginx.grammar, panel.services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from panel.models import Agent, AgentStatus, ProxyHost
+from panel.nginx.grammar import display_name
+from panel.services.history import Change
+from panel.services.proxy_hosts import ProxyHostSpec
+from panel.web.hosts.forms import LABELS
+
+
+@dataclass(frozen=True)
+class Status:
+    """A pill: `tone` gives shape and colour (ok, warn, bad, off, run), `word` says it, `detail` explains it."""
+
+    tone: str
+    word: str
+    detail: str
+
+
+DELETED = Status("off", "Deleted", "This host was deleted. It can be brought back.")
+LEAVING = Status("warn", "Deleted, still live", "nginx serves it until the deletion is applied.")
+REFUSED_LIVE = Status("bad", "Refused by nginx", "nginx refused what is saved. The last good version keeps serving.")
+REFUSED_NEW = Status("bad", "Refused by nginx", "nginx refused it, so it is not served. Other hosts are not affected.")
+DISABLED = Status("off", "Disabled", "Visitors get the default page.")
+DISABLING = Status("warn", "Changed, not live", "It is disabled, but nginx serves it until that is applied.")
+NEW = Status("off", "Not live yet", "It is saved. nginx does not serve it until it is applied.")
+CHANGED = Status("warn", "Changed, not live", "nginx serves the version before the last change until it is applied.")
+AWAY = Status("warn", "Agent offline", "The last applied version keeps serving. The agent cannot say how it is now.")
+SERVING = Status("ok", "Serving", "nginx serves what is saved.")
+
+
+def host_status(host: ProxyHost, agent_status: AgentStatus) -> Status:
+    """The one place that says how a host is, from the host and its agent."""
+    if host.is_deleted:
+        return LEAVING if host.is_live else DELETED
+    if host.is_refused:
+        return REFUSED_LIVE if host.is_live else REFUSED_NEW
+    if not host.is_enabled:
+        return DISABLING if host.is_live else DISABLED
+    if not host.is_live:
+        return NEW
+    if host.has_unapplied_changes:
+        return CHANGED
+    return SERVING if agent_status in {AgentStatus.ONLINE, AgentStatus.SYNCING} else AWAY
+
+
+@dataclass(frozen=True)
+class HostRow:
+    """One line of the list."""
+
+    id: int
+    name: str
+    alias_note: str
+    upstream: str
+    status: Status
+    agent_id: str
+    agent_name: str
+    changed_at: datetime
+    is_enabled: bool
+
+
+def host_row(host: ProxyHost, agent_status: AgentStatus) -> HostRow:
+    """A host as the list shows it."""
+    return HostRow(
+        id=host.id,
+        name=display_name(host.primary_name),
+        alias_note=alias_note(len(host.domain_names) - 1),
+        upstream=host.upstream_url,
+        status=host_status(host, agent_status),
+        agent_id=host.agent_id,
+        agent_name=host.agent.name,
+        changed_at=host.changed_at,
+        is_enabled=host.is_enabled,
+    )
+
+
+def alias_note(count: int) -> str:
+    """How many names there are beside the first."""
+    return "" if not count else f"+{count} alias" if count == 1 else f"+{count} aliases"
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One station of the route strip. `tone` is a pill's tone; "bad" also colours the station."""
+
+    label: str
+    value: str
+    detail: str
+    tone: str
+
+
+AGENT_TONES = {
+    AgentStatus.ONLINE: ("ok", "online"),
+    AgentStatus.SYNCING: ("run", "syncing"),
+    AgentStatus.STALE: ("warn", "not heard from for a while"),
+    AgentStatus.OFFLINE: ("warn", "offline"),
+    AgentStatus.WAITING: ("off", "has not joined yet"),
+    AgentStatus.REVOKED: ("bad", "revoked"),
+}
+
+
+def host_route(host: ProxyHost, agent_status: AgentStatus) -> list[Hop]:
+    """The route of a saved host: public name, agent, upstream."""
+    status = host_status(host, agent_status)
+    return [
+        Hop("Public name", site_url(host.primary_name, host.agent), _names_detail(host.domain_names), status.tone),
+        _agent_hop(host.agent, agent_status),
+        _upstream_hop(host),
+    ]
+
+
+def draft_route(
+    values: Mapping[str, Any], refusals: Mapping[str, str], agent: Agent | None, agent_status: AgentStatus | None
+) -> list[Hop]:
+    """The route of what is typed in the form; a station whose field needs a fix is marked."""
+    names = str(values.get("domain_names") or "").split()
+    upstream = f"{values.get('forward_scheme')}://{values.get('forward_host')}:{values.get('forward_port')}"
+    wrong = next((refusals[f] for f in ("forward_host", "forward_port", "forward_scheme") if f in refusals), "")
+    is_empty = not values.get("forward_host") and not values.get("forward_port")
+    return [
+        _draft_hop("Public name", names[0] if names else "", _names_detail(names), refusals.get("domain_names", "")),
+        _agent_hop(agent, agent_status) if agent and agent_status else Hop("Agent", "none chosen", "", "off"),
+        _draft_hop("Upstream", "" if is_empty else upstream, "not checked yet", wrong),
+    ]
+
+
+def _draft_hop(label: str, value: str, detail: str, problem: str) -> Hop:
+    if not value:
+        return Hop(label, "not filled in yet", "", "off")
+    return Hop(label, value, problem, "bad") if problem else Hop(label, value, detail, "off")
+
+
+def _agent_hop(agent: Agent, status: AgentStatus) -> Hop:
+    tone, word = AGENT_TONES[status]
+    facts = [f"nginx {agent.nginx_version}"] if agent.nginx_version else []
+    facts += [f"revision {agent.short_revision}"] if agent.short_revision else []
+    return Hop("Agent", agent.name, ", ".join([word, *facts]), tone)
+
+
+def _upstream_hop(host: ProxyHost) -> Hop:
+    if host.is_refused and host.refused_field.startswith("forward_"):
+        return Hop("Upstream", host.upstream_url, "refused by nginx", "bad")
+    return Hop("Upstream", host.upstream_url, "not checked", "off")
+
+
+def _names_detail(names: Sequence[str]) -> str:
+    if len(names) < 2:
+        return "one name"
+    return f"and {len(names) - 1} more {'name' if len(names) == 2 else 'names'}"
+
+
+def site_url(name: str, agent: Agent) -> str:
+    """Where a browser finds the host: plain http on the agent's port."""
+    port = "" if agent.http_port == 80 else f":{agent.http_port}"
+    return f"http://{display_name(name)}{port}"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why nginx refused a host, where, and what the person can do."""
+
+    words: str
+    place: str
+    field: str
+    field_label: str
+    keeps_serving: bool
+    command_id: str | None
+
+
+def host_refusal(host: ProxyHost, path: str) -> Refusal | None:
+    """The refusal of the host as it is saved now. `path` is its file in the bundle."""
+    if not host.is_refused:
+        return None
+    return Refusal(
+        words=host.refused_text,
+        place=f"{path}, line {host.refused_line}" if host.refused_line else path,
+        field=host.refused_field if host.refused_field in LABELS else "",
+        field_label=LABELS.get(host.refused_field, ""),
+        keeps_serving=host.is_live,
+        command_id=host.refused_command_id,
+    )
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    """Somebody saved the host while its form was open."""
+
+    person: str
+    at: datetime
+    differences: tuple[tuple[str, str, str], ...]  # label, saved now, in this form
+
+
+def meanwhile(
+    host: ProxyHost, change: Change | None, typed: Mapping[str, str], agent_names: Mapping[str, str]
+) -> Meanwhile:
+    """What is saved now and differs from what this form holds, and who saved it."""
+    saved = spoken_values(host, agent_names)
+    differences = tuple(
+        (LABELS[name], saved[name], typed[name]) for name in saved if name in typed and saved[name] != typed[name]
+    )
+    return Meanwhile(
+        person=(change.person if change else "") or "The panel", at=host.changed_at, differences=differences
+    )
+
+
+def spoken_values(host: ProxyHost | ProxyHostSpec, agent_names: Mapping[str, str]) -> dict[str, str]:
+    """Each field's value as people read it, for comparing two versions."""
+    return {
+        "domain_names": ", ".join(display_name(name) for name in host.domain_names),
+        "forward_scheme": host.forward_scheme,
+        "forward_host": host.forward_host,
+        "forward_port": str(host.forward_port),
+        "websocket": "on" if host.websocket else "off",
+        "agent_id": agent_names.get(host.agent_id, host.agent_id),
+        "is_enabled": "yes" if host.is_enabled else "no",
+        "notes": host.notes,
+    }
+
+
+VERBS = {
+    "proxy_host:create": "created the host",
+    "proxy_host:update": "changed",
+    "proxy_host:enable": "enabled the host",
+    "proxy_host:disable": "disabled the host",
+    "proxy_host:delete": "deleted the host",
+    "proxy_host:restore": "brought the host back",
+}
+
+
+@dataclass(frozen=True)
+class PastChange:
+    """One line of a host's history."""
+
+    person: str
+    at: datetime
+    sentence: str
+
+
+def past_change(change: Change) -> PastChange:
+    """A recorded change as a sentence without its subject."""
+    fields = [LABELS[name].lower() for name in change.changed_fields if name in LABELS]
+    sentence = VERBS.get(change.verb, change.verb.partition(":")[2])
+    if change.verb == "proxy_host:update":
+        sentence = f"changed {', '.join(fields)}" if fields else "saved it without a change"
+    return PastChange(change.person or "The panel", change.at, sentence)

@@ -37,10 +37,10 @@ class ProxyHostSpec:
 
 def create(spec: ProxyHostSpec, actor: User | None) -> ProxyHost:
     """Saves a new host; it is not live before an apply. Raises Forbidden, Invalid(field)."""
-    _require_editor(actor)
+    require_editor(actor)
     spec = check(spec)
     domain_names.refuse_taken(spec.agent_id, spec.domain_names)
-    host = ProxyHost(**_columns(spec))
+    host = ProxyHost(**columns_of(spec))
     db.session.add(host)
     _mark_changed(host)
     domain_names.claim(host)
@@ -54,18 +54,18 @@ def update(host: ProxyHost, spec: ProxyHostSpec, actor: User | None, *, version:
     `version` is the one the person's form was opened on. Raises Forbidden, Invalid(field), and Conflict when somebody
     else saved the host meanwhile or deleted it. Saving what is already saved changes nothing.
     """
-    _require_editor(actor)
+    require_editor(actor)
     _lock(host)
     _refuse_deleted(host)
     if host.version != version:
         raise Conflict("Somebody else saved this host while you had it open. Compare both versions, then save again.")
     spec = check(spec)
     before = describe(host)
-    if before == _columns(spec) and not host.is_refused:
+    if before == columns_of(spec) and not host.is_refused:
         return host
     left_agent_id = host.agent_id
     domain_names.refuse_taken(spec.agent_id, spec.domain_names, but_not=host)
-    for name, value in _columns(spec).items():
+    for name, value in columns_of(spec).items():
         setattr(host, name, value)
     if left_agent_id != spec.agent_id:
         _leave(host, left_agent_id)
@@ -77,7 +77,7 @@ def update(host: ProxyHost, spec: ProxyHostSpec, actor: User | None, *, version:
 
 def set_enabled(host: ProxyHost, enabled: bool, actor: User | None) -> ProxyHost:
     """Switches a host on or off; its names stay its own. Raises Forbidden, Conflict when it was deleted."""
-    _require_editor(actor)
+    require_editor(actor)
     _lock(host)
     _refuse_deleted(host)
     if host.is_enabled == enabled:
@@ -96,7 +96,7 @@ def clone(host: ProxyHost) -> ProxyHostSpec:
 
 def delete(host: ProxyHost, actor: User | None) -> None:
     """Deletes a host, for undo it is kept; its names are free at once. Raises Forbidden."""
-    _require_editor(actor)
+    require_editor(actor)
     _lock(host)
     if host.is_deleted:
         return
@@ -109,7 +109,7 @@ def delete(host: ProxyHost, actor: User | None) -> None:
 
 def restore(host: ProxyHost, actor: User | None) -> ProxyHost:
     """Brings a deleted host back. Raises Forbidden, Conflict when a name or its agent is gone meanwhile."""
-    _require_editor(actor)
+    require_editor(actor)
     _lock(host)
     if not host.is_deleted:
         return host
@@ -191,7 +191,8 @@ def _parse(field: str, parse: Callable[[Text], Value], value: Text) -> Value:
         raise Invalid(field, str(error)) from error
 
 
-def _columns(spec: ProxyHostSpec) -> dict[str, Any]:
+def columns_of(spec: ProxyHostSpec) -> dict[str, Any]:
+    """A spec as the columns of a row."""
     return {**asdict(spec), "domain_names": list(spec.domain_names)}
 
 
@@ -201,6 +202,15 @@ def _mark_changed(host: ProxyHost) -> None:
     host.changed_at = utcnow()
     host.changed_generation = generations.raise_one(host.agent_id)
     clear_refusal(host)
+    db.session.flush()
+    wake_after_commit("hosts")
+
+
+def set_aside(host: ProxyHost, text: str, *, line: int = 0, field: str = "", command_id: str | None = None) -> None:
+    """Notes that the host as saved is refused, in nginx's words: its last live file is used until it is saved again."""
+    host.refused_generation = host.changed_generation
+    host.refused_text, host.refused_line, host.refused_field = text, line, field
+    host.refused_command_id = command_id
     db.session.flush()
     wake_after_commit("hosts")
 
@@ -231,7 +241,8 @@ def _refuse_deleted(host: ProxyHost) -> None:
         raise Conflict("This host was deleted. Bring it back before changing it.")
 
 
-def _require_editor(actor: User | None) -> None:
+def require_editor(actor: User | None) -> None:
+    """Raises Forbidden for people who may only look."""
     if actor is not None and not actor.may_edit:
         raise Forbidden("Your role lets you look, not change. Ask an administrator for the operator role.")
 

@@ -118,7 +118,7 @@ def test_a_name_taken_between_the_look_and_the_write_is_refused(app: Flask, spec
             _insert_claim(outside, agent_id, "app.example.com", rival_id)
 
     event.listen(db.engine, "after_cursor_execute", take_the_name)
-    with pytest.raises(Invalid, match="already belongs to the host rival.example.com"):
+    with pytest.raises(Invalid, match=r"already belongs to the host rival\.example\.com"):
         create(spec)
     outside.dispose()
     assert db.session.query(ProxyHost).count() == 1
@@ -254,7 +254,7 @@ def test_a_deleted_host_whose_name_was_taken_stays_deleted(spec: ProxyHostSpec) 
     with transaction():
         proxy_hosts.delete(host, None)
     create(replace(spec, domain_names=("www.example.com",)))
-    with pytest.raises(Conflict, match="www.example.com already belongs to"), transaction():
+    with pytest.raises(Conflict, match=r"www\.example\.com already belongs to"), transaction():
         proxy_hosts.restore(host, None)
     assert host.is_deleted
 

@@ -1,0 +1,194 @@
+"""Hosts in, nginx files out. Pure functions: what they are given decides every byte.
+May import: panel.models, panel.nginx.{bundle,grammar}, jinja2."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from panel.models import Agent, ProxyHost
+from panel.nginx import grammar
+from panel.nginx.bundle import ConfigBundle, ConfigFile
+
+HTTP_PATH = "http.conf"
+DEFAULT_PATH = "default.conf"
+
+# `server … resolve` without the commercial nginx.
+_RESOLVE_SINCE = (1, 27, 3)
+_FILE_NAME_LENGTH = 200
+# nginx's resolver reads no hosts file, and not every name server knows this one.
+_LOCAL_ADDRESSES = {"localhost": "127.0.0.1"}
+_BARE = re.compile(r"\A[A-Za-z0-9._:/*\[\]-]+\Z")
+_QUOTABLE = re.compile(r"\A[ -~]*\Z")
+_HOST_PATH = re.compile(r"\Ahosts/(?P<id>[0-9]+)-")
+
+
+class UnsafeValue(ValueError):
+    """A value that must not reach a file. `field` is the form field it came from, "" when it is none."""
+
+    def __init__(self, sentence: str, field: str = "") -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+@dataclass(frozen=True)
+class NginxFacts:
+    """What must be known of an nginx to render for it. Ports are those it listens on."""
+
+    version: str
+    http_port: int
+    https_port: int
+    ipv6: bool
+
+    @classmethod
+    def of(cls, agent: Agent) -> NginxFacts:
+        """What the agent said last."""
+        return cls(agent.nginx_version, agent.http_port, agent.https_port, agent.has_ipv6)
+
+    @property
+    def listen(self) -> tuple[str, ...]:
+        """The addresses of plain HTTP."""
+        return (str(self.http_port), f"[::]:{self.http_port}") if self.ipv6 else (str(self.http_port),)
+
+    @property
+    def can_resolve(self) -> bool:
+        """Whether upstream groups may hold names that are looked up while nginx runs."""
+        parts = self.version.split(".")
+        return all(map(str.isdigit, parts)) and tuple(map(int, parts)) >= _RESOLVE_SINCE
+
+
+@dataclass(frozen=True)
+class Site:
+    """The values of a host that decide its file; equal sites have equal files."""
+
+    label: str
+    domain_names: tuple[str, ...]
+    forward_scheme: str
+    forward_host: str
+    forward_port: int
+    websocket: bool
+
+    @classmethod
+    def of(cls, host: ProxyHost) -> Site:
+        """A saved host, or a draft without an id."""
+        return cls(
+            str(host.id or "new"),
+            tuple(host.domain_names),
+            host.forward_scheme,
+            host.forward_host,
+            host.forward_port,
+            bool(host.websocket),
+        )
+
+    @property
+    def path(self) -> str:
+        """Where the file stands: the id makes it the host's own, the name is for people."""
+        name = self.domain_names[0].replace("*.", "wildcard.")[:_FILE_NAME_LENGTH]
+        return f"hosts/{self.label}-{name}.conf"
+
+
+def render_host(host: ProxyHost, facts: NginxFacts) -> ConfigFile:
+    """The file of one host. Raises UnsafeValue when a value is not of the grammar's spelling."""
+    return _render_site(Site.of(host), facts)
+
+
+@lru_cache(maxsize=8)
+def render_http(facts: NginxFacts) -> ConfigFile:
+    """What all hosts share."""
+    return ConfigFile(HTTP_PATH, _ENVIRONMENT.get_template("http.conf.j2").render(listen=facts.listen))
+
+
+@lru_cache(maxsize=8)
+def render_default(facts: NginxFacts) -> ConfigFile:
+    """What answers for names that no host has."""
+    return ConfigFile(DEFAULT_PATH, _ENVIRONMENT.get_template("default.conf.j2").render(listen=facts.listen))
+
+
+def render_bundle(hosts: Iterable[ProxyHost], facts: NginxFacts) -> ConfigBundle:
+    """All files of an nginx that serves these hosts. Raises UnsafeValue."""
+    return ConfigBundle.of((render_http(facts), render_default(facts), *(render_host(h, facts) for h in hosts)))
+
+
+def host_id_of(path: str) -> int | None:
+    """The id of the host whose file this is; None for files of no host."""
+    match = _HOST_PATH.match(path)
+    return int(match["id"]) if match else None
+
+
+# A thousand hosts with their drafts; what did not change since the last apply is not rendered again.
+@lru_cache(maxsize=4096)
+def _render_site(site: Site, facts: NginxFacts) -> ConfigFile:
+    _guard(site)
+    address = _LOCAL_ADDRESSES.get(site.forward_host, site.forward_host)
+    is_address = _is_address(address)
+    in_group = is_address or facts.can_resolve
+    server = f"[{address}]:{site.forward_port}" if ":" in address else f"{address}:{site.forward_port}"
+    text = _ENVIRONMENT.get_template("host.conf.j2").render(
+        site=site,
+        listen=facts.listen,
+        url=f"{site.forward_scheme}://{server}",
+        server=server,
+        group=f"waypost_{site.label}" if in_group else "",
+        resolve=not is_address,
+        is_address=is_address,
+    )
+    return ConfigFile(site.path, text)
+
+
+def _guard(site: Site) -> None:
+    """Checks every value again: what stands in the database is not believed."""
+    _check("domain_names", grammar.parse_domain_names, site.domain_names)
+    _check("forward_scheme", grammar.parse_forward_scheme, site.forward_scheme)
+    _check("forward_host", grammar.parse_forward_host, site.forward_host)
+    _check("forward_port", grammar.parse_port, site.forward_port)
+    if not (site.label == "new" or (site.label.isascii() and site.label.isdigit())):
+        raise UnsafeValue("A host's id is a number.")
+
+
+def _check(field: str, parse: Callable[[Any], Any], value: object) -> None:
+    try:
+        parsed = parse(value)
+    except ValueError as error:
+        raise UnsafeValue(str(error), field) from error
+    if parsed != value:
+        raise UnsafeValue("The saved value is not in the spelling that nginx needs. Save the host again.", field)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def quote(value: object) -> str:
+    """A value as one word of nginx's language. Raises UnsafeValue for what quotes cannot hold."""
+    text = str(value)
+    if _BARE.match(text):
+        return text
+    if not _QUOTABLE.match(text) or any(c in text for c in '"\\$'):
+        raise UnsafeValue("A value has characters that nginx would read as its own.")
+    return f'"{text}"'
+
+
+def _make_environment() -> Environment:
+    """Every expression of a template passes `quote`, so that none can be forgotten. Files are not HTML."""
+    return Environment(
+        loader=PackageLoader("panel.nginx"),
+        undefined=StrictUndefined,
+        finalize=quote,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - nginx's language, not HTML; finalize quotes
+    )
+
+
+_ENVIRONMENT = _make_environment()

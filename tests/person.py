@@ -1,0 +1,130 @@
+"""A person at a browser: the actions of the main job in their words, and what no page may ever do.
+May import: Playwright and tests.product."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
+
+NAME, PASSWORD = "ada", "four words in a row"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SHAPES: dict[str, dict[str, Any]] = {
+    "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "color_scheme": "light"},
+}
+# Style attributes show only in the console, everything else as an event: both are collected.
+_WATCH = """
+document.addEventListener('securitypolicyviolation', (event) =>
+  console.error('CSP: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample));
+"""
+
+
+@contextmanager
+def running_browser() -> Iterator[Browser]:
+    """Chromium of the system, or else Playwright's own."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Person:
+    """One browser with its own cookies. `complaints` collects what the console and the policy said on any page."""
+
+    def __init__(self, browser: Browser, url: str, *, shape: str = "light", javascript: bool = True) -> None:
+        options = {**SHAPES[shape], "reduced_motion": "reduce", "java_script_enabled": javascript}
+        self.context: BrowserContext = browser.new_context(base_url=url, **options)
+        self.context.set_default_timeout(15_000)
+        self.complaints: list[str] = []
+        if javascript:
+            self.context.add_init_script(_WATCH)
+        self.page = self.open_tab()
+
+    def open_tab(self) -> Page:
+        """Another tab of the same person, watched too."""
+        page = self.context.new_page()
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
+        return page
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        # A refused form is a 4xx that the console reports as an error; the page shows it, and it is expected.
+        if message.type == "error" and "the server responded with a status of 4" not in message.text:
+            self.complaints.append(f"{message.location.get('url', '')}: {message.text}")
+
+    def set_up(self, link: str) -> None:
+        """Uses the setup link and logs in when it did not do so by itself."""
+        self.page.goto(link)
+        self.page.fill("[name=username]", NAME)
+        self.page.fill("[name=password]", PASSWORD)
+        self.page.fill("[name=repeat]", PASSWORD)
+        self.page.click("main button")
+        self.page.wait_for_url(lambda address: "/setup" not in address)
+        if "/login" in self.page.url:
+            self.log_in()
+
+    def log_in(self) -> None:
+        """Name and password."""
+        self.page.goto("/login")
+        self.page.fill("[name=username]", NAME)
+        self.page.fill("[name=password]", PASSWORD)
+        self.page.click("main button")
+        self.page.wait_for_url(lambda address: "/login" not in address)
+
+    def fill_host(self, name: str, port: int, host: str = "127.0.0.1") -> None:
+        """Fills the open host form; names are chips with JavaScript and lines without."""
+        chips = self.page.locator("#domain_names-add")
+        if chips.count():
+            chips.fill(name)
+            chips.press("Enter")
+        else:
+            self.page.fill("[name=domain_names]", name)
+        self.page.fill("[name=forward_host]", host)
+        self.page.fill("[name=forward_port]", str(port))
+
+    def button(self, name: str) -> Locator:
+        """The visible button with exactly this text."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def save_and_apply(self) -> None:
+        """Ends on the page of the job."""
+        self.button("Save and apply").click()
+        self.page.wait_for_url("**/jobs/*")
+
+    def create_host(self, name: str, port: int) -> None:
+        """The form from empty to the page of its job."""
+        self.page.goto("/hosts/new")
+        self.fill_host(name, port)
+        self.save_and_apply()
+
+    def sees(self, text: str, timeout: float = 30.0) -> None:
+        """Waits until the page shows the text, without a reload. Seconds."""
+        expect(self.page.locator("main")).to_contain_text(text, timeout=timeout * 1000)
+
+    def photograph(self, folder: Path, name: str) -> Path:
+        """The whole page, the viewport grown to it so that sticky parts are not cut."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{name}.png"
+        size = self.page.viewport_size or {"width": 1440, "height": 900}
+        height = int(self.page.evaluate("document.documentElement.scrollHeight"))
+        self.page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
+        self.page.screenshot(path=path)
+        self.page.set_viewport_size({"width": size["width"], "height": size["height"]})
+        return path

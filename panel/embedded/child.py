@@ -50,7 +50,7 @@ class Child:
 
     async def run_once(self) -> None:
         """Runs it to its end. Raises StartError with its last words when it fails."""
-        process, tail = await self._spawn()
+        process, tail = await self._spawn(aloud=False)
         try:
             code = await process.wait()
         finally:
@@ -88,7 +88,7 @@ class Child:
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(number)
 
-    async def _spawn(self) -> tuple[asyncio.subprocess.Process, asyncio.Task[list[str]]]:
+    async def _spawn(self, aloud: bool = True) -> tuple[asyncio.subprocess.Process, asyncio.Task[list[str]]]:
         """The new process and the task that reads its output to the end."""
         self.process = process = await asyncio.create_subprocess_exec(
             *self.command,
@@ -99,7 +99,7 @@ class Child:
             process_group=0,  # Ctrl-C reaches the supervisor alone, which stops the children in order
             preexec_fn=_die_with_parent,
         )
-        self._reader = asyncio.create_task(self._read(process), name=f"read {self.name}")
+        self._reader = asyncio.create_task(self._read(process, aloud), name=f"read {self.name}")
         return process, self._reader
 
     async def _keep(self, process: asyncio.subprocess.Process) -> None:
@@ -121,15 +121,15 @@ class Child:
             process, _ = await self._spawn()
             self.terminal.note(self.name, f"{self.name} is started again.")
 
-    async def _read(self, process: asyncio.subprocess.Process) -> list[str]:
-        """Every line to the log, warnings to the terminal too; the last lines when the output ends."""
+    async def _read(self, process: asyncio.subprocess.Process, aloud: bool) -> list[str]:
+        """Every line to the log, warnings to the terminal too when aloud; the last lines when the output ends."""
         log, rest, last, in_traceback = _open_log(self.log_file), b"", list[str](), False
         while process.stdout and (chunk := await process.stdout.read(65536)):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in (raw.decode(errors="replace").rstrip() for raw in lines):
                 log.info(line)
                 last = [*last[-29:], line]
-                if in_traceback or _LOUD.search(line):
+                if aloud and (in_traceback or _LOUD.search(line)):
                     self.terminal.warn(self.name, line)
                 in_traceback = line.startswith("Traceback ") or (in_traceback and line.startswith(" "))
         return [*last, rest.decode(errors="replace")] if rest else last

@@ -27,11 +27,17 @@ async def until_log_has(log: Path, text: str, times: int = 1) -> None:
             await asyncio.sleep(0.02)
 
 
+async def run_until(sample: Child, text: str) -> None:
+    await sample.start()
+    await until_log_has(sample.log_file, text)
+    await sample.stop()
+
+
 def test_every_line_is_logged_and_only_warnings_reach_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    program = "print('INFO all is well'); print('WARNING the disk is nearly full')"
-    asyncio.run(child(tmp_path, program).run_once())
+    program = "import time; print('INFO all is well'); print('WARNING the disk is nearly full'); time.sleep(600)"
+    asyncio.run(run_until(child(tmp_path, program), "disk"))
     shown = capsys.readouterr().out
     assert (tmp_path / "sample.log").read_text() == "INFO all is well\nWARNING the disk is nearly full\n"
     assert "nearly full" in shown
@@ -39,9 +45,10 @@ def test_every_line_is_logged_and_only_warnings_reach_the_terminal(
 
 
 def test_a_traceback_reaches_the_terminal_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(StartError):
-        asyncio.run(child(tmp_path, "raise RuntimeError('the reason')").run_once())
-    assert "RuntimeError: the reason" in capsys.readouterr().out
+    asyncio.run(run_until(child(tmp_path, "raise RuntimeError('the reason')"), "the reason"))
+    shown = capsys.readouterr().out
+    assert "Traceback (most recent call last)" in shown
+    assert "RuntimeError: the reason" in shown
 
 
 def test_a_step_that_fails_raises_with_its_last_words(tmp_path: Path) -> None:

@@ -3,8 +3,121 @@ May import: panel.services, panel.models, panel.extensions, panel.config, panel.
 
 from __future__ import annotations
 
-from flask import Flask
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup
+
+from panel.config import Config
+from panel.errors import PanelError
+from panel.extensions import transaction
+from panel.models import Role
+from panel.models.types import utcnow
+from panel.pki import PkiError, open_authority
+from panel.services import accounts, agents
+
+admin = AppGroup("admin", help="People: who may log in.")
+agent = AppGroup("agent", help="Agents: machines with nginx.")
+
+ROLES = click.Choice([role.value for role in Role])
+# Asked twice on a terminal; from a pipe the first line counts.
+password_option = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 
 
 def register(app: Flask) -> None:
     """Adds `flask admin …` and `flask agent …`."""
+    app.cli.add_command(admin)
+    app.cli.add_command(agent)
+
+
+@admin.command("create-user")
+@click.option("--username", required=True)
+@click.option("--role", type=ROLES, default=Role.OPERATOR.value, show_default=True)
+@password_option
+def create_user(username: str, role: str, *, password_stdin: bool) -> None:
+    """Adds a person."""
+    with _plain_errors():
+        credentials = accounts.prepare(username, _ask_password(from_stdin=password_stdin))
+        with transaction():
+            user = accounts.create_user(credentials, Role(role))
+            name = user.username
+    click.echo(f"{name} may now log in as {role}.")
+
+
+@admin.command("reset-password")
+@click.option("--username", required=True)
+@password_option
+def reset_password(username: str, *, password_stdin: bool) -> None:
+    """Gives a person a new password and ends their sessions."""
+    with _plain_errors():
+        credentials = accounts.prepare(username, _ask_password(from_stdin=password_stdin))
+        with transaction():
+            name = accounts.reset_password(credentials).username
+    click.echo(f"{name} has a new password; every session of theirs has ended.")
+
+
+@admin.command("setup-link")
+def setup_link() -> None:
+    """Prints the one-time link that makes the first administrator."""
+    with _plain_errors(), transaction():
+        link = accounts.ensure_setup_link(_config())
+    if link is None:
+        raise click.ClickException(
+            "There is an administrator already. Use `flask admin reset-password` for a lost one."
+        )
+    click.echo(link)
+
+
+@agent.command("add")
+@click.argument("name")
+def add_agent(name: str) -> None:
+    """Adds an agent and prints its one-time join token, valid for an hour."""
+    with _plain_errors():
+        open_authority(_config().pki_dir, utcnow())  # the token carries its fingerprint
+        with transaction():
+            _, token = agents.create(name, None, _config())
+    click.echo(token)
+
+
+@agent.command("list")
+def list_agents() -> None:
+    """Prints every agent: name, status, nginx, applied revision, id."""
+    now = utcnow()
+    for each in agents.list_all():
+        status = agents.status(each, now, _config())
+        row = (each.name, status.value, each.nginx_version or "-", each.short_revision or "-", each.id)
+        click.echo("\t".join(row))
+
+
+@agent.command("revoke")
+@click.argument("name")
+def revoke_agent(name: str) -> None:
+    """Shuts an agent out; a running panel closes its stream within seconds."""
+    with _plain_errors(), transaction():
+        agents.revoke(agents.find_by_name(name), None)
+    click.echo(f"{name} is revoked.")
+
+
+def _config() -> Config:
+    config: Config = current_app.config["WAYPOST"]
+    return config
+
+
+def _ask_password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """A refusal is a sentence on the terminal, not a trace."""
+    try:
+        yield
+    except PanelError as error:
+        raise click.ClickException(error.message) from error
+    except PkiError as error:
+        raise click.ClickException(str(error)) from error

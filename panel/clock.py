@@ -1,0 +1,64 @@
+"""Door 3, time: what is due is done here, and nowhere is anything waited for.
+May import: panel.services, panel.models, panel.extensions, panel.config."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from flask import Flask
+
+from panel.config import Config
+from panel.extensions import stopping, transaction, vitals, wake_after_commit
+from panel.models import AgentStatus
+from panel.models.types import utcnow
+from panel.services import agents, outcomes, recovery, retention
+
+log = logging.getLogger(__name__)
+
+TICK_EVERY = 1.0  # seconds
+PRUNE_EVERY = timedelta(hours=1)
+
+
+class Clock:
+    """Remembers what it has seen, so that a page is woken only when a status has changed."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._statuses: dict[str, AgentStatus] = {}
+        self._pruned_at: datetime | None = None
+
+    def tick(self, now: datetime) -> None:
+        """Does what is due at `now`, in short transactions. Call it in an application context."""
+        with transaction():
+            for command in recovery.expire_due(now):
+                outcomes.settle(command)
+        with transaction():
+            self._watch(now)
+        if self._pruned_at is None or now - self._pruned_at >= PRUNE_EVERY:
+            self._pruned_at = now
+            with transaction():
+                retention.prune(now)
+
+    def _watch(self, now: datetime) -> None:
+        """Silence is no event: that an agent became stale or offline is noticed only here."""
+        statuses = {agent.id: agents.status(agent, now, self._config) for agent in agents.list_all()}
+        if statuses != self._statuses:
+            wake_after_commit("agents")
+        self._statuses = statuses
+
+
+def run(app: Flask) -> None:
+    """Ticks until the process stops. A failing tick is logged and the next one comes all the same."""
+    clock = Clock(app.config["WAYPOST"])
+    while True:
+        now = utcnow()
+        try:
+            with app.app_context():
+                clock.tick(now)
+        except Exception:  # the boundary of a clock tick
+            log.exception("the clock's tick failed")
+        else:
+            vitals.clock_ticked_at = now
+        if stopping.wait(TICK_EVERY):
+            return

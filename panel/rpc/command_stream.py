@@ -1,0 +1,156 @@
+"""The CommandStream service: who comes in, Hello and Welcome, and the sessions that live here.
+May import: protos, panel.rpc, panel.services, panel.models and below."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import gevent
+import grpc
+from flask import Flask
+
+from panel.config import Config
+from panel.errors import Invalid
+from panel.extensions import db, stopping, transaction
+from panel.models import Agent
+from panel.models.types import utcnow
+from panel.pki import Authority
+from panel.rpc import identity, messages
+from panel.rpc.session import AgentSession
+from panel.services import deployments, enrollments, outcomes, recovery, sessions
+from panel.services.recovery import JournalState, Recovery
+from protos import OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, command_stream_pb2_grpc
+from protos import command_stream_pb2 as pb
+
+log = logging.getLogger(__name__)
+
+HELLO_WITHIN = 10.0  # seconds
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A session that the database knows: its epoch, the Welcome for it, and whose results will be repeated."""
+
+    epoch: int
+    welcome: pb.Welcome
+    replaying: set[str]
+
+
+class CommandStreamServicer(command_stream_pb2_grpc.CommandStreamServicer):
+    """One greenlet per stream. The registry holds the sessions of this process; the database knows who is current."""
+
+    def __init__(self, app: Flask, authority: Authority) -> None:
+        self._app = app
+        self._authority = authority
+        self._sessions: set[AgentSession] = set()
+
+    def Connect(  # noqa: N802 - the contract's name
+        self, request_iterator: Iterator[pb.AgentMessage], context: grpc.ServicerContext
+    ) -> Iterator[pb.PanelMessage]:
+        """Holds one agent's stream: Hello, Welcome, then whatever is due until either side ends it."""
+        # First of all: a malformed message before the initial metadata would leave the call open for ever.
+        context.send_initial_metadata(())
+        agent_id, serial = identity.admit(self._app, context)
+        hello = _receive_hello(request_iterator, context)
+        protocol = min(hello.protocol, PROTOCOL_VERSION)
+        if protocol < OLDEST_PROTOCOL_VERSION:
+            yield _protocol_goodbye(hello)
+            return
+        try:
+            opening = self._open(agent_id, hello, protocol)
+        except Exception:  # the boundary of a stream message
+            log.exception("the session of agent %s could not be opened", agent_id)
+            context.abort(grpc.StatusCode.UNAVAILABLE, "The panel has a problem of its own. Try again.")
+        session = AgentSession(self._app, context, agent_id, serial, opening.epoch)
+        self._sessions.add(session)
+        try:
+            yield pb.PanelMessage(welcome=opening.welcome)
+            if stopping.is_set():
+                session.close(pb.Goodbye.SHUTDOWN, "The panel is stopping.", 1.0)
+            session.begin(request_iterator, opening.replaying)
+            yield from session.outgoing()
+        finally:
+            self._sessions.discard(session)
+            session.end()
+
+    def RenewCertificate(  # noqa: N802 - the contract's name
+        self, request: pb.RenewCertificateRequest, context: grpc.ServicerContext
+    ) -> pb.RenewCertificateReply:
+        """A new certificate for the caller, whose present one TLS and the database have found good."""
+        agent_id, _ = identity.admit(self._app, context)
+        try:
+            with self._app.app_context(), transaction():
+                certificate_pem = enrollments.renew(agent_id, request.csr_pem, self._authority, utcnow())
+        except Invalid as error:
+            refusal, sentence = grpc.StatusCode.INVALID_ARGUMENT, error.message
+        except Exception:  # the boundary of a request
+            log.exception("the certificate of agent %s could not be renewed", agent_id)
+            refusal, sentence = grpc.StatusCode.UNAVAILABLE, "The panel has a problem of its own. Try again."
+        else:
+            return pb.RenewCertificateReply(certificate_pem=certificate_pem, ca_pem=self._authority.pem)
+        context.abort(refusal, sentence)
+        raise AssertionError("abort() does not return")
+
+    def say_goodbye(self) -> None:
+        """Ends every stream because the panel stops; agents come back a second later."""
+        for session in tuple(self._sessions):
+            session.close(pb.Goodbye.SHUTDOWN, "The panel is stopping.", 1.0)
+
+    def _open(self, agent_id: str, hello: pb.Hello, protocol: int) -> Opening:
+        """Makes this session the current one and settles what happened since the last one, in one transaction."""
+        now = utcnow()
+        open_commands = messages.open_commands(hello)
+        with self._app.app_context(), transaction():
+            agent = sessions.connected(agent_id, messages.agent_facts(hello, protocol), now)
+            recovered = recovery.recover(agent, open_commands, now)
+            for command in recovered.ended:
+                outcomes.settle(command)
+            deployments.reconcile(agent, agent.reported_revision)
+            db.session.flush()
+            welcome = self._welcome(agent, protocol, recovered)
+            stored = {entry.command_id for entry in recovered.stored if not entry.is_final}
+            finished = {entry.command_id for entry in open_commands if entry.state is JournalState.FINISHED}
+            log.info("agent %s (%s) connected as session %d", agent.name, agent.hostname, agent.session_epoch)
+            return Opening(agent.session_epoch, welcome, stored & finished)
+
+    def _welcome(self, agent: Agent, protocol: int, recovered: Recovery) -> pb.Welcome:
+        config: Config = self._app.config["WAYPOST"]
+        return pb.Welcome(
+            protocol=protocol,
+            session_epoch=agent.session_epoch,
+            heartbeat_interval=messages.duration(timedelta(seconds=config.heartbeat_interval)),
+            stored=[
+                pb.ResultStored(command_id=one.command_id, output_seq=one.output_seq, final_stored=one.is_final)
+                for one in recovered.stored
+            ],
+            forget=recovered.forget,
+            panel_time=messages.timestamp(utcnow()),
+        )
+
+
+def _receive_hello(requests: Iterator[pb.AgentMessage], context: grpc.ServicerContext) -> pb.Hello:
+    """The first message, which must be a Hello and come soon; ends the call otherwise."""
+    message: pb.AgentMessage | None = None
+    try:
+        with gevent.Timeout(HELLO_WITHIN):
+            message = next(requests, None)
+    except gevent.Timeout:
+        log.info("%s sent no Hello", context.peer())
+    if message is not None and message.WhichOneof("body") == "hello":
+        return message.hello
+    if context.is_active():
+        sentence = f"The first message must be Hello, within {HELLO_WITHIN:.0f} s."
+        context.abort(grpc.StatusCode.FAILED_PRECONDITION, sentence)
+    raise ConnectionError("the agent left before its Hello")
+
+
+def _protocol_goodbye(hello: pb.Hello) -> pb.PanelMessage:
+    text = (
+        f"This agent speaks protocol {hello.protocol}, the panel needs at least {OLDEST_PROTOCOL_VERSION}. "
+        "Update the agent."
+    )
+    wait = messages.duration(timedelta(minutes=5))
+    return pb.PanelMessage(goodbye=pb.Goodbye(reason=pb.Goodbye.PROTOCOL, text=text, retry_after=wait))

@@ -1,0 +1,93 @@
+"""What an agent is due to be sent: claimed in one transaction, rendered, and ready for the wire.
+May import: protos, panel.rpc.messages, panel.services, panel.models and below."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from panel.extensions import db, transaction
+from panel.models import Agent, Command, CommandKind, CommandState, ConfigContent, Revision
+from panel.models.types import utcnow
+from panel.rpc import messages
+from panel.services import deployments, outcomes, transitions
+from panel.services.transitions import CommandOutcome
+from protos import command_stream_pb2 as pb
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A command that is now `sent`; without a message when it could not be prepared and has failed instead."""
+
+    command_id: str
+    message: pb.PanelMessage | None
+    needs_ack: bool
+
+
+def claim(agent_id: str, epoch: int) -> Claim | None:
+    """Claims the agent's next command and prepares its message. None when nothing may be sent now."""
+    with transaction():
+        row = transitions.claim_next(agent_id, epoch, utcnow())
+        if row is None:
+            return None
+        message = _prepare(row)
+        needs_ack = message is not None and not CommandKind(row.kind).is_question
+        return Claim(row.id, message, needs_ack)
+
+
+def cancellations(agent_id: str, known: set[str]) -> Iterator[pb.PanelMessage]:
+    """Requests to stop that this session has not passed on; `known` remembers them."""
+    wanted = select(Command.id).where(
+        Command.agent_id == agent_id,
+        Command.state.in_(transitions.IN_FLIGHT),
+        Command.cancel_requested_at.is_not(None),
+    )
+    for command_id in db.session.scalars(wanted).all():
+        if command_id not in known:
+            known.add(command_id)
+            yield pb.PanelMessage(cancel_command=pb.CancelCommand(command_id=command_id))
+
+
+def seconds_until_due(agent_id: str) -> float:
+    """How long until the next queued command that waits for its time may go; infinite when none waits."""
+    now = utcnow()
+    due_at = transitions.next_due_at(agent_id, now)
+    return float("inf") if due_at is None else max(0.0, (due_at - now).total_seconds())
+
+
+def contents(hashes: Iterable[str]) -> Mapping[str, str]:
+    """The texts of these hashes that the panel has."""
+    wanted = sorted(set(hashes))
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), 500):  # databases limit the parameters of one statement
+        batch = select(ConfigContent).where(ConfigContent.sha256.in_(wanted[start : start + 500]))
+        found.update({content.sha256: content.text for content in db.session.scalars(batch)})
+    return found
+
+
+def _prepare(row: Command) -> pb.PanelMessage | None:
+    """The message; on any fault of ours the command fails, so that it does not stand in the way of the next."""
+    try:
+        with db.session.begin_nested():
+            if row.kind == CommandKind.APPLY_CONFIG:
+                deployments.freeze(row)
+            return messages.command(row, contents, _held(row))
+    except Exception:  # the boundary of a command
+        log.exception("command %s could not be prepared", row.id)
+        sentence = "The panel could not prepare this job; its log says why. Nothing was sent."
+        outcomes.record(row, CommandOutcome(CommandState.FAILED, "INTERNAL", sentence), utcnow())
+        return None
+
+
+def _held(row: Command) -> frozenset[str]:
+    """The contents that the agent has: those of the revision that was proved last."""
+    revision = select(Revision.manifest).join(Agent, Agent.id == Revision.agent_id)
+    manifest = db.session.scalar(
+        revision.where(Agent.id == row.agent_id, Revision.revision == Agent.applied_revision).limit(1)
+    )
+    return frozenset((manifest or {}).values())

@@ -1,5 +1,5 @@
 """The whole product as a person runs it: the real supervisor on free ports and a folder of its own, and an upstream.
-May import: the standard library, psutil. Used by end-to-end tests, benchmarks and the screenshots."""
+May import: psutil, panel.embedded. Used by end-to-end tests, benchmarks and the screenshots."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from typing import Any
 
 import psutil
 
+from panel.embedded.system_packages import find_program
+
 ROOT = Path(__file__).resolve().parents[1]
 PORTS = (
     "PANEL_PORT",
@@ -30,6 +32,11 @@ PORTS = (
     "AGENT_HTTPS_PORT",
     "AGENT_STATUS_PORT",
 )
+
+
+def find_nginx() -> str:
+    """The nginx of this machine, also when it is not on the PATH of a normal user."""
+    return find_program("nginx") or "nginx"
 
 
 def free_ports(count: int) -> list[int]:

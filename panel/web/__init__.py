@@ -7,18 +7,25 @@ from flask import Flask
 
 from panel.web import access, errors, filters, security, shell, statics
 from panel.web.account import routes as account
+from panel.web.agents import routes as agents
+from panel.web.agents import routes as agents
 from panel.web.auth import routes as auth
+from panel.web.changes import routes as changes
+from panel.web.changes import routes as changes
+from panel.web.health import routes as health
 from panel.web.home import routes as home
+from panel.web.hosts import routes as hosts
+from panel.web.hosts import routes as hosts
 from panel.web.jobs import routes as jobs
 from panel.web.live import routes as live
 from panel.web.setup import routes as setup
 
-BLUEPRINTS = (account.bp, auth.bp, home.bp, jobs.bp, live.bp, setup.bp)
+NOUNS = (account, agents, auth, changes, health, home, hosts, jobs, live, setup)
 
 
 def register(app: Flask) -> None:
     """Gives the app its pages. `app.config["WAYPOST"]` must be set and the extensions initialised."""
     for part in (security, statics, access, errors, filters, shell):
         part.register(app)
-    for blueprint in BLUEPRINTS:
-        app.register_blueprint(blueprint)
+    for noun in NOUNS:
+        app.register_blueprint(noun.bp)

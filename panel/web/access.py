@@ -68,10 +68,11 @@ def load_user(session_id: str) -> User | None:
 
 def ask_to_log_in() -> Response:
     """To the login page and back; 401 for htmx and streams, which would swap the login page into a corner."""
-    if "HX-Request" in request.headers or "text/event-stream" in request.headers.get("Accept", ""):
-        return Response("Log in again.\n", 401, {"HX-Redirect": url_for("auth.login")}, mimetype="text/plain")
-    wanted = request.full_path.rstrip("?") if request.method == "GET" else ""
-    return redirect(url_for("auth.login", next=wanted if wanted not in {"", "/"} else None))
+    is_htmx = "HX-Request" in request.headers
+    if is_htmx or "text/event-stream" in request.headers.get("Accept", ""):
+        headers = {"HX-Redirect": _login_url(_page_of_htmx())} if is_htmx else {}
+        return Response("Log in again.\n", 401, headers, mimetype="text/plain")
+    return redirect(_login_url(request.full_path.rstrip("?") if request.method == "GET" else ""))
 
 
 def local_path(target: str) -> str | None:
@@ -82,6 +83,16 @@ def local_path(target: str) -> str | None:
     if parts.scheme or parts.netloc or target.startswith("//") or parts.path.lower().startswith(("/%2f", "/%5c")):
         return None
     return target
+
+
+def _login_url(wanted: str) -> str:
+    return url_for("auth.login", next=wanted if local_path(wanted) and wanted != "/" else None)
+
+
+def _page_of_htmx() -> str:
+    """The page that the person sees while htmx asks for a part of it."""
+    current = urlsplit(request.headers.get("HX-Current-URL", ""))
+    return f"{current.path}?{current.query}" if current.query else current.path
 
 
 def _guard() -> Response | None:

@@ -14,7 +14,7 @@ def is_htmx() -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
-def render(page: str, fragment: str, status: int = 200, **context: Any) -> Response:
+def render(page: str, fragment: str, /, status: int = 200, **context: Any) -> Response:
     """The fragment for htmx, the page that includes it for everybody else. Toasts go with the fragment."""
     if not is_htmx():
         return make_response(render_template(page, **context), status)

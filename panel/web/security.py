@@ -1,9 +1,7 @@
-"""What every answer carries against hostile pages: headers, cookies, compression.
+"""What every answer carries against hostile pages: headers and cookies.
 May import: Flask, panel.config."""
 
 from __future__ import annotations
-
-from datetime import timedelta
 
 from flask import Flask, Response, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -26,19 +24,10 @@ _HEADERS = {
 
 
 def register(app: Flask) -> None:
-    """Sets cookies and limits, and puts the headers on every answer."""
+    """Puts the headers on every answer; cookies are set up in panel.app."""
     config: Config = app.config["WAYPOST"]
-    app.config.update(
-        SECRET_KEY=config.secret_key,
-        SESSION_COOKIE_NAME="waypost_session",
-        SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=config.secure_cookies,
-        PERMANENT_SESSION_LIFETIME=timedelta(days=14),
-        MAX_CONTENT_LENGTH=1024 * 1024,
-        MAX_FORM_PARTS=2000,
-        WTF_CSRF_TIME_LIMIT=None,  # a token lives as long as its session: forms may stay open over lunch
-    )
+    # Not renewed by every answer: a cookie that a late stream or picture sets would undo a logout.
+    app.config.update(SESSION_REFRESH_EACH_REQUEST=False, MAX_FORM_PARTS=2000)
     if config.trusted_proxies:
         hops = config.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

@@ -1,5 +1,5 @@
 """What a job's page shows, gathered once for the page and for its stream, so that they cannot differ.
-May import: panel.models, panel.services, panel.web.jobs."""
+May import: panel.models, panel.services, panel.web.filters, panel.web.jobs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from panel.models import Command, CommandKind
 from panel.models.types import utcnow
 from panel.services import jobs
+from panel.web.filters import duration
 from panel.web.jobs import steps, words
 from panel.web.jobs.failure import Evidence, Failure, explain
 
@@ -45,8 +46,11 @@ class JobView:
 
     @property
     def status_text(self) -> str:
-        """The word of the pill; it says when the duration counts to a failure."""
-        return f"{self.status_word} after" if self.status_kind == "bad" and self.elapsed else self.status_word
+        """The words of the pill: how it ended, and after how long."""
+        if self.is_open or self.elapsed is None:
+            return self.status_word
+        took = duration(self.elapsed)
+        return f"{self.status_word} in {took}" if self.command.has_succeeded else f"{self.status_word} after {took}"
 
     @property
     def spoken_step(self) -> str:

@@ -82,7 +82,7 @@ lock: ## Write requirements.txt from the virtual environment, after a change of 
 
 screenshots: ## Make the README's pictures from a running, seeded Waypost
 	@$(PROVISION) test
-	@$(BIN)/python docs/screenshots.py
+	@$(BIN)/python -m docs.screenshots
 
 clean: ## Remove the virtual environment and caches (never the state)
 	rm -rf "$(WAYPOST_VENV)" .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,7 +3,7 @@ May import: panel, agent's identity file, tests.product. Run: python -m benchmar
 
 from __future__ import annotations
 
-import panel.bootstrap  # noqa: F401, I001 - first, as in every program of the panel
+import panel.bootstrap  # noqa: F401 - first, as in every program of the panel
 
 import os
 import statistics

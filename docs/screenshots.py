@@ -4,11 +4,9 @@ May import: tests.product, tests.person. Run: make screenshots"""
 from __future__ import annotations
 
 import re
-import sys
+import sqlite3
 import tempfile
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from playwright.sync_api import Browser
 
@@ -29,7 +27,7 @@ def main() -> None:
         running_browser() as browser,
     ):
         job = seed(product, browser, upstream)
-        for shape in ("light", "dark", "phone"):
+        for shape in ("desktop-light", "desktop-dark", "phone-light", "phone-dark"):
             photograph_all(Person(browser, product.url, shape=shape), shape, job)
 
 
@@ -47,18 +45,29 @@ def seed(product: Product, browser: Browser, upstream: int) -> str:
     person.button("Save only").click()
     person.page.wait_for_url(re.compile(r"/hosts(/\d+)?$"))
     person.context.close()
+    refuse(product)
     return job
 
 
+def refuse(product: Product) -> None:
+    """Marks one host as refused by nginx. The form lets nothing through that nginx refuses, so a row is written."""
+    words = 'host not found in upstream "10.0.0.300"'
+    with sqlite3.connect(product.state / "panel" / "panel.sqlite3") as connection:
+        connection.execute(
+            "UPDATE proxy_host SET refused_generation = changed_generation, refused_text = ?, refused_line = 21,"
+            " refused_field = 'forward_host' WHERE id = 2",
+            [words],
+        )
+    connection.close()
+
+
 def photograph_all(person: Person, shape: str, job: str) -> None:
-    """The pages that the README shows, in one shape."""
+    """The pages that the README and the documentation show, in one shape."""
     person.log_in()
-    for name, address in {"hosts": "/hosts", "host": "/hosts/1", "edit": "/hosts/1/edit", "job": job}.items():
+    pages = {"hosts": "/hosts", "host": "/hosts/1", "edit": "/hosts/1/edit", "refused": "/hosts/2", "agents": "/agents"}
+    for name, address in {**pages, "job": job}.items():
         person.page.goto(address)
         person.photograph(IMAGES, f"{name}-{shape}")
-    if shape != "phone":
-        person.page.goto("/agents")
-        person.photograph(IMAGES, f"agents-{shape}")
     person.context.close()
 
 

@@ -21,10 +21,13 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
 SHAPES: dict[str, dict[str, Any]] = {
-    "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "color_scheme": "light"},
+    "desktop-light": {**DESKTOP, "color_scheme": "light"},
+    "desktop-dark": {**DESKTOP, "color_scheme": "dark"},
+    "phone-light": {**PHONE, "color_scheme": "light"},
+    "phone-dark": {**PHONE, "color_scheme": "dark"},
 }
 # Style attributes show only in the console, everything else as an event: both are collected.
 _WATCH = """
@@ -48,7 +51,7 @@ def running_browser() -> Iterator[Browser]:
 class Person:
     """One browser with its own cookies. `complaints` collects what the console and the policy said on any page."""
 
-    def __init__(self, browser: Browser, url: str, *, shape: str = "light", javascript: bool = True) -> None:
+    def __init__(self, browser: Browser, url: str, *, shape: str = "desktop-light", javascript: bool = True) -> None:
         options = {**SHAPES[shape], "reduced_motion": "reduce", "java_script_enabled": javascript}
         self.context: BrowserContext = browser.new_context(base_url=url, **options)
         self.context.set_default_timeout(15_000)

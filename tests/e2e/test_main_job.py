@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Response, expect
 
 from tests.e2e.conftest import UPSTREAM
-from tests.person import Person
+from tests.person import SHAPES, Person
 from tests.product import Answer, Product, fetch, wait_until
 
 SITE = "app.example.test"
@@ -114,7 +114,7 @@ def test_every_page_is_photographed_in_light_dark_and_on_a_phone(
     first.create_host(SITE, upstream)
     first.sees("Live")
     addresses = {"hosts": "/hosts", "host": "/hosts/1", "edit": "/hosts/1/edit", "jobs": "/jobs", "agents": "/agents"}
-    for shape in ("light", "dark", "phone"):
+    for shape in SHAPES:
         person = visit(product, shape=shape)
         person.log_in()
         for name, address in {**addresses, "job": first.page.url}.items():

@@ -3,15 +3,15 @@ May import: Flask-WTF."""
 
 from __future__ import annotations
 
-from flask_wtf import FlaskForm
 from wtforms import StringField
 from wtforms.validators import ValidationError
 
 from panel.errors import Invalid
 from panel.services import agents
+from panel.web.forms import Form
 
 
-class AgentForm(FlaskForm):
+class AgentForm(Form):
     """An agent's name; the rest it tells itself when it joins."""
 
     name = StringField("Name")
@@ -22,7 +22,3 @@ class AgentForm(FlaskForm):
             agents.parse_name(field.data or "")
         except Invalid as refusal:
             raise ValidationError(refusal.message) from refusal
-
-    def attach(self, error: Invalid) -> None:
-        """Puts the service's refusal at the name."""
-        self.name.errors = [*self.name.errors, error.message]

@@ -11,18 +11,15 @@ from panel.errors import Invalid
 from panel.extensions import transaction
 from panel.models import Agent, Command, CommandKind
 from panel.models.types import utcnow
-from panel.services import agents, commands, deployments, proxy_hosts
+from panel.services import agents, commands, deployments
 from panel.web import htmx
 from panel.web.access import actor, administrators_only
-from panel.web.agents import view
+from panel.web.agents import live, page, view
 from panel.web.agents.forms import AgentForm
-from panel.web.hosts.page import agent_statuses
-from panel.web.hosts.view import host_row
+from panel.web.live import registry
 
 bp = Blueprint("agents", __name__)
-
-HOSTS_SHOWN = 10
-JOBS_SHOWN = 8
+registry.register("agents", live.regions)
 
 
 @bp.get("/agents")
@@ -35,17 +32,8 @@ def index() -> str:
 def show(agent_id: str) -> str:
     """One agent: its facts, what it should be and what it is, its hosts and jobs."""
     agent = agents.get(agent_id)
-    found = proxy_hosts.list_page(agent_id=agent.id, sort="status", descending=False, per_page=HOSTS_SHOWN)
-    statuses = agent_statuses([agent])
-    return render_template(
-        "agents/show.html",
-        agent=agent,
-        card=view.card(agent, utcnow(), _config()),
-        rows=[host_row(host, statuses[agent.id]) for host in found.items],
-        host_count=found.total,
-        jobs=commands.list_page(agent_id=agent.id, page=1, per_page=JOBS_SHOWN).items,
-        token_expires_at=agents.join_token_expiry(agent, utcnow()),
-    )
+    values = page.values(agent, utcnow(), _config())
+    return render_template("agents/show.html", **values)
 
 
 @bp.route("/agents/new", methods=["GET", "POST"])

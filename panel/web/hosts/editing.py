@@ -9,17 +9,19 @@ from datetime import timedelta
 from flask import Response, current_app, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
+from panel.config import Config
 from panel.errors import Conflict, Forbidden, Invalid, PanelError
 from panel.extensions import transaction
-from panel.models import Agent, Command, ProxyHost
+from panel.models import Agent, AgentStatus, Command, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
-from panel.services import agents, deployments, history, proxy_hosts
+from panel.services import agents, commands, deployments, history, proxy_hosts
 from panel.services.proxy_hosts import ProxyHostSpec, spec_of
 from panel.web import htmx
 from panel.web.access import actor
 from panel.web.hosts import preview, view
 from panel.web.hosts.forms import ProxyHostForm, values_of
+from panel.web.jobs.view import view as job_view
 
 NEW_HOST = {"forward_scheme": "http", "websocket": True, "is_enabled": True}
 TWICE = timedelta(seconds=10)  # a second click on "Save" comes within seconds
@@ -74,7 +76,7 @@ def test_draft() -> BaseResponse:
         return _refuse(form, _posted_host())
     if not htmx.is_htmx():
         return htmx.go(f"/jobs/{command_id}")
-    return Response(render_template("hosts/_test.html", command_id=command_id))
+    return Response(render_template("hosts/_test.html", job=job_view(commands.get(command_id))))
 
 
 def _require_editor() -> None:
@@ -110,9 +112,15 @@ def _save(form: ProxyHostForm, host_id: int | None) -> str:
         host = proxy_hosts.update(host, spec, actor(), version=form.opened_version())
         touched += [host.agent] if host.agent_id != touched[0].id else []
     if request.form.get("then") == "apply":
-        return job_address([deployments.apply(agent, actor(), at_once=True) for agent in touched])
+        return job_address([apply_soon(agent) for agent in touched])
     htmx.toast(f"Host {display_name(host.primary_name)} saved. It is not live until it is applied.")
     return f"/hosts/{host.id}"
+
+
+def apply_soon(agent: Agent) -> Command:
+    """An apply for a change that was just saved; edits in a row become one reload."""
+    config: Config = current_app.config["WAYPOST"]
+    return deployments.apply(agent, actor(), interval=config.apply_interval)
 
 
 def job_address(commands: list[Command]) -> str:
@@ -145,8 +153,6 @@ def _open_form(host: ProxyHost | None) -> ProxyHostForm:
     values = values_of(host) | {"version": str(host.version)} if host else NEW_HOST | _cloned_values()
     form = ProxyHostForm(data=values)
     form.offer_agents(a for a in agents.list_all() if not a.is_revoked or (host and a.id == host.agent_id))
-    if host is not None and not form.version.data:
-        form.version.data = str(host.version)
     return form
 
 
@@ -191,7 +197,7 @@ def _answer(
 def _form_values(form: ProxyHostForm, host: ProxyHost | None, *, draft: bool) -> dict[str, object]:
     """What the form's page needs; `draft` shows what is typed, else what is saved."""
     is_valid = form.validate() if draft and not form.errors else not form.errors
-    agent = _chosen_agent(form)
+    agent = form.chosen_agent()
     file = _draft_file(form, host, agent) if draft and is_valid else (preview.of_saved(host) if host else None)
     return {
         "form": form,
@@ -208,11 +214,5 @@ def _draft_file(form: ProxyHostForm, host: ProxyHost | None, agent: Agent | None
     return preview.of_draft(host, form.spec(), agent) if agent else None
 
 
-def _chosen_agent(form: ProxyHostForm) -> Agent | None:
-    offered = [value for value, _ in form.agent_id.choices or []]
-    wanted = form.agent_id.data if form.agent_id.data in offered else next(iter(offered), None)
-    return agents.get(str(wanted)) if wanted else None
-
-
-def _status(agent: Agent | None) -> agents.AgentStatus | None:
+def _status(agent: Agent | None) -> AgentStatus | None:
     return agents.status(agent, utcnow(), current_app.config["WAYPOST"]) if agent else None

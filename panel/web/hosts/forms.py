@@ -6,15 +6,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask_wtf import FlaskForm
 from wtforms import BooleanField, Field, HiddenField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import ValidationError
 
-from panel.errors import Invalid
 from panel.models import Agent, ProxyHost
 from panel.nginx import grammar
 from panel.services.proxy_hosts import ProxyHostSpec
+from panel.web.forms import Form
 
+SCHEMES = [SelectChoice(scheme) for scheme in grammar.FORWARD_SCHEMES]
 MAX_NAMES_TOLD = 5  # names whose faults are told at once
 
 LABELS = {
@@ -29,11 +30,11 @@ LABELS = {
 }
 
 
-class ProxyHostForm(FlaskForm):
+class ProxyHostForm(Form):
     """One form for new and existing hosts. Values stay as they were typed when something is refused."""
 
     domain_names = TextAreaField(LABELS["domain_names"])
-    forward_scheme = SelectField(LABELS["forward_scheme"], choices=list(grammar.FORWARD_SCHEMES), validate_choice=False)
+    forward_scheme = SelectField(LABELS["forward_scheme"], choices=SCHEMES, validate_choice=False)
     forward_host = StringField(LABELS["forward_host"])
     forward_port = StringField(LABELS["forward_port"])
     websocket = BooleanField(LABELS["websocket"])
@@ -65,9 +66,9 @@ class ProxyHostForm(FlaskForm):
 
     def validate_agent_id(self, field: Field) -> None:
         """One of the agents offered; whether it may be used is a fact for the service."""
-        if not field.choices:
+        if not self.offered:
             raise ValidationError("There is no agent yet. Add one first, then this host can be saved.")
-        if field.data not in dict(field.choices):
+        if field.data not in self.offered:
             raise ValidationError("Choose one of the agents in the list.")
 
     def validate_notes(self, field: Field) -> None:
@@ -76,7 +77,12 @@ class ProxyHostForm(FlaskForm):
 
     def offer_agents(self, agents: Iterable[Agent]) -> None:
         """The agents to choose from, by name."""
-        self.agent_id.choices = [(agent.id, agent.name) for agent in agents]
+        self.offered = {agent.id: agent for agent in agents}
+        self.agent_id.choices = [SelectChoice(agent.id, agent.name) for agent in self.offered.values()]
+
+    def chosen_agent(self) -> Agent | None:
+        """The agent that is chosen, else the first one; None when there is none."""
+        return self.offered.get(str(self.agent_id.data)) or next(iter(self.offered.values()), None)
 
     def spec(self) -> ProxyHostSpec:
         """The values as plain data. Call it on a form that validated."""
@@ -95,11 +101,6 @@ class ProxyHostForm(FlaskForm):
         """The version that this form was opened on; 0 (which no host has) when the field was tampered with."""
         text = str(self.version.data or "")
         return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
-
-    def attach(self, error: Invalid) -> None:
-        """Puts a service's refusal at its field (at the names when the field is not one of ours)."""
-        field = self._fields.get(error.field, self.domain_names)
-        field.errors = [*field.errors, error.message]
 
     def refusals(self) -> list[tuple[str, str]]:
         """Each field that needs a fix, with its sentence, in the order of the page."""

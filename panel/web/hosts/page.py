@@ -3,7 +3,7 @@ May import: panel.web, panel.services and below."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import current_app
@@ -11,8 +11,9 @@ from flask import current_app
 from panel.models import Agent, AgentStatus, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
-from panel.services import agents, commands, history, proxy_hosts
+from panel.services import agents, history, proxy_hosts
 from panel.web.hosts import listing, preview, view
+from panel.web.jobs import lines
 
 JOBS_SHOWN = 5
 
@@ -37,11 +38,12 @@ def list_values(args: Mapping[str, str]) -> dict[str, Any]:
         "page": found,
         "columns": listing.columns(query),
         "filters": listing.filters(query, everyone),
+        "host_total": proxy_hosts.list_page(per_page=1).total,
         "has_agents": any(not agent.is_revoked for agent in everyone),
     }
 
 
-def agent_statuses(everyone: list[Agent]) -> dict[str, AgentStatus]:
+def agent_statuses(everyone: Sequence[Agent]) -> dict[str, AgentStatus]:
     """How each agent is now, by id."""
     now = utcnow()
     return {agent.id: agents.status(agent, now, current_app.config["WAYPOST"]) for agent in everyone}
@@ -61,6 +63,6 @@ def host_values(host: ProxyHost) -> dict[str, Any]:
         "refusal": view.host_refusal(host, file.path or host.live_path),
         "file": file,
         "live_text": preview.live_text(host),
-        "jobs": commands.list_page(agent_id=host.agent_id, page=1, per_page=JOBS_SHOWN).items,
+        "jobs": lines.recent(host.agent_id, JOBS_SHOWN),
         "changes": [view.past_change(change) for change in history.changes_of("proxy_host", host.id, limit=6)],
     }

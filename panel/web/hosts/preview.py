@@ -3,13 +3,14 @@ May import: panel.models, panel.services."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import unified_diff
 
 from panel.models import Agent, ProxyHost
 from panel.services import deployments
 from panel.services.proxy_hosts import ProxyHostSpec, spec_of
+
+CSS = {"+": "add", "-": "del", " ": ""}
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class FileView:
 def of_draft(host: ProxyHost | None, spec: ProxyHostSpec, agent: Agent) -> FileView:
     """The file of what is typed in the form, against what is live."""
     if not spec.is_enabled:
-        return _gone(host, "Disabled: the file is taken away, visitors get the default page.")
-    preview = deployments.preview(host, spec, agent)
-    return _file(preview.path, preview.live_text, preview.text)
+        return _gone(host, "Disabled: nginx gets no file for it, and visitors get the default page.")
+    found = deployments.preview(host, spec, agent)
+    return FileView(found.path, found.problem or _note(found), tuple(_lines(found.diff)), found.text)
 
 
 def of_saved(host: ProxyHost) -> FileView:
@@ -53,21 +54,16 @@ def live_text(host: ProxyHost) -> str:
 
 def _gone(host: ProxyHost | None, note: str) -> FileView:
     live = live_text(host) if host else ""
-    return FileView(host.live_path if host else "", note, tuple(_lines(live, "")), "")
+    diff = tuple(_lines(("-", line) for line in live.splitlines()))
+    return FileView(host.live_path if host else "", note, diff, "")
 
 
-def _file(path: str, live: str, text: str) -> FileView:
-    if live == text:
-        return FileView(path, "nginx serves exactly this file.", (), text)
-    note = "" if live else "A new file: nothing of this host is live yet."
-    return FileView(path, note, tuple(_lines(live, text)), text)
+def _note(found: deployments.Preview) -> str:
+    if not found.live_text:
+        return "A new file: nothing of this host is live yet."
+    return "" if found.diff else "nginx serves exactly this file."
 
 
-def _lines(live: str, text: str) -> Iterator[DiffLine]:
-    """The difference with three lines around each change."""
-    for line in list(unified_diff(live.splitlines(), text.splitlines(), n=3, lineterm=""))[2:]:
-        if line.startswith("@@"):
-            yield DiffLine("", "hd", "…")
-        else:
-            css = {"+": "add", "-": "del"}.get(line[0], "")
-            yield DiffLine(line[0], css, line[1:])
+def _lines(diff: Iterable[tuple[str, str]]) -> Iterator[DiffLine]:
+    for sign, text in diff:
+        yield DiffLine("", "hd", "…") if sign == "@" else DiffLine(sign, CSS[sign], text)

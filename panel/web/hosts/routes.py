@@ -15,9 +15,11 @@ from panel.nginx.grammar import display_name
 from panel.services import deployments, proxy_hosts
 from panel.web import htmx
 from panel.web.access import actor, local_path
-from panel.web.hosts import editing, page
+from panel.web.hosts import editing, live, page
+from panel.web.live import registry
 
 bp = Blueprint("hosts", __name__)
+registry.register("hosts", live.regions)
 
 bp.add_url_rule("/hosts/new", "create", editing.create, methods=["GET", "POST"])
 bp.add_url_rule("/hosts/<int:host_id>/edit", "edit", editing.edit, methods=["GET", "POST"])
@@ -72,7 +74,7 @@ def delete(host_id: int) -> BaseResponse:
         host = proxy_hosts.get(host_id)
         name = display_name(host.primary_name)
         proxy_hosts.delete(host, actor())
-        deployments.apply(host.agent, actor(), at_once=True)
+        editing.apply_soon(host.agent)
     htmx.toast(f"Host {name} deleted.", undo_url=f"/hosts/{host_id}/restore")
     return htmx.go("/hosts")
 
@@ -91,7 +93,7 @@ def _change(host_id: int, change: Callable[[ProxyHost, User], object], done: str
 def _apply_note(host: ProxyHost) -> str:
     """Enqueues the apply; a revoked agent keeps the change saved, and the person is told."""
     try:
-        deployments.apply(host.agent, actor(), at_once=True)
+        editing.apply_soon(host.agent)
     except Conflict as refusal:
         return f"It is saved, but not applied: {refusal.message}"
     return "It is being applied now."

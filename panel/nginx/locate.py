@@ -18,6 +18,8 @@ _FIELDS = {
     "proxy_ssl_protocols": "forward_scheme",
 }
 
+_NO_FIELD = (["server", "{"], ["proxy_pass", "http://waypost_agent;"])
+
 
 def locate_field(file_text: str, line: int, message: str = "") -> str:
     """The form field behind a line (from 1) that nginx refused; "" when it is none's.
@@ -25,9 +27,9 @@ def locate_field(file_text: str, line: int, message: str = "") -> str:
     `message` is nginx's own: it tells a wrong port from a wrong name on the same line.
     """
     words = _directive_at(file_text.splitlines(), line)
-    field = _FIELDS.get(" ".join(words[:2])) or _FIELDS.get(words[0] if words else "", "")
-    if words[:2] == ["server", "{"]:
+    if words[:2] in _NO_FIELD:
         return ""
+    field = _FIELDS.get(" ".join(words[:2])) or _FIELDS.get(words[0] if words else "", "")
     return "forward_port" if field == "forward_host" and "port" in message.lower() else field
 
 

@@ -22,7 +22,6 @@ def claim(host: ProxyHost) -> None:
     The host must have an id, and the transaction must have written something before: on SQLite a savepoint that
     comes first would commit on its own.
     """
-    refuse_taken(host.agent_id, host.domain_names, but_not=host)
     release(host)
     try:
         with db.session.begin_nested():

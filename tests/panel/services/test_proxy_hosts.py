@@ -111,10 +111,13 @@ def test_a_name_taken_between_the_look_and_the_write_is_refused(app: Flask, spec
     rival_id, agent_id = rival.id, agent.id
     db.session.rollback()
     outside = create_engine(app.config["SQLALCHEMY_DATABASE_URI"])
+    looks: list[str] = []
 
     def take_the_name(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if statement.startswith("SELECT domain_name"):
-            event.remove(db.engine, "after_cursor_execute", take_the_name)
+        if not statement.startswith("SELECT domain_name"):
+            return
+        looks.append(statement)
+        if len(looks) == 1:
             _insert_claim(outside, agent_id, "app.example.com", rival_id)
 
     event.listen(db.engine, "after_cursor_execute", take_the_name)
@@ -238,7 +241,6 @@ def test_a_deleted_host_frees_its_names_and_comes_back(spec: ProxyHostSpec, agen
     host = create(spec)
     with transaction():
         proxy_hosts.delete(host, None)
-    assert host.is_deleted
     assert claimed(host) == []
     assert agent.generation == 2
     assert proxy_hosts.list_page().total == 0
@@ -281,7 +283,7 @@ def test_an_unknown_id_is_not_found(host_id: int) -> None:
 
 
 @pytest.fixture
-def three(spec: ProxyHostSpec) -> list[ProxyHost]:
+def three(context: None, spec: ProxyHostSpec) -> list[ProxyHost]:
     names = ("b.example.com", "*.bücher.example", "a.example.com")
     return [create(replace(spec, domain_names=(name,), forward_port=port)) for port, name in enumerate(names, 3000)]
 

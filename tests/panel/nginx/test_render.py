@@ -1,0 +1,212 @@
+"""Golden files, each of them read by the real nginx and by the agent's allow-list; and the renderer's guard.
+
+WAYPOST_UPDATE_GOLDEN=1 writes the files anew; look at the difference before you keep it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from agent.nginx.directives import Policy, check_text
+from panel.models import ProxyHost
+from panel.nginx import render
+from panel.nginx.bundle import ConfigBundle, ConfigFile, revision_of
+from panel.nginx.locate import locate_field
+from panel.nginx.render import NginxFacts, UnsafeValue, quote
+from tests.panel.nginx.hosts import NEW, OLD, host
+from tests.panel.nginx.servers import nginx_version, run_test
+
+GOLDEN = Path(__file__).parent / "golden"
+POLICY = Policy(ports=frozenset({8080, 8443}), certificate_dir=Path("/etc/letsencrypt"))
+LONG_NAME = ".".join(["a" * 63] * 3 + ["b" * 61])
+MANY_NAMES = [f"n{number:02}{LONG_NAME[3:]}" for number in range(100)]
+
+HOSTS: dict[str, tuple[ProxyHost, NginxFacts]] = {
+    "address": (host(), OLD),
+    "address-websocket": (host(websocket=True), OLD),
+    "address-ipv6": (host(forward_host="fd00::5", domain_names=["app.example.com", "www.example.com"]), OLD),
+    "address-https": (host(forward_scheme="https", forward_port=443), OLD),
+    "localhost": (host(forward_host="localhost"), OLD),
+    "name": (host(forward_host="app_1"), OLD),
+    "name-https": (host(forward_scheme="https", forward_host="backend.example.net", websocket=True), OLD),
+    "name-resolved-in-group": (host(forward_host="app_1"), NEW),
+    "wildcard": (host(domain_names=["*.xn--bcher-kva.example", "xn--bcher-kva.example"]), OLD),
+    "draft": (host(id=None), OLD),
+    "no-ipv6": (host(), NginxFacts("1.22.1", 8080, 8443, ipv6=False)),
+}
+
+
+def compare(name: str, text: str) -> None:
+    path = GOLDEN / f"{name}.conf"
+    if os.environ.get("WAYPOST_UPDATE_GOLDEN"):
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_a_host_is_rendered_as_its_golden_file(name: str) -> None:
+    subject, facts = HOSTS[name]
+    compare(name, render.render_host(subject, facts).text)
+
+
+@pytest.mark.parametrize("facts", [OLD, HOSTS["no-ipv6"][1]], ids=["ipv6", "ipv4"])
+def test_what_all_hosts_share_is_rendered_as_its_golden_files(facts: NginxFacts) -> None:
+    suffix = "" if facts.ipv6 else "-no-ipv6"
+    compare("http", render.render_http(facts).text)
+    compare(f"default{suffix}", render.render_default(facts).text)
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_nginx_reads_every_golden_file_without_a_word(name: str, tmp_path: Path) -> None:
+    subject, facts = HOSTS[name]
+    said = run_test(tmp_path, render.render_bundle([subject], facts))
+    if facts.can_resolve and nginx_version() < (1, 27, 3):
+        text = render.render_host(subject, facts).text
+        assert 'invalid parameter "resolve"' in said
+        line = int(said.split(".conf:")[1].split()[0])
+        assert locate_field(text, line, said) == "forward_host"
+    else:
+        assert said == ""
+
+
+def test_nginx_reads_a_hundred_of_the_longest_names_without_a_word(tmp_path: Path) -> None:
+    assert {len(name) for name in MANY_NAMES} == {253}
+    bundle = render.render_bundle([host(domain_names=MANY_NAMES)], OLD)
+    assert run_test(tmp_path, bundle) == ""
+    assert all(len(file.path) <= 255 and len(file.text) < 256 * 1024 for file in bundle.files)
+
+
+def test_nginx_reads_a_thousand_hosts_without_a_word(tmp_path: Path) -> None:
+    hosts = [host(id=n, domain_names=[f"host{n}.example.com", f"www.host{n}.example.com"]) for n in range(1, 1001)]
+    assert run_test(tmp_path, render.render_bundle(hosts, OLD)) == ""
+
+
+@pytest.mark.parametrize("name", [*HOSTS, "many"])
+def test_the_agent_accepts_every_golden_file(name: str) -> None:
+    subject, facts = HOSTS.get(name, (host(domain_names=MANY_NAMES), OLD))
+    for file in render.render_bundle([subject], facts).files:
+        check_text(file.text, POLICY)
+
+
+def test_files_of_hosts_have_paths_of_their_own() -> None:
+    plain, wild = host(id=1, domain_names=["a-b.example"]), host(id=2, domain_names=["*.b.example"])
+    assert render.render_host(plain, OLD).path == "hosts/1-a-b.example.conf"
+    assert render.render_host(wild, OLD).path == "hosts/2-wildcard.b.example.conf"
+    assert render.host_id_of("hosts/2-wildcard.b.example.conf") == 2
+    assert render.host_id_of("http.conf") is None
+
+
+def test_equal_hosts_have_equal_bytes_whatever_their_order() -> None:
+    one, two = host(id=1), host(id=2, domain_names=["b.example.com"])
+    assert render.render_bundle([one, two], OLD) == render.render_bundle([two, one], OLD)
+    assert render.render_bundle([one], OLD).revision != render.render_bundle([two], OLD).revision
+
+
+def test_a_revision_is_the_hash_of_its_sorted_manifest() -> None:
+    manifest = {"b.conf": "2" * 64, "a.conf": "1" * 64}
+    assert revision_of(manifest) == revision_of(dict(sorted(manifest.items())))
+    with pytest.raises(ValueError, match="same path"):
+        ConfigBundle.of([ConfigFile("a.conf", ""), ConfigFile("a.conf", "#")])
+
+
+HOSTILE_NAMES = [
+    "a.com; } server { listen 81; root /; #",
+    "a.com\rload_module /x.so;",
+    "a.com\n}",
+    "a.com\0",
+    "a.com\u2028b",
+    "a.com\u0085b",
+    "$host",
+    "a.com\\",
+    '"',
+    "{{ config }}",
+    "{% raw %}",
+    "_",
+    "default",
+    "A.example.com",
+    "b\u00fccher.example",
+    "*.*.example.com",
+    "~^(.*)$",
+    "../../nginx.conf",
+    "",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_the_renderer_refuses_names_that_the_form_would_have_refused(name: str) -> None:
+    with pytest.raises(UnsafeValue) as refusal:
+        render.render_host(host(domain_names=["fine.example.com", name]), OLD)
+    assert refusal.value.field == "domain_names"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("forward_host", "127.0.0.1$request_uri"),
+        ("forward_host", "unix:/run/docker.sock"),
+        ("forward_host", "10.0.0.5; return 200 pwned"),
+        ("forward_host", "[fd00::5]"),
+        ("forward_host", "FD00::5"),
+        ("forward_host", "169.254.169.254"),
+        ("forward_host", "waypost_agent"),
+        ("forward_host", "{{ 7 * 7 }}"),
+        ("forward_port", 0),
+        ("forward_port", 65536),
+        ("forward_port", "80"),
+        ("forward_scheme", "https://evil/?"),
+        ("forward_scheme", "file"),
+    ],
+)
+def test_the_renderer_refuses_upstreams_that_the_form_would_have_refused(field: str, value: object) -> None:
+    for facts in (OLD, NEW):
+        with pytest.raises(UnsafeValue) as refusal:
+            render.render_host(host(**{field: value}), facts)
+        assert refusal.value.field == field
+
+
+def test_notes_never_reach_a_file() -> None:
+    noted = host(notes="fine\n} load_module /x.so; # {{ config }}")
+    assert render.render_host(noted, OLD) == render.render_host(host(), OLD)
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\rb", "a\0b", "$host", "a\\", 'a"b', "ü", "a\u2028b", "\x7f"])
+def test_what_quotes_cannot_hold_is_never_written(text: str) -> None:
+    with pytest.raises(UnsafeValue):
+        quote(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("a.b-c:80", "a.b-c:80"), ("", '""'), ("a b", '"a b"'), ("};", '"};"'), ("#", '"#"'), ("'", '"\'"')],
+)
+def test_what_nginx_would_split_is_quoted(text: str, word: str) -> None:
+    assert quote(text) == word
+
+
+@pytest.mark.parametrize(
+    ("name", "snippet", "message", "field"),
+    [
+        ("address", "server 10.0.0.5", "host not found in upstream", "forward_host"),
+        ("address", "server 10.0.0.5", 'invalid port in upstream "10.0.0.5:0"', "forward_port"),
+        ("address-ipv6", "www.example.com", "conflicting server name", "domain_names"),
+        ("name", "set $upstream_host", "", "forward_host"),
+        ("name", "proxy_pass http://$upstream_host", "no resolver defined", "forward_host"),
+        ("name-https", "proxy_ssl_name", "", "forward_scheme"),
+        ("address-websocket", "proxy_read_timeout", "", "websocket"),
+        ("address", "server {", "", ""),
+        ("address", "listen 8080", "bind() failed", ""),
+        ("address", "proxy_pass http://waypost_agent", "", ""),
+    ],
+)
+def test_a_refused_line_leads_to_its_field(name: str, snippet: str, message: str, field: str) -> None:
+    lines = (GOLDEN / f"{name}.conf").read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if snippet in text)
+    assert locate_field("\n".join(lines), line, message) == field
+
+
+@pytest.mark.parametrize("line", [0, -1, 9999])
+def test_a_line_out_of_the_file_leads_to_no_field(line: int) -> None:
+    assert locate_field("server_name a.b;\n", line) == ""

@@ -75,7 +75,7 @@ class AgentSession:
         wait = messages.duration(timedelta(seconds=retry_after))
         self._goodbye = pb.Goodbye(reason=reason, text=text, retry_after=wait)
         self._drop()
-        gevent.spawn_later(CANCEL_AFTER, self._context.cancel)
+        gevent.spawn_later(CANCEL_AFTER, self._cut_off)
 
     def end(self) -> None:
         """Takes the session out of the books, if they still show this one."""
@@ -108,6 +108,11 @@ class AgentSession:
         self._replaying.discard(command_id)
         if not self._replaying and not self._is_synced:
             wakeups.wake(f"agent:{self.agent_id}")
+
+    def _cut_off(self) -> None:
+        """For a peer that reads nothing, not even its Goodbye: gRPC may hold the writer until the connection dies."""
+        self._context.cancel()
+        self.end()
 
     def _drop(self) -> None:
         """Wakes the writer for the last time. Runs in gRPC's own greenlet too: it must not block."""

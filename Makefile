@@ -54,7 +54,7 @@ check: protos-current ## Lint, types, import rules, templates, generated code an
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config setup.cfg
-	$(BIN)/djlint templates --lint --quiet
+	$(BIN)/djlint templates --lint --quiet --profile jinja --ignore H015,H043,J018
 	$(BIN)/python -m panel.embedded.lock check
 
 bench: ## Measure the promises: apply, round trip, footprint

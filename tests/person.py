@@ -1,15 +1,16 @@
 """A person at a browser: the actions of the main job in their words, and what no page may ever do.
-May import: Playwright and tests.product."""
+May import: Playwright and panel.embedded."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
+
+from panel.embedded.system_packages import find_program
 
 NAME, PASSWORD = "ada", "four words in a row"
 ARGUMENTS = [
@@ -34,12 +35,15 @@ _WATCH = """
 document.addEventListener('securitypolicyviolation', (event) =>
   console.error('CSP: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample));
 """
+# Ends with the fade from one page to the next, which Chromium plays on top of both.
+_FADE = """async () => { await Promise.all(document.getAnimations()
+  .filter((one) => one.effect.pseudoElement?.startsWith('::view-transition')).map((one) => one.finished)); }"""
 
 
 @contextmanager
 def running_browser() -> Iterator[Browser]:
     """Chromium of the system, or else Playwright's own."""
-    program = shutil.which("chromium") or shutil.which("google-chrome")
+    program = find_program("chromium", "google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         try:
@@ -70,7 +74,7 @@ class Person:
     def _hear(self, message: ConsoleMessage) -> None:
         # A refused form is a 4xx that the console reports as an error; the page shows it, and it is expected.
         if message.type == "error" and "the server responded with a status of 4" not in message.text:
-            self.complaints.append(f"{message.location.get('url', '')}: {message.text}")
+            self.complaints.append(f"{message.page.url if message.page else ''}: {message.text}")
 
     def set_up(self, link: str) -> None:
         """Uses the setup link and logs in when it did not do so by itself."""
@@ -128,6 +132,7 @@ class Person:
         size = self.page.viewport_size or {"width": 1440, "height": 900}
         height = int(self.page.evaluate("document.documentElement.scrollHeight"))
         self.page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
+        self.page.evaluate(_FADE)
         self.page.screenshot(path=path)
         self.page.set_viewport_size({"width": size["width"], "height": size["height"]})
         return path

@@ -1,0 +1,43 @@
+"""The agent's command line: prepare, join, run.
+May import: agent.runner, agent.nginx.setup, agent.config, agent.errors."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sqlite3
+import sys
+
+from agent.config import AgentConfig, ConfigError
+from agent.errors import AgentError
+from agent.nginx.setup import prepare
+from agent.runner import run, wait_and_join
+
+_log = logging.getLogger("agent")
+
+
+def main() -> int:
+    """Returns the exit status: 0, or 1 after a sentence that says what to do."""
+    logging.basicConfig(level=logging.INFO, format="agent: %(message)s", stream=sys.stderr)
+    parser = argparse.ArgumentParser(prog="python -m agent", description="Waypost's agent, beside one nginx.")
+    parser.add_argument("verb", choices=["prepare", "join", "run"])
+    verb = parser.parse_args().verb
+    try:
+        config = AgentConfig.from_env()
+        for warning in prepare(config):
+            _log.warning("%s", warning)
+        if verb == "join":
+            _log.info("joined as %s", wait_and_join(config, seconds=30).agent_name)
+        elif verb == "run":
+            run(config)
+    except (ConfigError, AgentError) as error:
+        _log.error("%s", error)
+        return 1
+    except (OSError, sqlite3.Error) as error:
+        _log.error("The state folder cannot be used: %s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

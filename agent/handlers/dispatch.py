@@ -1,0 +1,184 @@
+"""Takes commands in, runs each once, and writes down how it ended.
+May import: protos, agent.errors, agent.journal, agent.output, agent.nginx, agent.handlers."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from agent.errors import AgentError, Cancelled, Stopping
+from agent.handlers import HANDLERS
+from agent.handlers.contents import CommandContents, ContentInbox, join_pieces
+from agent.handlers.job import Engines, Job
+from agent.handlers.wire import payload_hash, sent_contents, write_outcome
+from agent.journal import Entry, Journal, State, Verdict
+from agent.nginx.guard import Guard
+from agent.output import Output
+from protos import command_stream_pb2 as pb
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_RUN_SECONDS = 120.0
+RECOVERY_SECONDS = 15.0
+_REASONS = {
+    Verdict.CONFLICT: "This agent knows another command by this id.",
+    Verdict.FULL: "This agent has too many commands that the panel has not settled.",
+}
+
+
+class Dispatcher:
+    """One thread for the resource nginx, one short one for each question."""
+
+    def __init__(self, journal: Journal, engines: Engines, inbox: ContentInbox, notify: Callable[[str], None]) -> None:
+        """`notify(command_id)` is called when output or a result was journalled."""
+        self._journal = journal
+        self._engines = engines
+        self._inbox = inbox
+        self._notify = notify
+        self._queue: queue.Queue[pb.Command | None] = queue.Queue()
+        self._cancels: dict[str, threading.Event] = {}
+        self._stopping = threading.Event()
+        self._worker = threading.Thread(target=self._work, name="nginx", daemon=True)
+
+    def start(self) -> None:
+        """Settles what the last run of the agent left, then begins to work. Takes seconds when nginx must be asked."""
+        for entry in self._journal.open_commands():
+            if entry.state is State.RUNNING:
+                self._settle(entry)
+        for entry in self._journal.open_commands():
+            if entry.state is State.ACCEPTED:
+                self.begin(pb.Command.FromString(entry.payload))
+        self._worker.start()
+
+    def refuse_more(self) -> None:
+        """Starts nothing more; what runs ends at its next safe point."""
+        self._stopping.set()
+
+    def stop(self, timeout: float) -> None:
+        """Starts nothing more and waits up to `timeout` seconds for what runs. The next start settles the rest."""
+        self._stopping.set()
+        self._queue.put(None)
+        if self._worker.is_alive():
+            self._worker.join(timeout)
+
+    def accept(self, command: pb.Command) -> pb.CommandAck:
+        """Journals a command. Only after this may it be acknowledged; `begin` runs it."""
+        verdict = self._journal.accept(
+            command.command_id,
+            command.seq,
+            command.WhichOneof("action") or "",
+            payload_hash(command),
+            command.SerializeToString(),
+        )
+        wire = {Verdict.ACCEPTED: pb.CommandAck.ACCEPTED, Verdict.DUPLICATE: pb.CommandAck.DUPLICATE}
+        reason = _REASONS.get(verdict, "")
+        if reason:
+            _log.warning("command %s rejected: %s", command.command_id, reason)
+        return pb.CommandAck(
+            command_id=command.command_id, verdict=wire.get(verdict, pb.CommandAck.REJECTED), reason=reason
+        )
+
+    def begin(self, command: pb.Command) -> None:
+        """Runs an accepted command, at once or when its resource is free."""
+        self._cancels[command.command_id] = threading.Event()
+        handler = HANDLERS.get(command.WhichOneof("action") or "")
+        if handler is not None and handler.resource:
+            self._queue.put(command)
+        else:
+            threading.Thread(target=self._run, args=(command,), name="question", daemon=True).start()
+
+    def cancel(self, command_id: str) -> None:
+        """Asks a command to end. One that has touched something live goes on to its true end."""
+        event = self._cancels.get(command_id)
+        if event is not None:
+            event.set()
+
+    def _work(self) -> None:
+        while (command := self._queue.get()) is not None and not self._stopping.is_set():
+            self._run(command)
+
+    def _run(self, command: pb.Command) -> None:
+        entry = self._journal.get(command.command_id)
+        if entry is None or entry.state is State.FINISHED:
+            return
+        result = self._refusal(command, entry)
+        if result is None:
+            self._journal.start(command.command_id)
+            result = self._handle(command, entry)
+        if result is not None:
+            self._finish(command.command_id, result)
+
+    def _refusal(self, command: pb.Command, entry: Entry) -> pb.CommandResult | None:
+        """Why a command is not started at all."""
+        if command.WhichOneof("action") not in HANDLERS:
+            return _result(pb.CommandResult.UNSUPPORTED, "This agent does not know this command. Update the agent.")
+        if self._cancels[command.command_id].is_set():
+            return _result(pb.CommandResult.CANCELLED, "Cancelled before it started.")
+        time_to_live = command.time_to_live.ToTimedelta().total_seconds()
+        if command.HasField("time_to_live") and entry.age > time_to_live:
+            return _result(pb.CommandResult.EXPIRED, "Its time had passed before it could start.")
+        return None
+
+    def _handle(self, command: pb.Command, entry: Entry) -> pb.CommandResult | None:
+        """Runs the handler. None when the agent stops: the next start settles it."""
+        output = self._output(entry)
+        seconds = command.run_timeout.ToTimedelta().total_seconds() or DEFAULT_RUN_SECONDS
+        guard = Guard(time.monotonic() + seconds, self._cancels[command.command_id], self._stopping)
+        source = CommandContents(command.command_id, join_pieces(sent_contents(command)), self._inbox)
+        job = Job(command, self._engines, output, guard, source)
+        try:
+            result = HANDLERS[command.WhichOneof("action") or ""].run(job)
+        except Stopping:
+            return None
+        except Cancelled as error:
+            result = _result(pb.CommandResult.CANCELLED, error.message)
+        except AgentError as error:
+            output.fail(error.message)
+            result = _result(pb.CommandResult.FAILED, error.message)
+        except Exception:  # noqa: BLE001 - the boundary of a command handler: a bug ends this command and not the agent
+            _log.exception("command %s failed", command.command_id)
+            result = _result(pb.CommandResult.FAILED, "The agent met an error of its own; its log has the details.")
+        finally:
+            output.close()
+        result.last_output_seq = output.last_seq
+        return result
+
+    def _settle(self, entry: Entry) -> None:
+        """A command that was running when the agent ended."""
+        command = pb.Command.FromString(entry.payload)
+        if entry.kind != "apply_config":
+            text = "The agent was restarted in the middle of this. Run it again."
+            self._finish(entry.command_id, _result(pb.CommandResult.INTERRUPTED, text), entry.last_seq)
+            return
+        phase = self._journal.last_apply(entry.command_id)
+        output = self._output(entry)
+        guard = Guard(time.monotonic() + RECOVERY_SECONDS, stopping=self._stopping)
+        try:
+            outcome = self._engines.applier.recover(phase, output, guard) if phase else None
+        except Stopping:
+            return
+        finally:
+            output.close()
+        if outcome is None:
+            _log.info("command %s had touched nothing live; it is run again", entry.command_id)
+            self.begin(command)
+        else:
+            self._finish(entry.command_id, write_outcome(outcome), output.last_seq)
+
+    def _finish(self, command_id: str, result: pb.CommandResult, last_seq: int | None = None) -> None:
+        result.command_id = command_id
+        if last_seq is not None:
+            result.last_output_seq = last_seq
+        self._journal.finish(command_id, result.SerializeToString())
+        self._cancels.pop(command_id, None)
+        self._notify(command_id)
+
+    def _output(self, entry: Entry) -> Output:
+        return Output(entry.command_id, self._journal, self._notify, last_seq=entry.last_seq)
+
+
+def _result(outcome: pb.CommandResult.Outcome.ValueType, error: str) -> pb.CommandResult:
+    return pb.CommandResult(outcome=outcome, error=error)

@@ -1,0 +1,42 @@
+"""What a handler gets and what it is.
+May import: protos, agent.nginx, agent.output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.nginx.apply import Applier
+from agent.nginx.controller import Nginx
+from agent.nginx.guard import Guard
+from agent.nginx.stage import ContentSource, Stager
+from agent.output import Output
+from protos import command_stream_pb2 as pb
+
+
+@dataclass(frozen=True)
+class Engines:
+    """What handlers call."""
+
+    nginx: Nginx
+    stager: Stager
+    applier: Applier
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command that runs."""
+
+    command: pb.Command
+    engines: Engines
+    output: Output
+    guard: Guard
+    source: ContentSource
+
+
+@dataclass(frozen=True)
+class Handler:
+    """How a command is run. It raises AgentError to fail with a sentence."""
+
+    run: Callable[[Job], pb.CommandResult]
+    resource: str = ""

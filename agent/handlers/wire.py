@@ -1,0 +1,76 @@
+"""Between the wire's messages and the engine's values.
+May import: protos, agent.journal, agent.nginx."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from agent.nginx.apply import Outcome
+from agent.nginx.bundle import Bundle, BundleFile
+from agent.nginx.controller import Facts
+from agent.nginx.words import FileError
+from protos import command_stream_pb2 as pb
+
+
+def payload_hash(command: pb.Command) -> str:
+    """What must be equal when a command is sent again: all but its number, its times and the contents it carries."""
+    bare = pb.Command()
+    bare.CopyFrom(command)
+    for field in ("seq", "time_to_live", "run_timeout"):
+        bare.ClearField(field)
+    for action in (bare.apply_config, bare.test_config) if _bundle(command) else ():
+        if action.HasField("bundle"):
+            action.bundle.ClearField("contents")
+    return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()
+
+
+def read_bundle(bundle: pb.ConfigBundle) -> Bundle:
+    """The manifest; contents are fetched apart."""
+    return Bundle(bundle.revision, tuple(BundleFile(f.path, f.sha256, f.size) for f in bundle.files))
+
+
+def sent_contents(command: pb.Command) -> Iterable[pb.Content]:
+    """The contents that came with the command."""
+    bundle = _bundle(command)
+    return bundle.contents if bundle else ()
+
+
+def write_facts(facts: Facts) -> pb.NginxFacts:
+    """For Hello, Heartbeat, Report and results."""
+    return pb.NginxFacts(
+        version=facts.version,
+        http_port=facts.http_port,
+        https_port=facts.https_port,
+        running=facts.running,
+        applied_revision=facts.applied_revision,
+        modules=facts.modules,
+        problem=facts.problem,
+        ipv6=facts.ipv6,
+    )
+
+
+def write_errors(errors: Iterable[FileError]) -> list[pb.FileError]:
+    """Refused files."""
+    return [pb.FileError(path=error.path, line=error.line, text=error.text) for error in errors]
+
+
+def write_outcome(outcome: Outcome) -> pb.CommandResult:
+    """The result of an apply."""
+    detail = pb.ApplyConfigResult(
+        revision=outcome.revision,
+        failed_stage=outcome.failed_stage,
+        rolled_back=outcome.rolled_back,
+        degraded=outcome.degraded,
+        file_errors=write_errors(outcome.file_errors),
+        warnings=outcome.warnings,
+    )
+    state = pb.CommandResult.FAILED if outcome.error else pb.CommandResult.SUCCEEDED
+    return pb.CommandResult(outcome=state, error=outcome.error, apply_config=detail)
+
+
+def _bundle(command: pb.Command) -> pb.ConfigBundle | None:
+    action = command.WhichOneof("action")
+    if action == "apply_config":
+        return command.apply_config.bundle
+    return command.test_config.bundle if action == "test_config" else None

@@ -1,0 +1,290 @@
+"""Applying a bundle: fetch, test, switch, reload, prove; and back to the release before when that fails.
+May import: agent.config, agent.errors, agent.journal, agent.output and all of agent.nginx."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from agent.config import AgentConfig
+from agent.errors import AgentError, BundleRefused, NginxUnavailable
+from agent.journal import ApplyEntry, Journal
+from agent.nginx.bundle import Bundle
+from agent.nginx.controller import Nginx
+from agent.nginx.guard import Guard
+from agent.nginx.layout import Layout
+from agent.nginx.proof import Before, Proof, look, prove, prove_unchanged
+from agent.nginx.release import Release, Releases
+from agent.nginx.stage import ContentSource, Stager
+from agent.nginx.trial import describe
+from agent.nginx.words import FileError, locate, place, relative, unique
+from agent.nginx.wrapper import NO_REVISION, Machine
+from agent.output import Output
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an apply ended. `revision` is what nginx serves now, proved; empty when that is unknown or nothing."""
+
+    revision: str
+    error: str = ""
+    failed_stage: str = ""
+    rolled_back: bool = False
+    degraded: bool = False
+    file_errors: tuple[FileError, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+# What a finished apply reports when the agent died between its last phase and its result.
+_ENDED: dict[str, Callable[[str], Outcome]] = {
+    "applied": Outcome,
+    "rolled_back": lambda _: Outcome(
+        "", "nginx refused the change; the files were put back.", "prove", rolled_back=True
+    ),
+    "degraded": lambda _: Outcome(
+        "", "The change failed, and putting the files back failed too.", "prove", degraded=True
+    ),
+}
+
+
+class _Failure(AgentError):
+    """An end before anything live was touched."""
+
+    def __init__(self, stage: str, message: str, errors: tuple[FileError, ...] = ()) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.file_errors = errors
+
+
+@dataclass
+class _Run:
+    """One apply under way."""
+
+    entry: ApplyEntry
+    output: Output
+    guard: Guard
+    warnings: tuple[str, ...] = field(default=())
+
+
+class Applier:
+    """The only writer of releases and of `current`. Its caller runs one apply at a time."""
+
+    def __init__(self, config: AgentConfig, layout: Layout, nginx: Nginx, journal: Journal) -> None:
+        self._layout = layout
+        self._nginx = nginx
+        self._journal = journal
+        self._releases = Releases(layout)
+        self._stager = Stager(config, layout, nginx)
+
+    def apply(self, command_id: str, bundle: Bundle, source: ContentSource, output: Output, guard: Guard) -> Outcome:
+        """Makes nginx serve the bundle, or leaves it serving what it served. Raises Cancelled, TimedOut or Stopping,
+        and then nothing live was touched, or the journal tells the next start what to do."""
+        previous = self._releases.current()
+        entry = ApplyEntry(command_id, bundle.revision, "", previous.name if previous else "", "fetch")
+        run = _Run(entry, output, guard)
+        try:
+            before = self._prepare(run, bundle, source, previous)
+        except _Failure as failure:
+            return self._fail(run, failure)
+        return self._go_live(run, before)
+
+    def recover(self, entry: ApplyEntry, output: Output, guard: Guard) -> Outcome | None:
+        """At the agent's start: settles an apply that was cut off. None when it had touched nothing live, so that it
+        can simply be run again."""
+        current = self._releases.current()
+        run = _Run(entry, output, guard)
+        if entry.phase in _ENDED:
+            return _ENDED[entry.phase](entry.revision)
+        if not entry.release or current is None:
+            return None
+        if entry.phase == "rollback":
+            return self._roll_back(run, "prove", Proof("The agent was stopped while it put the files back."), None)
+        if current.name != entry.release:
+            return None
+        output.stage("reload", "The agent was stopped in the middle of this; finding out what nginx serves")
+        return self._reload(run, self._wait_for_nginx(guard))
+
+    def reload(self, output: Output, guard: Guard) -> str:
+        """Loads the current files again and answers the revision that nginx then serves, proved. Raises AgentError
+        with nginx's own words; nginx then goes on with what it has."""
+        current = self._releases.current()
+        if current is None:
+            raise AgentError("There is no configuration to load. Apply one first.")
+        output.stage("reload", "Telling nginx to load its files again")
+        guard.check()
+        before = look(self._nginx)
+        self._nginx.reload()
+        output.stage("prove", "Waiting until nginx serves them on every new connection")
+        proof = prove(self._nginx, current.bundle.revision, before, guard.stopping)
+        if not proof.ok:
+            raise AgentError(relative(proof.problem, self._layout.release(current.name), self._layout.root))
+        output.succeed("nginx serves its files again")
+        return _wire(current.bundle.revision)
+
+    def prune(self) -> None:
+        """Removes what a crash left half-written, and old releases."""
+        self._releases.prune()
+
+    # ---- before anything live is touched -------------------------------------------------------------------------
+
+    def _prepare(self, run: _Run, bundle: Bundle, source: ContentSource, previous: Release | None) -> Before:
+        self._record(run, "fetch")
+        run.output.stage("fetch", f"Fetching and checking {len(bundle.files)} files")
+        machine = self._stage(run, bundle, source)
+        self._test(run, bundle, machine, previous)
+        run.output.stage("switch", "Putting the new files in place")
+        try:
+            before = look(self._nginx)
+        except NginxUnavailable as error:
+            raise _Failure("switch", f"{error.message} The files were left as they were.") from None
+        run.guard.check()
+        return before
+
+    def _stage(self, run: _Run, bundle: Bundle, source: ContentSource) -> Machine:
+        try:
+            staged = self._stager.stage(bundle, source, run.guard)
+        except BundleRefused as error:
+            places = (FileError(error.path, error.line, error.message),) if error.path else ()
+            raise _Failure("fetch", place(error.path, error.line, error.message), places) from None
+        except OSError as error:
+            raise _Failure("fetch", f"The files cannot be written on the agent's machine: {error.strerror}.") from None
+        for warning in staged.warnings:
+            run.output.warn(warning)
+        run.warnings = staged.warnings
+        run.entry = replace(run.entry, release=staged.name)
+        run.output.succeed(f"{staged.new_files} of {len(bundle.files)} files are new")
+        return staged.machine
+
+    def _test(self, run: _Run, bundle: Bundle, machine: Machine, previous: Release | None) -> None:
+        self._record(run, "test")
+        known = {(file.path, file.sha256) for file in previous.bundle.files} if previous else set()
+        changed = [file.path for file in bundle.files if (file.path, file.sha256) not in known]
+        run.output.stage("test", f"Testing {len(changed)} changed files with nginx -t")
+        folder = self._layout.release(run.entry.release)
+        try:
+            verdict = self._stager.try_files(machine, folder, changed, run.output, run.guard)
+        except NginxUnavailable as error:
+            raise _Failure("test", error.message) from None
+        run.warnings = (*run.warnings, *verdict.warnings)
+        if not verdict.ok:
+            raise _Failure("test", describe(verdict), verdict.file_errors)
+        run.output.succeed("nginx takes the changed files")
+
+    def _fail(self, run: _Run, failure: _Failure) -> Outcome:
+        """Nothing live was touched: the new release goes, the current one stays."""
+        run.output.fail(failure.message)
+        self._record(run, "failed")
+        if run.entry.release:
+            self._releases.discard(run.entry.release)
+        return Outcome(
+            revision=self._proved_revision(),
+            error=failure.message,
+            failed_stage=failure.stage,
+            file_errors=failure.file_errors,
+            warnings=run.warnings,
+        )
+
+    # ---- from here on it ends in applied, rolled back or degraded ------------------------------------------------
+
+    def _go_live(self, run: _Run, before: Before) -> Outcome:
+        self._record(run, "switch")
+        self._releases.switch(run.entry.release)
+        run.output.succeed("The new files are in place")
+        run.output.stage("reload", "Telling nginx to load them")
+        return self._reload(run, before)
+
+    def _reload(self, run: _Run, before: Before | None) -> Outcome:
+        self._record(run, "reload")
+        if before is None:
+            return self._roll_back(run, "reload", Proof("nginx did not start with the new files."), None)
+        try:
+            self._nginx.reload()
+        except NginxUnavailable as error:
+            return self._roll_back(run, "reload", Proof(error.message, settled=True), before)
+        run.output.succeed("nginx was told")
+        return self._prove(run, before)
+
+    def _prove(self, run: _Run, before: Before) -> Outcome:
+        self._record(run, "prove")
+        run.output.stage("prove", "Waiting until nginx serves the new revision on every new connection")
+        proof = prove(self._nginx, run.entry.revision, before, run.guard.stopping)
+        if not proof.ok:
+            return self._roll_back(run, "reload" if proof.lines else "prove", proof, before)
+        self._record(run, "applied")
+        self._releases.prune(run.entry.previous)
+        run.output.succeed(f"nginx serves revision {run.entry.revision[:12]}")
+        return Outcome(revision=run.entry.revision, warnings=run.warnings)
+
+    def _roll_back(self, run: _Run, stage: str, proof: Proof, before: Before | None) -> Outcome:
+        """Puts the previous release back and proves that nginx serves it. `before` is what preceded the reload."""
+        folder = self._layout.release(run.entry.release)
+        for text in unique(relative(line.text, folder, self._layout.root) for line in proof.lines):
+            run.output.fail(text)
+        error = relative(proof.problem, folder, self._layout.root)
+        if not proof.lines:
+            run.output.fail(error)
+        errors = tuple({found: None for line in proof.lines if (found := locate(line, folder))})
+        self._record(run, "rollback")
+        run.output.stage("rollback", "Putting the previous files back")
+        outcome = Outcome(revision="", error=error, failed_stage=stage, file_errors=errors, warnings=run.warnings)
+        previous = self._releases.get(run.entry.previous)
+        if previous is None:
+            return self._degrade(run, outcome, "There are no previous files to put back.")
+        self._releases.switch(previous.name)
+        problem = self._prove_previous(run, previous, proof, before)
+        if problem:
+            return self._degrade(run, outcome, problem)
+        self._record(run, "rolled_back")
+        run.output.succeed("The previous files are back, and nginx serves them")
+        return replace(outcome, revision=_wire(previous.bundle.revision), rolled_back=True)
+
+    def _prove_previous(self, run: _Run, previous: Release, proof: Proof, before: Before | None) -> str:
+        """Empty when nginx serves the previous release, else what is wrong."""
+        revision = previous.bundle.revision
+        if proof.settled and before is not None and prove_unchanged(self._nginx, revision, before):
+            run.output.info("nginx had kept the previous configuration; no reload was needed")
+            return ""
+        try:
+            now = look(self._nginx)
+            self._nginx.reload()
+        except NginxUnavailable as error:
+            return error.message
+        again = prove(self._nginx, revision, now, run.guard.stopping)
+        return relative(again.problem, self._layout.release(previous.name), self._layout.root)
+
+    def _degrade(self, run: _Run, outcome: Outcome, problem: str) -> Outcome:
+        self._record(run, "degraded")
+        run.output.fail(problem)
+        _log.error("apply %s: the rollback failed too: %s", run.entry.command_id, problem)
+        return replace(
+            outcome, degraded=True, error=f"{outcome.error} Putting the previous files back failed too: {problem}"
+        )
+
+    # ---- small things --------------------------------------------------------------------------------------------
+
+    def _wait_for_nginx(self, guard: Guard) -> Before | None:
+        """The agent and nginx may have been started together; an nginx that does not come up has refused the files."""
+        while True:
+            try:
+                before = look(self._nginx)
+            except NginxUnavailable:
+                before = None
+            if (before and before.processes.serving) or guard.remaining() <= 0:
+                return before
+            guard.stopping.wait(0.05)
+            if guard.stopping.is_set():
+                guard.check()
+
+    def _record(self, run: _Run, phase: str) -> None:
+        run.entry = replace(run.entry, phase=phase)
+        self._journal.record_phase(run.entry)
+
+    def _proved_revision(self) -> str:
+        return _wire(self._nginx.revision())
+
+
+def _wire(revision: str) -> str:
+    return "" if revision == NO_REVISION else revision

@@ -1,0 +1,274 @@
+"""How the agent handles a running nginx: its facts, tests, signals, workers, error log and revision.
+May import: agent.config, agent.errors, agent.nginx.{guard,layout,machine,words,wrapper}."""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import os
+import re
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from agent.config import AgentConfig
+from agent.errors import NginxUnavailable, TimedOut
+from agent.nginx.guard import Guard
+from agent.nginx.layout import Layout
+from agent.nginx.machine import has_ipv6
+from agent.nginx.words import LogLine, read_lines
+from agent.nginx.wrapper import NO_REVISION
+
+TEST_SECONDS = 60.0
+_MAX_LOG = 1 << 20
+
+# A process id and its start, so that a reused id is not taken for the same process.
+ProcessKey = tuple[int, float]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What people and the panel want to know of this nginx. `problem` is one sentence, or empty."""
+
+    version: str
+    modules: tuple[str, ...]
+    http_port: int
+    https_port: int
+    running: bool
+    applied_revision: str
+    problem: str
+    ipv6: bool
+
+
+@dataclass(frozen=True)
+class Processes:
+    """nginx's processes: `serving` workers accept connections, `leaving` ones only finish what they have."""
+
+    master: ProcessKey
+    serving: frozenset[ProcessKey]
+    leaving: frozenset[ProcessKey]
+
+
+@dataclass(frozen=True)
+class LogMark:
+    """A place in the error log."""
+
+    inode: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class TestReport:
+    """The end of an `nginx -t`."""
+
+    ok: bool
+    lines: list[LogLine]
+
+
+class Nginx(Protocol):
+    """One nginx, wherever it runs. Methods raise NginxUnavailable when it is missing or stopped."""
+
+    def facts(self) -> Facts:
+        """A fresh look; never raises, because what is wrong is one of the facts."""
+
+    def test(self, conf: Path, guard: Guard) -> TestReport:
+        """Runs `nginx -t`; a guard that ends it kills the whole process group and raises."""
+
+    def processes(self) -> Processes:
+        """The master and its workers, now."""
+
+    def reload(self) -> None:
+        """Sends HUP to the master; returns before nginx has done anything."""
+
+    def revision(self) -> str:
+        """What the revision endpoint answers on a fresh connection; empty when it does not answer."""
+
+    def mark_log(self) -> LogMark:
+        """The end of the error log."""
+
+    def read_log(self, mark: LogMark) -> list[LogLine]:
+        """What was written to the error log since."""
+
+
+class LocalNginx:
+    """An nginx on this machine, run by the same user as the agent (or by anybody, when the agent is root)."""
+
+    def __init__(self, config: AgentConfig, layout: Layout) -> None:
+        self._config = config
+        self._layout = layout
+
+    def facts(self) -> Facts:
+        """Version and modules of the binary, and what the running one serves."""
+        version, problem = "", ""
+        modules: tuple[str, ...] = ()
+        try:
+            version, modules = self._build()
+            self.processes()
+        except NginxUnavailable as error:
+            problem = error.message
+        serving = self.revision()
+        # A stopped nginx will serve what `current` points to when it starts; saying "nothing" would be untrue.
+        revision = serving or self._revision_on_disk()
+        return Facts(
+            version=version,
+            modules=modules,
+            http_port=self._config.http_port,
+            https_port=self._config.https_port,
+            running=bool(serving) and not problem,
+            applied_revision="" if revision == NO_REVISION else revision,
+            problem=problem,
+            ipv6=has_ipv6(),
+        )
+
+    def test(self, conf: Path, guard: Guard) -> TestReport:
+        """Runs the same binary that serves. Output is bounded by what nginx says of one configuration."""
+        binary, (version, _) = self._binary(), self._build()
+        # Without -e nginx also complains of the distribution's log file when it is not root. (1.18 has no -e.)
+        quiet = ["-e", "stderr"] if _as_numbers(version) >= (1, 19, 5) else []
+        command = [binary, "-t", "-q", *quiet, "-c", str(conf)]
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            output = _wait(process, guard)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise
+        lines = [line for line in read_lines(output) if "could not open error log file" not in line.text]
+        return TestReport(process.returncode == 0, lines)
+
+    def processes(self) -> Processes:
+        """Reads /proc; a few hundred microseconds, so it can be polled."""
+        master = self._master()
+        serving: set[ProcessKey] = set()
+        leaving: set[ProcessKey] = set()
+        for pid in _children(master[0]):
+            try:
+                process = psutil.Process(pid)
+                title, key = " ".join(process.cmdline()), (pid, process.create_time())
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+            # A worker that was just forked still has the master's title: it serves when it says that it is a worker.
+            if title.startswith("nginx: worker process"):
+                (leaving if "shutting down" in title else serving).add(key)
+        return Processes(master, frozenset(serving), frozenset(leaving))
+
+    def reload(self) -> None:
+        """HUP by process id; nginx keeps its configuration when the new one is bad."""
+        try:
+            os.kill(self._master()[0], signal.SIGHUP)
+        except PermissionError:
+            raise NginxUnavailable(
+                "nginx runs as another user than the agent, so the agent may not reload it. Run both as the same user."
+            ) from None
+        except ProcessLookupError:
+            raise NginxUnavailable(self._stopped()) from None
+
+    def revision(self) -> str:
+        """Asks the endpoint that the wrapper adds on the loopback address."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._config.status_port, timeout=1)
+        try:
+            connection.request("GET", "/revision", headers={"Connection": "close"})
+            answer = connection.getresponse()
+            text = answer.read(200).decode("ascii", "replace").strip()
+        except (OSError, http.client.HTTPException):
+            return ""
+        finally:
+            connection.close()
+        return text if answer.status == 200 and re.fullmatch(r"[0-9a-z]{1,64}", text) else ""
+
+    def mark_log(self) -> LogMark:
+        """Inode and size of the log; zeros when there is none yet."""
+        try:
+            facts = self._layout.error_log.stat()
+        except FileNotFoundError:
+            return LogMark(0, 0)
+        return LogMark(facts.st_ino, facts.st_size)
+
+    def read_log(self, mark: LogMark) -> list[LogLine]:
+        """At most the first MiB; a log that was replaced or cut is read from its beginning."""
+        now = self.mark_log()
+        start = mark.offset if now.inode == mark.inode and now.offset >= mark.offset else 0
+        if now.offset == start:
+            return []
+        with self._layout.error_log.open("rb") as file:
+            file.seek(start)
+            return read_lines(file.read(_MAX_LOG))
+
+    def _binary(self) -> str:
+        found = shutil.which(self._config.nginx_binary)
+        if found is None:
+            raise NginxUnavailable(
+                f"nginx was not found on this machine ({self._config.nginx_binary}). Install it, or set"
+                " AGENT_NGINX_BINARY to its path."
+            )
+        return found
+
+    def _build(self) -> tuple[str, tuple[str, ...]]:
+        binary = self._binary()
+        return _read_build(binary, Path(binary).stat().st_mtime_ns)
+
+    def _master(self) -> ProcessKey:
+        try:
+            process = psutil.Process(int(self._layout.pid.read_text()))
+            title, started = " ".join(process.cmdline()), process.create_time()
+        except (OSError, ValueError, psutil.NoSuchProcess):
+            raise NginxUnavailable(self._stopped()) from None
+        if not title.startswith("nginx: master process"):
+            raise NginxUnavailable(self._stopped())
+        return process.pid, started
+
+    def _stopped(self) -> str:
+        return f"nginx is not running on this machine. Start it: nginx -c {self._layout.conf}"
+
+    def _revision_on_disk(self) -> str:
+        try:
+            name = self._layout.current.readlink().name
+        except OSError:
+            return ""
+        return name.split(".")[0]
+
+
+def _wait(process: subprocess.Popen[bytes], guard: Guard) -> bytes:
+    """Waits for the end; looks at the guard ten times a second."""
+    waited = 0.0
+    while True:
+        guard.check()
+        try:
+            return process.communicate(timeout=0.1)[0]
+        except subprocess.TimeoutExpired:
+            waited += 0.1
+        if waited >= TEST_SECONDS:
+            raise TimedOut(f"nginx did not finish the test within {TEST_SECONDS:.0f} seconds. Nothing was changed.")
+
+
+@functools.lru_cache(maxsize=4)
+def _read_build(binary: str, _changed_at: int) -> tuple[str, tuple[str, ...]]:
+    """Version and --with… arguments of the binary; remembered until the file changes."""
+    try:
+        done = subprocess.run([binary, "-V"], capture_output=True, timeout=10, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NginxUnavailable(f"nginx cannot be run on this machine ({error}).") from None
+    text = (done.stderr + done.stdout).decode(errors="replace")
+    version = re.search(r"nginx version: \S+?/(\d+(?:\.\d+)+)", text)
+    if version is None:
+        raise NginxUnavailable("nginx cannot be run on this machine: it does not tell its version.")
+    return version[1], tuple(sorted(set(re.findall(r"--(with-[a-z0-9_]+(?:=dynamic)?)(?=\s|$)", text))))
+
+
+def _as_numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _children(pid: int) -> list[int]:
+    """Direct children. The kernel's own list is fast; not every kernel has it."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return [child.pid for child in psutil.Process(pid).children()]

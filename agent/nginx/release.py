@@ -1,0 +1,182 @@
+"""Releases: whole folders of configuration, written beside the live one and switched to by renaming a link.
+May import: agent.nginx.bundle and agent.nginx.layout."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.nginx.bundle import Bundle, BundleFile
+from agent.nginx.layout import Layout
+
+KEEP = 5
+
+# Gets the folder a release will lie in; answers the text of its nginx.conf.
+WriteWrapper = Callable[[Path], str]
+
+
+@dataclass(frozen=True)
+class Release:
+    """A finished release: the name of its folder and what was written to it."""
+
+    name: str
+    bundle: Bundle
+
+
+class Releases:
+    """The folder of releases and the link to the current one."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def current(self) -> Release | None:
+        """The release that nginx reads at its next start or reload."""
+        try:
+            name = self._layout.current.readlink().name
+        except FileNotFoundError:
+            return None
+        return self.get(name)
+
+    def get(self, name: str) -> Release | None:
+        """A release by the name of its folder; None when it is gone or has lost its manifest."""
+        try:
+            stored = json.loads((self._layout.release(name) / "manifest.json").read_text())
+            files = tuple(BundleFile(path, sha256, size) for path, sha256, size in stored["files"])
+            return Release(name, Bundle(stored["revision"], files))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    def held(self, release: Release | None) -> dict[str, Path]:
+        """sha256 → file, of those files of a release that still are what was written (a hand edit is not)."""
+        if release is None:
+            return {}
+        folder = self._layout.release(release.name)
+        return {file.sha256: folder / file.path for file in release.bundle.files if _is_intact(folder, file)}
+
+    def stage(
+        self,
+        bundle: Bundle,
+        contents: Mapping[str, bytes],
+        held: Mapping[str, Path],
+        wrapper: WriteWrapper,
+    ) -> str:
+        """Writes a release durably and returns its name. Unchanged files are hard links to those held."""
+        name = self._free_name(bundle, wrapper)
+        target = self._layout.release(name)
+        if target.exists():
+            return name
+        temporary = self._layout.releases / f"{name}.tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        write_tree(temporary, bundle, contents, held, durable=True)
+        _write(temporary / "nginx.conf", wrapper(target).encode(), durable=True)
+        manifest = {"revision": bundle.revision, "files": [[f.path, f.sha256, f.size] for f in bundle.files]}
+        _write(temporary / "manifest.json", json.dumps(manifest).encode(), durable=True)
+        for folder in (temporary / "hosts", temporary):
+            _sync_folder(folder)
+        temporary.rename(target)
+        _sync_folder(self._layout.releases)
+        return name
+
+    @contextmanager
+    def scratch(self, bundle: Bundle, contents: Mapping[str, bytes], held: Mapping[str, Path]) -> Iterator[Path]:
+        """A folder with the bundle's files for a test; gone afterwards."""
+        folder = self._layout.test / "bundle"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            write_tree(folder, bundle, contents, held)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def switch(self, name: str) -> None:
+        """Makes a release the current one, by one rename."""
+        link = self._layout.current.with_name("current.tmp")
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("releases") / name)
+        link.replace(self._layout.current)
+        _sync_folder(self._layout.root)
+
+    def discard(self, name: str) -> None:
+        """Removes a release that was never switched to; the current one stays."""
+        current = self.current()
+        if current is None or current.name != name:
+            shutil.rmtree(self._layout.release(name), ignore_errors=True)
+
+    def prune(self, *keep: str) -> None:
+        """Removes unfinished releases and all but the newest five; `keep` and the current one always stay."""
+        current = self.current()
+        wanted = {*keep, current.name if current else ""}
+        folders = sorted(self._layout.releases.iterdir(), key=lambda f: f.stat().st_mtime, reverse=True)
+        finished = [folder for folder in folders if folder.suffix != ".tmp"]
+        for folder in set(folders) - set(finished[:KEEP]):
+            if folder.name not in wanted:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _free_name(self, bundle: Bundle, wrapper: WriteWrapper) -> str:
+        """The revision; with a number behind it when a release of that revision exists and differs, because its
+        files were edited or this machine needs another wrapper now."""
+        number = 1
+        while True:
+            name = bundle.revision if number == 1 else f"{bundle.revision}.{number}"
+            if not self._layout.release(name).exists() or self._is_reusable(name, bundle, wrapper):
+                return name
+            number += 1
+
+    def _is_reusable(self, name: str, bundle: Bundle, wrapper: WriteWrapper) -> bool:
+        folder, release = self._layout.release(name), self.get(name)
+        if release is None or release.bundle.revision != bundle.revision:
+            return False
+        conf = folder / "nginx.conf"
+        same_wrapper = conf.exists() and conf.read_text() == wrapper(folder)
+        return same_wrapper and all(_is_intact(folder, file) for file in bundle.files)
+
+
+def write_tree(
+    folder: Path,
+    bundle: Bundle,
+    contents: Mapping[str, bytes],
+    held: Mapping[str, Path],
+    *,
+    durable: bool = False,
+) -> None:
+    """Writes the bundle's files below a folder that does not exist yet."""
+    for new in (folder, folder / "hosts"):
+        new.mkdir(parents=True)
+        new.chmod(0o755)
+    for file in bundle.files:
+        if file.sha256 in contents:
+            _write(folder / file.path, contents[file.sha256], durable=durable)
+        else:
+            os.link(held[file.sha256], folder / file.path)
+
+
+def _write(path: Path, data: bytes, *, durable: bool) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        os.fchmod(file.fileno(), 0o644)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _is_intact(folder: Path, file: BundleFile) -> bool:
+    path = folder / file.path
+    try:
+        data = path.read_bytes() if not path.is_symlink() else b""
+    except OSError:
+        return False
+    return len(data) == file.size and hashlib.sha256(data).hexdigest() == file.sha256
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

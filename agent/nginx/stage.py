@@ -1,0 +1,96 @@
+"""Everything before the switch: contents are fetched and checked, releases written, files tested. Nothing live changes.
+May import: agent.config, agent.output and the parts of agent.nginx below agent.nginx.apply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from agent.config import AgentConfig
+from agent.nginx.bundle import REQUIRED, Bundle, check_content, check_manifest
+from agent.nginx.controller import Nginx
+from agent.nginx.directives import Policy
+from agent.nginx.guard import Guard
+from agent.nginx.layout import Layout
+from agent.nginx.machine import detect
+from agent.nginx.release import Releases
+from agent.nginx.trial import Trial, Verdict, try_files
+from agent.nginx.words import place
+from agent.nginx.wrapper import Machine, render
+from agent.output import Output
+
+
+class ContentSource(Protocol):
+    """Where contents come from that this machine does not hold."""
+
+    def fetch(self, sha256s: Sequence[str], guard: Guard) -> dict[str, bytes]:
+        """The contents by hash, all of them. Raises AgentError when one cannot be had, and what the guard raises."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A release that is written and not switched to."""
+
+    name: str
+    machine: Machine
+    new_files: int
+    warnings: tuple[str, ...]
+
+
+class Stager:
+    """Writes releases and scratch folders, and tests them."""
+
+    def __init__(self, config: AgentConfig, layout: Layout, nginx: Nginx) -> None:
+        self._config = config
+        self._layout = layout
+        self._nginx = nginx
+        self._releases = Releases(layout)
+        self._policy = Policy(frozenset({config.http_port, config.https_port}), config.letsencrypt_dir)
+
+    def stage(self, bundle: Bundle, source: ContentSource, guard: Guard) -> Staged:
+        """Writes the release. Raises BundleRefused, OSError, and what fetching raises."""
+        contents, held = self._collect(bundle, source, guard)
+        machine, warnings = detect(self._config, self._layout)
+        name = self._releases.stage(bundle, contents, held, lambda folder: self.wrapper(machine, bundle, folder))
+        return Staged(name, machine, len(contents), tuple(warnings))
+
+    def test(self, bundle: Bundle, source: ContentSource, output: Output, guard: Guard) -> Verdict:
+        """Tests a whole bundle and leaves nothing behind. Raises like `stage`, and NginxUnavailable."""
+        output.stage("fetch", f"Fetching and checking {len(bundle.files)} files")
+        contents, held = self._collect(bundle, source, guard)
+        machine, _ = detect(self._config, self._layout)
+        with self._releases.scratch(bundle, contents, held) as folder:
+            output.stage("test", "Testing the whole configuration with nginx -t")
+            verdict = self.try_files(machine, folder, [file.path for file in bundle.files], output, guard)
+        if verdict.ok:
+            output.succeed("nginx takes the configuration. Nothing was changed.")
+        return verdict
+
+    def try_files(self, machine: Machine, folder: Path, paths: Sequence[str], output: Output, guard: Guard) -> Verdict:
+        """`nginx -t` of some files of a written release or scratch folder; what nginx says goes to the output."""
+        verdict = try_files(Trial(self._nginx, self._layout, machine), folder, paths, guard)
+        for warning in verdict.warnings:
+            output.warn(warning)
+        for error in verdict.file_errors:
+            output.fail(place(error.path, error.line, error.text))
+        if verdict.problem:
+            output.fail(verdict.problem)
+        return verdict
+
+    def wrapper(self, machine: Machine, bundle: Bundle, folder: Path) -> str:
+        """nginx.conf of a release that lies in `folder`."""
+        files = [*(folder / path for path in REQUIRED), folder / "hosts" / "*.conf"]
+        return render(self._layout, machine, bundle.revision, files)
+
+    def _collect(self, bundle: Bundle, source: ContentSource, guard: Guard) -> tuple[dict[str, bytes], dict[str, Path]]:
+        """New contents, checked, and the files that are already here."""
+        check_manifest(bundle)
+        held = self._releases.held(self._releases.current())
+        wanted = list(dict.fromkeys(file.sha256 for file in bundle.files if file.sha256 not in held))
+        contents = source.fetch(wanted, guard) if wanted else {}
+        for file in bundle.files:
+            if file.sha256 not in held:
+                check_content(file, contents.get(file.sha256, b""), self._policy)
+        return contents, held

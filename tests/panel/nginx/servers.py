@@ -141,7 +141,7 @@ class Upstream:
 
     @property
     def port(self) -> int:
-        return int(self.server.server_port)
+        return int(self.server.server_port or 0)
 
     def stop(self) -> None:
         self.server.stop()
@@ -183,7 +183,7 @@ class NameServer:
     def stop(self) -> None:
         self.server.stop()
 
-    def _answer(self, query: bytes, peer: tuple[str, int]) -> None:
+    def _answer(self, query: Any, peer: Any) -> None:
         question = query[12:]
         labels, position = [], 0
         while length := question[position]:

@@ -142,16 +142,17 @@ def failed(command: Command, error: str) -> None:
 def reconcile(agent: Agent, reported_revision: str) -> Command | None:
     """Brings an agent that serves something else than was proved back to exactly that.
 
-    Never pushes what is merely saved, unless nothing was ever applied. None when nothing needs to be sent, or an
-    apply is under way already.
+    Never pushes what is merely saved, unless nothing was ever applied. When all that is saved is live, but its files
+    would be others now (the agent listens on another port, the panel writes them better), they are sent anew.
+    None when nothing needs to be sent, or an apply is under way already.
     """
-    if agent.applied_revision and agent.applied_revision == reported_revision:
-        return None
     if commands.find_open(agent.id, CommandKind.APPLY_CONFIG) is not None:
         return None
     manifest = bundles.manifest_of(agent, agent.applied_revision) if agent.applied_revision else None
-    if manifest is None:
+    if manifest is None or (not agent.has_unapplied_changes and _is_outdated(manifest, NginxFacts.of(agent))):
         return apply(agent, None, at_once=True)
+    if agent.applied_revision == reported_revision:
+        return None
     payload = {"exact": True, "revision": agent.applied_revision, "manifest": manifest}
     return commands.enqueue(agent, CommandKind.APPLY_CONFIG, payload=payload)
 
@@ -243,6 +244,12 @@ def _mark_live(agent: Agent, manifest: Mapping[str, str]) -> None:
         for host in db.session.scalars(select(ProxyHost).where(ProxyHost.id.in_(ids))):
             host.live_path, host.live_sha256 = files.get(host.id, ("", ""))
     db.session.flush()
+
+
+def _is_outdated(manifest: Mapping[str, str], facts: NginxFacts) -> bool:
+    """Whether the files that all hosts share would be others now."""
+    shared = (render.render_http(facts), render.render_default(facts))
+    return any(manifest.get(file.path) != file.sha256 for file in shared)
 
 
 def _host_of(command: Command, error: Mapping[str, Any]) -> ProxyHost | None:

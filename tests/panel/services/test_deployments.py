@@ -375,6 +375,21 @@ def test_an_agent_that_lost_its_files_gets_exactly_what_was_live(agent: Agent, s
     assert host.has_unapplied_changes
 
 
+def test_an_agent_that_listens_elsewhere_now_gets_its_files_anew(agent: Agent, save: Callable[..., ProxyHost]) -> None:
+    host = save()
+    apply(agent)
+    with transaction():
+        agent.http_port = 8080
+        command = deployments.reconcile(agent, agent.applied_revision)
+    assert command is not None
+    prove(send(command))
+    assert "listen 8080;" in (deployments.content(host.live_sha256) or "")
+    update(host, forward_port=4000)
+    with transaction():
+        agent.http_port = 8081
+        assert deployments.reconcile(agent, agent.applied_revision) is None
+
+
 def test_a_new_agent_gets_its_first_apply(agent: Agent) -> None:
     with transaction():
         command = deployments.reconcile(agent, "")

@@ -6,18 +6,21 @@ WAYPOST_UPDATE_GOLDEN=1 writes the files anew; look at the difference before you
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from agent.nginx import wrapper
 from agent.nginx.directives import Policy, check_text
+from agent.nginx.layout import Layout
 from panel.models import ProxyHost
 from panel.nginx import render
 from panel.nginx.bundle import ConfigBundle, ConfigFile, revision_of
 from panel.nginx.locate import locate_field
 from panel.nginx.render import NginxFacts, UnsafeValue, quote
 from tests.panel.nginx.hosts import NEW, OLD, host
-from tests.panel.nginx.servers import nginx_version, run_test
+from tests.panel.nginx.servers import free_port, nginx_version, run_test
 
 GOLDEN = Path(__file__).parent / "golden"
 POLICY = Policy(ports=frozenset({8080, 8443}), certificate_dir=Path("/etc/letsencrypt"))
@@ -89,6 +92,29 @@ def test_the_agent_accepts_every_golden_file(name: str) -> None:
     subject, facts = HOSTS.get(name, (host(domain_names=MANY_NAMES), OLD))
     for file in render.render_bundle([subject], facts).files:
         check_text(file.text, POLICY)
+
+
+def test_nginx_reads_all_hosts_together_in_the_agents_own_wrapper(tmp_path: Path) -> None:
+    numbered = enumerate(HOSTS.values(), 1)
+    hosts = [_numbered(number, subject) for number, (subject, facts) in numbered if not facts.can_resolve]
+    bundle = render.render_bundle(hosts, OLD)
+    layout = Layout(tmp_path)
+    layout.make_folders()
+    for file in bundle.files:
+        (tmp_path / file.path).parent.mkdir(exist_ok=True)
+        (tmp_path / file.path).write_text(file.text)
+    machine = wrapper.Machine(user="", resolvers=("127.0.0.1",), ipv6=True, status_port=free_port(), http_port=8080)
+    conf = tmp_path / "nginx.conf"
+    conf.write_text(wrapper.render_test(layout, machine, tmp_path, [tmp_path / file.path for file in bundle.files]))
+    ran = subprocess.run(["nginx", "-t", "-q", "-c", str(conf)], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def _numbered(number: int, subject: ProxyHost) -> ProxyHost:
+    values = {"forward_scheme": subject.forward_scheme, "forward_host": subject.forward_host}
+    names = [name.replace("app.", f"app{number}.") for name in subject.domain_names]
+    names = [name.replace("www.", f"www{number}.") for name in names]
+    return host(id=number, domain_names=names, websocket=subject.websocket, **values)
 
 
 def test_files_of_hosts_have_paths_of_their_own() -> None:

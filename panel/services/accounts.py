@@ -46,7 +46,8 @@ def parse_username(text: str) -> str:
     name = text.strip().lower()
     if not _USERNAME.fullmatch(name):
         raise Invalid(
-            "username", "Use 1 to 64 letters a to z, digits, dots, hyphens, underscores or @, starting with a letter or digit."
+            "username",
+            "Use 1 to 64 letters a to z, digits, dots, hyphens, underscores or @; a letter or digit at both ends.",
         )
     return name
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from panel.extensions import db
 from panel.models import OPEN_STATES, Agent, Command, ProxyHost
@@ -40,5 +40,5 @@ def read(*, stale_after: float) -> Counts:
     )
 
 
-def _count(query: object) -> int:
-    return db.session.scalar(query) or 0  # type: ignore[call-overload,no-any-return]
+def _count(query: Select[int]) -> int:
+    return db.session.scalar(query) or 0

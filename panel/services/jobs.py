@@ -84,9 +84,9 @@ def refused_hosts(command_id: str) -> list[ProxyHost]:
 
 
 def follow_up(command: Command) -> Command | None:
-    """The job that carried on from this one: a retry, or the apply without the hosts that were set aside."""
+    """The job that carried on from this one: a retry, or after an apply that failed the next apply. None so far."""
     is_next = Command.retry_of_id == command.id
-    if command.kind == CommandKind.APPLY_CONFIG and command.result.get("file_errors"):
+    if command.kind == CommandKind.APPLY_CONFIG and not command.has_succeeded:
         is_next = or_(is_next, Command.kind == CommandKind.APPLY_CONFIG)
     query = select(Command).where(Command.agent_id == command.agent_id, Command.seq > command.seq, is_next)
     return db.session.scalar(query.order_by(Command.seq).limit(1))

@@ -8,13 +8,10 @@ from flask import Flask
 from panel.web import access, errors, filters, security, shell, statics
 from panel.web.account import routes as account
 from panel.web.agents import routes as agents
-from panel.web.agents import routes as agents
 from panel.web.auth import routes as auth
-from panel.web.changes import routes as changes
 from panel.web.changes import routes as changes
 from panel.web.health import routes as health
 from panel.web.home import routes as home
-from panel.web.hosts import routes as hosts
 from panel.web.hosts import routes as hosts
 from panel.web.jobs import routes as jobs
 from panel.web.live import routes as live

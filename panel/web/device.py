@@ -26,9 +26,7 @@ def remember(response: Response | BaseResponse, username: str) -> None:
     config: Config = current_app.config["WAYPOST"]
     device = _device_of(username) or secrets.token_urlsafe(16)
     value = _signer(config).dumps([device, username])
-    response.set_cookie(
-        COOKIE, value, MAX_AGE, path="/", httponly=True, samesite="Lax", secure=config.secure_cookies
-    )
+    response.set_cookie(COOKIE, value, MAX_AGE, path="/", httponly=True, samesite="Lax", secure=config.secure_cookies)
 
 
 def _device_of(username: str) -> str:

@@ -33,7 +33,8 @@ _TEXTS = {
     401: ErrorText("Log in again", "Your session has ended."),
     403: ErrorText("Not allowed", "Ask an administrator of this panel for the role that may do this."),
     404: ErrorText(
-        "There is nothing here", "The address may be mistyped, or what it named was deleted. The lists show what exists."
+        "There is nothing here",
+        "The address may be mistyped, or what it named was deleted. The lists show what exists.",
     ),
     405: ErrorText("This address cannot be opened like that", "Use the buttons on the page instead of the address."),
     409: ErrorText("This was changed meanwhile", "Go back, reload the page and look at it as it is now."),

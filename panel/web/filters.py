@@ -13,10 +13,7 @@ from panel.models.types import utcnow
 
 def register(app: Flask) -> None:
     """Gives templates the filters below."""
-    for name, function in {
-        "ago": ago, "clock_time": clock_time, "duration": duration, "plural": plural, "utc": utc,
-    }.items():
-        app.add_template_filter(function, name)
+    app.jinja_env.filters.update(ago=ago, clock_time=clock_time, duration=duration, plural=plural, utc=utc)
 
 
 def utc(at: datetime) -> str:
@@ -39,7 +36,7 @@ def ago(at: datetime | None, otherwise: str = "never") -> Markup:
 
 
 def relative(at: datetime, now: datetime) -> str:
-    """"12 min ago", "in 3 h"; a date when it is more than 30 days away."""
+    """As in "12 min ago" and "in 3 h"; a date when it is more than 30 days away."""
     seconds = (now - at).total_seconds()
     if abs(seconds) < 5:
         return "now"
@@ -60,7 +57,7 @@ def _amount(seconds: float) -> str:
 
 
 def duration(value: timedelta | None) -> str:
-    """"0.8 s", "41 s", "2 min 5 s"; "" for None."""
+    """As in "0.8 s", "41 s" and "2 min 5 s"; "" for None."""
     if value is None:
         return ""
     seconds = max(0.0, value.total_seconds())
@@ -74,5 +71,5 @@ def duration(value: timedelta | None) -> str:
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """"1 host", "3 hosts"."""
+    """As in "1 host" and "3 hosts"."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -35,7 +35,7 @@ def toast(text: str, *, kind: str = "ok", undo_url: str = "", undo_label: str = 
 
 def queued_toasts() -> list[tuple[str, dict[str, str]]]:
     """The queued toasts as (kind, values), each given out once; plain flashes too."""
-    pairs = get_flashed_messages(with_categories=True)
+    pairs: list[tuple[str, Any]] = [*get_flashed_messages(with_categories=True)]
     return [(kind, value if isinstance(value, dict) else {"text": str(value)}) for kind, value in pairs]
 
 

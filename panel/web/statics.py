@@ -45,7 +45,7 @@ def _cache_static(response: Response) -> Response:
 
 
 def _compress_answer(response: Response) -> Response:
-    """gzip for text. Session cookies are SameSite=Lax, so no other site can guess at compressed secrets."""
+    """Text goes compressed. Session cookies are SameSite=Lax, so no other site can guess at compressed secrets."""
     is_file = request.endpoint == "static" and response.status_code == 200
     if response.mimetype not in _COMPRESSIBLE or response.headers.get("Content-Encoding"):
         return response

@@ -40,9 +40,9 @@ def log_in() -> Response | BaseResponse:
     try:
         user = authenticate(form.username.data or "", form.password.data or "")
     except Throttled as refusal:
-        response = _page(form, refusal.message, refusal.status)
-        response.headers["Retry-After"] = str(refusal.retry_after)
-        return response
+        page = _page(form, refusal.message, refusal.status)
+        page.headers["Retry-After"] = str(refusal.retry_after)
+        return page
     if user is None:
         return _page(form, WRONG, 422)
     start_session(user)
@@ -73,5 +73,8 @@ def _next() -> str:
 
 
 def _page(form: LoginForm, problem: str = "", status: int = 200) -> Response:
-    values = {"next": access.local_path(request.values.get("next", "")) or "", "is_set_up": accounts.has_administrator()}
+    values = {
+        "next": access.local_path(request.values.get("next", "")) or "",
+        "is_set_up": accounts.has_administrator(),
+    }
     return make_response(render_template("auth/login.html", form=form, problem=problem, **values), status)

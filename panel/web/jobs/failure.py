@@ -81,8 +81,8 @@ def _refused(evidence: Evidence) -> Failure:
     is_apply = evidence.command.kind == CommandKind.APPLY_CONFIG
     if None in by_path:
         who = "Nothing was changed: nginx keeps serving what it served before."
-        steps = (NextStep("Read the output below: the refused file belongs to no host.", ""),)
-        return Failure("nginx refused a file of the panel", _refusal_sentence(len(errors)), who, steps, refusals)
+        look = NextStep("Read the output below: the refused file belongs to no host.")
+        return Failure("nginx refused a file of the panel", _refusal_sentence(len(errors)), who, (look,), refusals)
     who = (
         "Only what is listed here. Versions that worked before keep serving, and all other changes were sent again."
         if is_apply

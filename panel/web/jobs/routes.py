@@ -4,14 +4,15 @@ May import: Flask, panel.web, panel.services and below."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel.extensions import transaction
-from panel.models import CommandKind, CommandOutput
-from panel.services import agents, commands, jobs
+from panel.models import Command, CommandKind, CommandOutput
+from panel.services import agents, commands, deployments, jobs
 from panel.services.jobs import JobResult
 from panel.web import htmx, sse
 from panel.web.access import actor
@@ -19,6 +20,8 @@ from panel.web.jobs import stream, words
 from panel.web.jobs.view import elapsed, view
 
 bp = Blueprint("jobs", __name__)
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 SHOWN_LINES = 2000  # the page; the file has them all
 
@@ -62,9 +65,9 @@ def output(command_id: str) -> Response:
 
 @bp.post("/jobs/<command_id>/retry")
 def retry(command_id: str) -> BaseResponse:
-    """A new job like this one."""
+    """A new job like this one; its page comes next."""
     with transaction():
-        url = url_for("jobs.show", command_id=commands.retry(commands.get(command_id), actor()).id)
+        url = url_for("jobs.show", command_id=_again(commands.get(command_id)).id)
     return htmx.go(url)
 
 
@@ -78,10 +81,17 @@ def cancel(command_id: str) -> BaseResponse:
     return htmx.go(url_for("jobs.show", command_id=command_id))
 
 
-def _choice(kind: type[Any], name: str) -> Any:
+def _again(command: Command) -> Command:
+    """An apply brings what is saved now and tries refused hosts again; other jobs are repeated as they were."""
+    if command.kind == CommandKind.APPLY_CONFIG and not command.is_open:
+        return deployments.apply(command.agent, actor(), at_once=True)
+    return commands.retry(command, actor())
+
+
+def _choice(choices: type[Choice], name: str) -> Choice | None:
     """The filter's value, or None for anything that is not one."""
     value = request.args.get(name, "")
-    return kind(value) if value in set(kind) else None
+    return next((choice for choice in choices if choice == value), None)
 
 
 def _text_lines(lines: list[CommandOutput]) -> Iterator[str]:

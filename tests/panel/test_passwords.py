@@ -1,0 +1,60 @@
+"""Password hashes."""
+
+from __future__ import annotations
+
+import time
+
+import gevent
+
+from panel import passwords
+
+PASSWORD = "correct horse battery staple"
+
+
+def test_a_hash_is_argon2id_with_one_lane_and_its_own_salt() -> None:
+    first, second = passwords.hash_password(PASSWORD), passwords.hash_password(PASSWORD)
+    assert first.startswith("$argon2id$")
+    assert ",p=1$" in first
+    assert first != second
+
+
+def test_only_the_right_password_fits() -> None:
+    stored = passwords.hash_password(PASSWORD)
+    assert passwords.verify(stored, PASSWORD)
+    assert not passwords.verify(stored, PASSWORD + " ")
+    assert not passwords.verify("not a hash", PASSWORD)
+
+
+def test_nobody_has_the_dummy_password() -> None:
+    assert not passwords.verify(None, PASSWORD)
+    assert not passwords.verify(None, "nobody has this password")
+
+
+def test_an_unknown_person_takes_as_long_as_a_wrong_password() -> None:
+    stored = passwords.hash_password(PASSWORD)
+    passwords.verify(None, "warm up")
+
+    def fastest(password_hash: str | None) -> float:
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            passwords.verify(password_hash, "wrong")
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    assert 0.4 < fastest(None) / fastest(stored) < 2.5
+
+
+def test_other_greenlets_run_while_a_hash_is_computed() -> None:
+    turns = 0
+
+    def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            gevent.sleep(0)
+
+    counter = gevent.spawn(count)
+    passwords.hash_password(PASSWORD)
+    counter.kill()
+    assert turns > 3

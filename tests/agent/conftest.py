@@ -123,11 +123,13 @@ class Bench:
         bundle, contents = make_bundle(self.config, hosts, http)
         return self.apply_bundle(bundle, contents, command_id)
 
-    def apply_bundle(self, bundle: Bundle, contents: dict[str, bytes], command_id: str = "c1") -> Outcome:
+    def apply_bundle(
+        self, bundle: Bundle, contents: dict[str, bytes], command_id: str = "c1", guard: Guard | None = None
+    ) -> Outcome:
         source, output = Contents(contents), self.output(command_id)
         self.journal.accept(command_id, 1, "apply_config", command_id, b"")
         try:
-            return self.applier.apply(command_id, bundle, source, output, Guard(time.monotonic() + 60))
+            return self.applier.apply(command_id, bundle, source, output, guard or Guard(time.monotonic() + 60))
         finally:
             output.close()
             self.asked = source.asked

@@ -3,10 +3,10 @@ May import: agent, tests.agent.conftest."""
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -128,7 +128,7 @@ def test_a_cancelled_apply_touches_nothing(bench: Bench, guard: Guard) -> None:
     guard.cancelled.set()
     bundle, contents = make_bundle(bench.config, {"1-a.example": host(bench.config, "a.example")})
     with pytest.raises(Cancelled):
-        bench.applier.apply("c1", bundle, Contents(contents), bench.output("c1"), guard)
+        bench.apply_bundle(bundle, contents, guard=guard)
     assert bench.nginx.revision() == "none"
 
 
@@ -152,7 +152,7 @@ def test_a_cut_off_apply_that_nginx_refuses_is_rolled_back_at_the_next_start(ben
     assert outcome is not None
     assert outcome.rolled_back
     assert outcome.file_errors[0].path == "hosts/1-a.example.conf"
-    assert os.readlink(bench.layout.current) == "releases/none"
+    assert bench.layout.current.readlink() == Path("releases/none")
     assert bench.nginx.revision() == "none"
 
 
@@ -170,7 +170,7 @@ def test_a_switched_apply_whose_nginx_does_not_come_up_is_put_back(stopped_bench
     outcome = stopped_bench.recover(entry, 0.1)
     assert outcome is not None
     assert outcome.degraded
-    assert os.readlink(stopped_bench.layout.current) == "releases/none"
+    assert stopped_bench.layout.current.readlink() == Path("releases/none")
 
 
 def test_six_applies_leave_five_releases(bench: Bench) -> None:

@@ -148,10 +148,12 @@ def reconcile(agent: Agent, reported_revision: str) -> Command | None:
     """
     if commands.find_open(agent.id, CommandKind.APPLY_CONFIG) is not None:
         return None
-    manifest = bundles.manifest_of(agent, agent.applied_revision) if agent.applied_revision else None
-    if manifest is None or (not agent.has_unapplied_changes and _is_outdated(manifest, NginxFacts.of(agent))):
+    is_there = bool(agent.applied_revision) and agent.applied_revision == reported_revision
+    manifest = bundles.manifest_of(agent, agent.applied_revision)
+    is_outdated = manifest is not None and _is_outdated(manifest, NginxFacts.of(agent))
+    if (manifest is None and not is_there) or (is_outdated and not agent.has_unapplied_changes):
         return apply(agent, None, at_once=True)
-    if agent.applied_revision == reported_revision:
+    if is_there:
         return None
     payload = {"exact": True, "revision": agent.applied_revision, "manifest": manifest}
     return commands.enqueue(agent, CommandKind.APPLY_CONFIG, payload=payload)

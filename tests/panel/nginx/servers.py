@@ -163,6 +163,7 @@ class Upstream:
                 while data := connection.recv(4096):
                     connection.sendall(data)
                 return
+            stream.read(int(dict(headers).get("content-length", "0")))
             body = json.dumps(seen).encode()
             stream.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
             stream.flush()

@@ -137,7 +137,9 @@ def _warnings(panel_url: str, config: Config) -> list[str]:
 
 
 def _listeners(config: Config) -> dict[str, str]:
-    return {"PANEL_HOST": config.host, "PANEL_STREAM_HOST": config.stream_host}
+    """What an agent elsewhere must reach; behind a public address something else stands before the pages."""
+    pages = {} if config.public_url else {"PANEL_HOST": config.host}
+    return pages | {"PANEL_STREAM_HOST": config.stream_host}
 
 
 def _is_loopback(host: str) -> bool:

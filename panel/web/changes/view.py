@@ -3,7 +3,7 @@ May import: panel.models, panel.nginx.grammar, panel.services, panel.web.hosts.p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from panel.models import Agent, CommandKind, ProxyHost
@@ -12,8 +12,7 @@ from panel.services import commands, deployments, history
 from panel.services.history import Change
 from panel.web.hosts import preview
 from panel.web.hosts.preview import FileView
-
-NAMES_SHOWN = 3
+from panel.web.hosts.view import name_some
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ def dock() -> Dock | None:
     agents = {host.agent_id: host.agent for host in hosts}
     return Dock(
         count=len(hosts),
-        names=_names(hosts),
+        names=name_some([display_name(host.primary_name) for host in hosts]),
         people=_people(history.last_changes("proxy_host", [host.id for host in hosts]).values()),
         agent_count=len(agents),
         job_url=_job_url(agents),
@@ -84,12 +83,6 @@ def _what(host: ProxyHost) -> str:
     if not host.is_enabled:
         return "Disabled"
     return "Changed" if host.is_live else "New"
-
-
-def _names(hosts: Sequence[ProxyHost]) -> str:
-    shown = [display_name(host.primary_name) for host in hosts[:NAMES_SHOWN]]
-    rest = len(hosts) - len(shown)
-    return ", ".join(shown) + (f" and {rest} more" if rest else "")
 
 
 def _people(changes: Iterable[Change]) -> str:

@@ -206,12 +206,18 @@ def _form_values(form: ProxyHostForm, host: ProxyHost | None, *, draft: bool) ->
         "file": file if is_valid else None,
         "hops": view.draft_route(form.data, dict(form.refusals()), agent, _status(agent)),
         "is_draft": draft,
-        "others": [h for h in deployments.unapplied_hosts(agent) if h is not host] if agent else [],
+        "others": _other_changes(agent, host),
     }
 
 
 def _draft_file(form: ProxyHostForm, host: ProxyHost | None, agent: Agent | None) -> preview.FileView | None:
     return preview.of_draft(host, form.spec(), agent) if agent else None
+
+
+def _other_changes(agent: Agent | None, host: ProxyHost | None) -> str:
+    """The names that an apply would make live too; empty when there are none."""
+    others = [h for h in deployments.unapplied_hosts(agent) if h is not host and not h.is_refused] if agent else []
+    return view.name_some([display_name(h.primary_name) for h in others])
 
 
 def _status(agent: Agent | None) -> AgentStatus | None:

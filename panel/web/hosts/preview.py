@@ -65,5 +65,13 @@ def _note(found: deployments.Preview) -> str:
 
 
 def _lines(diff: Iterable[tuple[str, str]]) -> Iterator[DiffLine]:
-    for sign, text in diff:
-        yield DiffLine("", "hd", "…") if sign == "@" else DiffLine(sign, CSS[sign], text)
+    for position, (sign, text) in enumerate(diff):
+        if sign != "@":
+            yield DiffLine(sign, CSS[sign], text)
+        elif position or not _begins_at_the_top(text):
+            yield DiffLine("", "hd", "…")
+
+
+def _begins_at_the_top(hunk: str) -> bool:
+    """Whether nothing is left out before this part of the difference."""
+    return hunk.lstrip("@ ").startswith(("-0,0", "-1"))

@@ -14,6 +14,8 @@ from panel.services.history import Change
 from panel.services.proxy_hosts import ProxyHostSpec
 from panel.web.hosts.forms import LABELS
 
+NAMES_SHOWN = 3  # in sentences; pages list them all
+
 
 @dataclass(frozen=True)
 class Status:
@@ -109,8 +111,9 @@ AGENT_TONES = {
 def host_route(host: ProxyHost, agent_status: AgentStatus) -> list[Hop]:
     """The route of a saved host: public name, agent, upstream."""
     status = host_status(host, agent_status)
+    tone = "warn" if status is REFUSED_LIVE else status.tone
     return [
-        Hop("Public name", site_url(host.primary_name, host.agent), _names_detail(host.domain_names), status.tone),
+        Hop("Public name", site_url(host.primary_name, host.agent), _names_detail(host.domain_names), tone),
         _agent_hop(host.agent, agent_status),
         _upstream_hop(host),
     ]
@@ -121,9 +124,11 @@ def draft_route(
 ) -> list[Hop]:
     """The route of what is typed in the form; a station whose field needs a fix is marked."""
     names = str(values.get("domain_names") or "").split()
-    upstream = f"{values.get('forward_scheme')}://{values.get('forward_host')}:{values.get('forward_port')}"
+    typed_host = str(values.get("forward_host") or "")
+    shown_host = f"[{typed_host}]" if ":" in typed_host and "[" not in typed_host else typed_host
+    upstream = f"{values.get('forward_scheme')}://{shown_host}:{values.get('forward_port') or ''}"
     wrong = next((refusals[f] for f in ("forward_host", "forward_port", "forward_scheme") if f in refusals), "")
-    is_empty = not values.get("forward_host") and not values.get("forward_port")
+    is_empty = not typed_host and not values.get("forward_port")
     return [
         _draft_hop("Public name", names[0] if names else "", _names_detail(names), refusals.get("domain_names", "")),
         _agent_hop(agent, agent_status) if agent and agent_status else Hop("Agent", "none chosen", "", "off"),
@@ -154,6 +159,12 @@ def _names_detail(names: Sequence[str]) -> str:
     if len(names) < 2:
         return "one name"
     return f"and {len(names) - 1} more {'name' if len(names) == 2 else 'names'}"
+
+
+def name_some(names: Sequence[str]) -> str:
+    """The first three of them, and how many more there are."""
+    rest = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def site_url(name: str, agent: Agent) -> str:

@@ -15,6 +15,7 @@ from panel.models import Agent, Command, CommandKind, Event, ProxyHost, User
 from panel.services import proxy_hosts
 from panel.services.proxy_hosts import ProxyHostSpec
 from tests.conftest import login
+from tests.hosts import add_host
 
 HTMX = {"HX-Request": "true"}
 
@@ -33,12 +34,6 @@ def values(agent: Agent, **changes: str) -> dict[str, str]:
         "then": "save",
     }
     return {name: value for name, value in (good | changes).items() if value or name not in {"websocket", "is_enabled"}}
-
-
-def add_host(app: Flask, agent: Agent, name: str = "app.example.com", actor: User | None = None) -> int:
-    """A saved host; its id."""
-    with app.app_context(), transaction():
-        return proxy_hosts.create(ProxyHostSpec(agent.id, (name,), "http", "10.0.0.5", 3000), actor).id
 
 
 def page(response: TestResponse) -> BeautifulSoup:

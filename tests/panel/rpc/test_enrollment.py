@@ -9,13 +9,14 @@ import grpc
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from flask import Flask
 from sqlalchemy import select, update
 
 from panel import pki
 from panel.config import Config
 from panel.extensions import db, transaction
-from panel.models import Agent, AgentCertificate, OneTimeToken
+from panel.models import AgentCertificate, OneTimeToken
 from panel.models.types import utcnow
 from panel.services import agents
 from protos import command_stream_pb2 as pb
@@ -26,7 +27,7 @@ from tests.panel.rpc.wire import OPTIONS, Identity, enroll, make_csr
 def refusal(config: Config, token: str, identity: Identity) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(grpc.RpcError) as caught:
         enroll(config, token, identity)
-    return caught.value.code(), caught.value.details()
+    return caught.value.code(), caught.value.details() or ""
 
 
 def test_a_token_gives_a_client_certificate_for_the_agents_own_key(app: Flask, live: Config, token: str) -> None:
@@ -38,7 +39,7 @@ def test_a_token_gives_a_client_certificate_for_the_agents_own_key(app: Flask, l
     assert pki.read_identity(reply.certificate_pem)[0] == reply.agent_id
     assert certificate.public_key() == identity.key.public_key()
     usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    assert list(usages) == [x509.ExtendedKeyUsageOID.CLIENT_AUTH]
+    assert list(usages) == [ExtendedKeyUsageOID.CLIENT_AUTH]
     assert "whoever" not in certificate.subject.rfc4514_string()
     with app.app_context():
         agent = agents.get(reply.agent_id)
@@ -96,7 +97,7 @@ def test_of_two_machines_racing_with_one_token_one_joins(app: Flask, live: Confi
 
     racers = [gevent.spawn(attempt) for _ in range(4)]
     gevent.joinall(racers, timeout=20)
-    assert sorted(racer.value for racer in racers) == [False, False, False, True]
+    assert [racer.value for racer in racers].count(True) == 1
 
 
 def test_a_newer_token_replaces_the_older_one(app: Flask, live: Config, token: str) -> None:
@@ -145,4 +146,4 @@ def test_a_bad_request_is_refused_and_leaves_the_token_unused(app: Flask, live: 
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     with app.app_context():
         assert db.session.scalars(select(OneTimeToken.used_at)).all().count(None) >= 1
-        assert not db.session.scalar(select(Agent).where(Agent.name == "edge")).has_joined
+        assert not agents.find_by_name("edge").has_joined

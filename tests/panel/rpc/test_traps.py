@@ -26,6 +26,7 @@ from panel.rpc import server as rpc_server
 from panel.rpc import session
 from panel.serve import Panel, StartRefused
 from panel.services import agents
+from protos import command_stream_pb2 as pb
 from tests.panel.rpc.conftest import Join
 from tests.panel.rpc.wire import OPTIONS, Identity, Wire, until
 
@@ -111,7 +112,7 @@ def test_a_malformed_first_message_leaves_no_call_behind(panel: Panel, live: Con
         pki.read_ca_pem(live.pki_dir), identity.key_pem, identity.certificate_pem
     )
     with grpc.secure_channel(f"127.0.0.1:{live.stream_port}", credentials, OPTIONS) as channel:
-        raw = channel.stream_stream("/waypost.v1.CommandStream/Connect")
+        raw: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream("/waypost.v1.CommandStream/Connect")
         with pytest.raises(grpc.RpcError):
             list(raw(iter([b"\xff\xff\xff\xff"]), timeout=5))
         begin = time.monotonic()
@@ -191,12 +192,17 @@ def test_an_agent_that_does_not_read_is_cut_off(
     monkeypatch.setattr(session, "QUEUE_LENGTH", 4)
     made: list[session.AgentSession] = []
     begin = session.AgentSession.begin
-    monkeypatch.setattr(session.AgentSession, "begin", lambda self, *args: (made.append(self), begin(self, *args))[1])
+
+    def begin_and_tell(self: session.AgentSession, requests: Iterator[pb.AgentMessage], replaying: set[str]) -> None:
+        made.append(self)
+        begin(self, requests, replaying)
+
+    monkeypatch.setattr(session.AgentSession, "begin", begin_and_tell)
     agent_id, identity = join("edge")
     with agent_process(live, identity, tmp_path / "agent") as process:
         process.send_signal(signal.SIGSTOP)
         until(lambda: len(made) == 1)
-        piece = session.pb.PanelMessage(content=session.pb.Content(sha256="0" * 64, data=bytes(256 << 10)))
+        piece = pb.PanelMessage(content=pb.Content(sha256="0" * 64, data=bytes(256 << 10)))
         for _ in range(64):
             made[0].send(piece)
         until(lambda: not is_connected(app, agent_id), timeout=5)

@@ -1,0 +1,138 @@
+"""The journal: nothing is lost, nothing is taken twice, a damaged file is set aside.
+May import: agent."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from agent.journal import MAX_OPEN, ApplyEntry, Journal, State, Verdict
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.sqlite3"
+
+
+def reopen(journal: Journal, path: Path) -> Journal:
+    journal.close()
+    return Journal(path)
+
+
+def test_a_command_is_taken_once_and_another_payload_is_a_conflict(path: Path) -> None:
+    journal = Journal(path)
+    assert journal.accept("a", 1, "reload", "hash", b"payload") is Verdict.ACCEPTED
+    journal = reopen(journal, path)
+    assert journal.accept("a", 1, "reload", "hash", b"payload") is Verdict.DUPLICATE
+    assert journal.accept("a", 1, "reload", "other", b"payload") is Verdict.CONFLICT
+    (entry,) = journal.open_commands()
+    assert (entry.payload, entry.state) == (b"payload", State.ACCEPTED)
+    assert 0 <= entry.age < 60
+    journal.close()
+
+
+def test_output_and_result_outlive_a_restart_until_they_are_confirmed(path: Path) -> None:
+    journal = Journal(path)
+    journal.accept("a", 1, "reload", "hash", b"payload")
+    journal.start("a")
+    journal.append_lines("a", [(1, 0.0, "", "info", "one"), (2, 0.0, "", "info", "two")])
+    journal.finish("a", b"result")
+    journal.finish("a", b"another")
+    journal = reopen(journal, path)
+    (entry,) = journal.open_commands()
+    assert (entry.state, entry.result, entry.last_seq) == (State.FINISHED, b"result", 2)
+    journal.confirm("a", 1, final_stored=False)
+    assert [line[4] for line in journal.lines_after("a", 0, 10)] == ["two"]
+    journal.confirm("a", 2, final_stored=True)
+    assert journal.open_commands() == []
+    assert journal.accept("a", 1, "reload", "hash", b"payload") is Verdict.DUPLICATE
+    journal.close()
+
+
+def test_a_command_that_has_not_ended_cannot_be_confirmed_as_ended(path: Path) -> None:
+    journal = Journal(path)
+    journal.accept("a", 1, "reload", "hash", b"payload")
+    journal.confirm("a", 0, final_stored=True)
+    assert len(journal.open_commands()) == 1
+    journal.close()
+
+
+def test_a_forgotten_command_is_not_replayed(path: Path) -> None:
+    journal = Journal(path)
+    journal.accept("a", 1, "reload", "hash", b"payload")
+    journal.append_lines("a", [(1, 0.0, "", "info", "one")])
+    journal.forget("a")
+    assert journal.open_commands() == []
+    assert journal.lines_after("a", 0, 10) == []
+    journal.close()
+
+
+def test_ids_are_kept_seven_days_and_open_commands_longer(path: Path) -> None:
+    journal = Journal(path)
+    for name in ("settled", "open", "young"):
+        journal.accept(name, 1, "reload", "hash", b"payload")
+    for name in ("settled", "young"):
+        journal.finish(name, b"result")
+        journal.confirm(name, 0, final_stored=True)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE command SET accepted_at = accepted_at - 8 * 86400 WHERE id != 'young'")
+    db.close()
+    journal.prune()
+    assert journal.get("settled") is None
+    assert journal.get("open") is not None
+    assert journal.get("young") is not None
+    journal.close()
+
+
+def test_there_is_a_limit_to_what_is_taken_in(path: Path) -> None:
+    journal = Journal(path)
+    journal.accept("0", 0, "reload", "hash", b"")
+    with sqlite3.connect(path) as db:
+        rows = [(str(n), n) for n in range(1, MAX_OPEN)]
+        db.executemany(
+            "INSERT INTO command (id, seq, kind, payload_hash, state, accepted_at, accepted_ticks, kernel_boot)"
+            " VALUES (?, ?, '', '', 'accepted', 0, 0, '')",
+            rows,
+        )
+    db.close()
+    assert journal.accept("more", 1, "reload", "hash", b"") is Verdict.FULL
+    journal.close()
+
+
+@pytest.mark.parametrize("damage", [b"this is no database at all", b"SQLite format 3\x00" + b"\xff" * 5000])
+def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, damage: bytes) -> None:
+    path.write_bytes(damage)
+    journal = Journal(path)
+    assert journal.quarantined is not None
+    assert journal.quarantined.read_bytes() == damage
+    assert journal.accept("a", 1, "reload", "hash", b"payload") is Verdict.ACCEPTED
+    journal.close()
+
+
+def test_a_journal_of_another_version_is_set_aside(path: Path) -> None:
+    Journal(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    journal = Journal(path)
+    assert journal.quarantined is not None
+    journal.close()
+
+
+def test_the_phases_of_an_apply_are_remembered(path: Path) -> None:
+    journal = Journal(path)
+    for phase in ("fetch", "switch"):
+        journal.record_phase(ApplyEntry("a", "rev", "rev", "old", phase))
+    journal.record_phase(ApplyEntry("b", "rev2", "rev2", "rev", "test"))
+    journal = reopen(journal, path)
+    assert journal.last_apply() == ApplyEntry("b", "rev2", "rev2", "rev", "test")
+    assert journal.last_apply("a") == ApplyEntry("a", "rev", "rev", "old", "switch")
+    assert journal.last_apply("none") is None
+    journal.close()
+
+
+def test_only_this_user_can_read_it(path: Path) -> None:
+    Journal(path).close()
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -3,12 +3,16 @@ May import: the standard library only."""
 
 from __future__ import annotations
 
+import logging
 import re
+import sqlite3
 import threading
 import time
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
+
+_log = logging.getLogger(__name__)
 
 MAX_LINES = 10_000
 MAX_BYTES = 1 << 20
@@ -121,10 +125,19 @@ class Output:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            if lines:
-                self._store.append_lines(self._command_id, lines)
-        if lines:
+            stored = not lines or self._try_store(lines)
+        if lines and stored:
             self._notify(self._command_id)
+
+    def _try_store(self, lines: list[OutputLine]) -> bool:
+        """A full disk must not end a command in the middle: its lines wait for the next flush."""
+        try:
+            self._store.append_lines(self._command_id, lines)
+        except sqlite3.Error:
+            _log.exception("output of command %s could not be journalled", self._command_id)
+            self._pending = lines + self._pending
+            return False
+        return True
 
     def close(self) -> None:
         """Writes what is left."""

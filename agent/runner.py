@@ -8,6 +8,7 @@ import platform
 import random
 import signal
 import socket
+import sqlite3
 import threading
 import time
 import uuid
@@ -80,8 +81,8 @@ class Agent:
             end = self._connect_once()
             failures = 0 if end.healthy >= HEALTHY_SECONDS else failures + 1
             self._rest(self._pause(end, failures))
-        self._dispatcher.stop(STOP_SECONDS)
-        self._journal.close()
+        if self._dispatcher.stop(STOP_SECONDS):
+            self._journal.close()
         _log.info("stopped")
 
     def stop(self) -> None:
@@ -110,6 +111,9 @@ class Agent:
             self._session = session
             try:
                 end = session.run()
+            except sqlite3.Error:
+                _log.exception("the journal cannot be used")
+                end = End(text="The agent's journal cannot be used.")
             finally:
                 self._session = None
         if not self._stop.is_set():
@@ -207,7 +211,9 @@ class Agent:
         self._inbox.receive(content)
 
     def tick(self) -> None:
-        """Renews the certificate at two thirds of its lifetime; a failure is tried again with the next heartbeat."""
+        """With every heartbeat: keeps the error log small and renews the certificate at two thirds of its lifetime.
+        A failure is tried again with the next one."""
+        self._nginx.rotate_log()
         identity, session = self._identity, self._session
         if identity is None or session is None or not identity.is_due_for_renewal(datetime.now(UTC)):
             return

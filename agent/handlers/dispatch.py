@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -25,7 +26,7 @@ DEFAULT_RUN_SECONDS = 120.0
 RECOVERY_SECONDS = 15.0
 _REASONS = {
     Verdict.CONFLICT: "This agent knows another command by this id.",
-    Verdict.FULL: "This agent has too many commands that the panel has not settled.",
+    Verdict.FULL: "This agent has no room for another command: its journal or its disk is full.",
 }
 
 
@@ -57,22 +58,18 @@ class Dispatcher:
         """Starts nothing more; what runs ends at its next safe point."""
         self._stopping.set()
 
-    def stop(self, timeout: float) -> None:
-        """Starts nothing more and waits up to `timeout` seconds for what runs. The next start settles the rest."""
+    def stop(self, timeout: float) -> bool:
+        """Starts nothing more and waits up to `timeout` seconds for what runs; answers whether it ended. The next
+        start settles the rest."""
         self._stopping.set()
         self._queue.put(None)
         if self._worker.is_alive():
             self._worker.join(timeout)
+        return not self._worker.is_alive()
 
     def accept(self, command: pb.Command) -> pb.CommandAck:
         """Journals a command. Only after this may it be acknowledged; `begin` runs it."""
-        verdict = self._journal.accept(
-            command.command_id,
-            command.seq,
-            command.WhichOneof("action") or "",
-            payload_hash(command),
-            command.SerializeToString(),
-        )
+        verdict = self._journal_command(command)
         wire = {Verdict.ACCEPTED: pb.CommandAck.ACCEPTED, Verdict.DUPLICATE: pb.CommandAck.DUPLICATE}
         reason = _REASONS.get(verdict, "")
         if reason:
@@ -80,6 +77,15 @@ class Dispatcher:
         return pb.CommandAck(
             command_id=command.command_id, verdict=wire.get(verdict, pb.CommandAck.REJECTED), reason=reason
         )
+
+    def _journal_command(self, command: pb.Command) -> Verdict:
+        kind = command.WhichOneof("action") or ""
+        payload, digest = command.SerializeToString(), payload_hash(command)
+        try:
+            return self._journal.accept(command.command_id, command.seq, kind, digest, payload)
+        except sqlite3.Error:
+            _log.exception("command %s could not be journalled", command.command_id)
+            return Verdict.FULL
 
     def begin(self, command: pb.Command) -> None:
         """Runs an accepted command, at once or when its resource is free."""
@@ -106,7 +112,6 @@ class Dispatcher:
             return
         result = self._refusal(command, entry)
         if result is None:
-            self._journal.start(command.command_id)
             result = self._handle(command, entry)
         if result is not None:
             self._finish(command.command_id, result)
@@ -130,6 +135,7 @@ class Dispatcher:
         source = CommandContents(command.command_id, join_pieces(sent_contents(command)), self._inbox)
         job = Job(command, self._engines, output, guard, source)
         try:
+            self._journal.start(command.command_id)
             result = HANDLERS[command.WhichOneof("action") or ""].run(job)
         except Stopping:
             return None
@@ -172,8 +178,11 @@ class Dispatcher:
         result.command_id = command_id
         if last_seq is not None:
             result.last_output_seq = last_seq
-        self._journal.finish(command_id, result.SerializeToString())
         self._cancels.pop(command_id, None)
+        try:
+            self._journal.finish(command_id, result.SerializeToString())
+        except sqlite3.Error:
+            _log.exception("the result of command %s could not be journalled", command_id)
         self._notify(command_id)
 
     def _output(self, entry: Entry) -> Output:

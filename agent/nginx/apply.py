@@ -4,7 +4,7 @@ May import: agent.config, agent.errors, agent.journal, agent.output and all of a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import sqlite3
 from dataclasses import dataclass, field, replace
 
 from agent.config import AgentConfig
@@ -14,6 +14,7 @@ from agent.nginx.bundle import Bundle
 from agent.nginx.controller import Nginx
 from agent.nginx.guard import Guard
 from agent.nginx.layout import Layout
+from agent.nginx.outcome import ENDED, Outcome
 from agent.nginx.proof import Before, Proof, look, prove, prove_unchanged
 from agent.nginx.release import Release, Releases
 from agent.nginx.stage import ContentSource, Stager
@@ -23,31 +24,6 @@ from agent.nginx.wrapper import NO_REVISION, Machine
 from agent.output import Output
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How an apply ended. `revision` is what nginx serves now, proved; empty when that is unknown or nothing."""
-
-    revision: str
-    error: str = ""
-    failed_stage: str = ""
-    rolled_back: bool = False
-    degraded: bool = False
-    file_errors: tuple[FileError, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-# What a finished apply reports when the agent died between its last phase and its result.
-_ENDED: dict[str, Callable[[str], Outcome]] = {
-    "applied": Outcome,
-    "rolled_back": lambda _: Outcome(
-        "", "nginx refused the change; the files were put back.", "prove", rolled_back=True
-    ),
-    "degraded": lambda _: Outcome(
-        "", "The change failed, and putting the files back failed too.", "prove", degraded=True
-    ),
-}
 
 
 class _Failure(AgentError):
@@ -96,8 +72,8 @@ class Applier:
         can simply be run again."""
         current = self._releases.current()
         run = _Run(entry, output, guard)
-        if entry.phase in _ENDED:
-            return _ENDED[entry.phase](entry.revision)
+        if entry.phase in ENDED:
+            return ENDED[entry.phase](entry.revision)
         if not entry.release or current is None:
             return None
         if entry.phase == "rollback":
@@ -190,8 +166,11 @@ class Applier:
     # ---- from here on it ends in applied, rolled back or degraded ------------------------------------------------
 
     def _go_live(self, run: _Run, before: Before) -> Outcome:
-        self._record(run, "switch")
-        self._releases.switch(run.entry.release)
+        try:
+            self._record(run, "switch")
+            self._releases.switch(run.entry.release)
+        except OSError as error:
+            return self._fail(run, _Failure("switch", f"The files cannot be put in place: {error.strerror}."))
         run.output.succeed("The new files are in place")
         run.output.stage("reload", "Telling nginx to load them")
         return self._reload(run, before)
@@ -233,7 +212,10 @@ class Applier:
         previous = self._releases.get(run.entry.previous)
         if previous is None:
             return self._degrade(run, outcome, "There are no previous files to put back.")
-        self._releases.switch(previous.name)
+        try:
+            self._releases.switch(previous.name)
+        except OSError as error:
+            return self._degrade(run, outcome, f"The agent's machine refused it: {error.strerror}.")
         problem = self._prove_previous(run, previous, proof, before)
         if problem:
             return self._degrade(run, outcome, problem)
@@ -279,8 +261,14 @@ class Applier:
                 guard.check()
 
     def _record(self, run: _Run, phase: str) -> None:
+        """Before the switch a journal that cannot be written ends the apply; after it, going on is the safer way."""
         run.entry = replace(run.entry, phase=phase)
-        self._journal.record_phase(run.entry)
+        try:
+            self._journal.record_phase(run.entry)
+        except sqlite3.Error as error:
+            if phase in {"fetch", "test", "switch"}:
+                raise AgentError(f"The agent's journal cannot be written ({error}). Nothing was changed.") from error
+            _log.exception("the phase %s of apply %s could not be journalled", phase, run.entry.command_id)
 
     def _proved_revision(self) -> str:
         return _wire(self._nginx.revision())

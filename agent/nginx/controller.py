@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import http.client
+import logging
 import os
 import re
 import shutil
@@ -24,8 +25,11 @@ from agent.nginx.machine import has_ipv6
 from agent.nginx.words import LogLine, read_lines
 from agent.nginx.wrapper import NO_REVISION
 
+_log = logging.getLogger(__name__)
+
 TEST_SECONDS = 60.0
 _MAX_LOG = 1 << 20
+_MAX_ERROR_LOG = 16 << 20
 
 # A process id and its start, so that a reused id is not taken for the same process.
 ProcessKey = tuple[int, float]
@@ -200,6 +204,17 @@ class LocalNginx:
         with self._layout.error_log.open("rb") as file:
             file.seek(start)
             return read_lines(file.read(_MAX_LOG))
+
+    def rotate_log(self) -> None:
+        """Sets a large error log aside, one generation, and tells nginx to begin a new one."""
+        log = self._layout.error_log
+        try:
+            if log.stat().st_size > _MAX_ERROR_LOG:
+                master = self._master()[0]
+                log.replace(log.with_name("error.log.1"))
+                os.kill(master, signal.SIGUSR1)
+        except (OSError, NginxUnavailable) as error:
+            _log.debug("the error log was left alone: %s", error)
 
     def _binary(self) -> str:
         found = shutil.which(self._config.nginx_binary)

@@ -107,7 +107,9 @@ def _refused(nginx: Nginx, before: Before) -> Proof:
         time.sleep(_POLL_SECONDS)
         lines = _fatal_lines(nginx, before)
     settled = _has_given_up(lines)
-    return Proof("nginx refused the configuration: " + lines[0].text, tuple(lines), settled)
+    taken = any("Address already in use" in line.text for line in lines)
+    hint = ". Another program uses this port: stop it, or give the agent another port." if taken else ""
+    return Proof(f"nginx refused the configuration: {lines[0].text}{hint}", tuple(lines), settled)
 
 
 def _has_given_up(lines: list[LogLine]) -> bool:

@@ -84,11 +84,14 @@ class Session:
         self._sequence = 0
         self._acked_at = 0.0
         self._next_beat = 0.0
-        self._last_facts = pb.NginxFacts()
+        self._told = pb.NginxFacts()
+        self._next_look = 0.0
 
     def run(self) -> End:
         """Blocks until the stream ends, for whatever reason."""
-        self._outgoing.put(pb.AgentMessage(hello=self._work.hello()))
+        hello = self._work.hello()
+        self._told = hello.nginx
+        self._outgoing.put(pb.AgentMessage(hello=hello))
         call = self._stub.Connect(iter(self._outgoing.get, None))
         reader = threading.Thread(target=self._read, args=(call,), name="reader", daemon=True)
         reader.start()
@@ -228,15 +231,29 @@ class Session:
         """Heartbeat and watchdog; answers why the session must end, or nothing."""
         now = time.monotonic()
         if now < self._next_beat:
+            self._report()
             return ""
         if now - self._acked_at > 2.5 * self._interval:
             return "The panel did not answer the heartbeats."
         self._next_beat = now + self._interval
         self._sequence += 1
-        self.send(pb.AgentMessage(heartbeat=pb.Heartbeat(sequence=self._sequence, nginx=self._work.facts())))
+        self._told = self._work.facts()
+        self._next_look = now + LOOK_SECONDS
+        self.send(pb.AgentMessage(heartbeat=pb.Heartbeat(sequence=self._sequence, nginx=self._told)))
         self._outbox.nudge()
         self._work.tick()
         return ""
+
+    def _report(self) -> None:
+        """Between heartbeats: tells at once when nginx stopped, came back, or serves something else."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK_SECONDS
+        facts = self._work.facts()
+        if facts != self._told:
+            self._told = facts
+            self.send(pb.AgentMessage(report=pb.Report(nginx=facts)))
 
 
 def _status(error: object) -> tuple[grpc.StatusCode | None, str]:

@@ -19,11 +19,12 @@ import pytest
 
 from agent.config import AgentConfig
 from agent.journal import ApplyEntry, Journal
-from agent.nginx.apply import Applier, Outcome
+from agent.nginx.apply import Applier
 from agent.nginx.bundle import Bundle, BundleFile, revision_of
 from agent.nginx.controller import LocalNginx
 from agent.nginx.guard import Guard
 from agent.nginx.layout import Layout
+from agent.nginx.outcome import Outcome
 from agent.nginx.setup import prepare
 from agent.output import Output
 

@@ -89,17 +89,29 @@ class Child:
             self.process.send_signal(number)
 
     async def _spawn(self, aloud: bool = True) -> tuple[asyncio.subprocess.Process, asyncio.Task[list[str]]]:
-        """The new process and the task that reads its output to the end."""
-        self.process = process = await asyncio.create_subprocess_exec(
-            *self.command,
-            env=dict(self.environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            process_group=0,  # Ctrl-C reaches the supervisor alone, which stops the children in order
-            preexec_fn=_die_with_parent,
+        """The new process and the task that reads its output to the end.
+
+        The pipe is ours and not asyncio's: that one would report the end of a killed nginx only when its workers,
+        which hold the pipe too, have ended.
+        """
+        reading, writing = os.pipe()
+        try:
+            self.process = process = await asyncio.create_subprocess_exec(
+                *self.command,
+                env=dict(self.environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=writing,
+                stderr=writing,
+                process_group=0,  # Ctrl-C reaches the supervisor alone, which stops the children in order
+                preexec_fn=_die_with_parent,
+            )
+        finally:
+            os.close(writing)
+        stream = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reading, "rb", 0)
         )
-        self._reader = asyncio.create_task(self._read(process, aloud), name=f"read {self.name}")
+        self._reader = asyncio.create_task(self._read(stream, aloud), name=f"read {self.name}")
         return process, self._reader
 
     async def _keep(self, process: asyncio.subprocess.Process) -> None:
@@ -121,10 +133,10 @@ class Child:
             process, _ = await self._spawn()
             self.terminal.note(self.name, f"{self.name} is started again.")
 
-    async def _read(self, process: asyncio.subprocess.Process, aloud: bool) -> list[str]:
+    async def _read(self, stream: asyncio.StreamReader, aloud: bool) -> list[str]:
         """Every line to the log, warnings to the terminal too when aloud; the last lines when the output ends."""
         log, rest, last, in_traceback = _open_log(self.log_file), b"", list[str](), False
-        while process.stdout and (chunk := await process.stdout.read(65536)):
+        while chunk := await stream.read(65536):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in (raw.decode(errors="replace").rstrip() for raw in lines):
                 log.info(line)

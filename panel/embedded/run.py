@@ -90,7 +90,7 @@ def _port(environment: dict[str, str], name: str, default: int) -> int:
 def lock(state: Path) -> IO[str]:
     """Holds the state folder for this run, as long as the file is open. Raises Refusal when another run holds it."""
     try:
-        (state / "log").mkdir(parents=True, exist_ok=True)
+        (state / "log").mkdir(parents=True, exist_ok=True, mode=0o700)
         file = (state / "supervisor.lock").open("a+")
     except OSError as error:
         raise Refusal(f"{state} cannot be written ({error.strerror}). Choose another folder: STATE=folder") from error

@@ -63,4 +63,4 @@ def visit(browser: Browser) -> Iterator[Callable[..., Person]]:
     complaints = [complaint for person in people for complaint in person.complaints]
     for person in people:
         person.context.close()
-    assert complaints == []
+    assert not complaints, "\n".join(complaints)

@@ -75,6 +75,29 @@ def test_a_child_that_dies_is_started_again_and_that_is_said(
     assert "started again" in shown
 
 
+def test_a_child_that_dies_is_noticed_while_its_own_children_live_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = (
+        "import subprocess, sys, time\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "print('begin', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+
+    async def scenario() -> None:
+        sample = child(tmp_path, program)
+        await sample.start()
+        await until_log_has(sample.log_file, "begin")
+        assert sample.process is not None
+        os.kill(sample.process.pid, signal.SIGKILL)
+        await until_log_has(sample.log_file, "begin", times=2)
+        await sample.stop()
+
+    asyncio.run(scenario())
+    assert "started again" in capsys.readouterr().out
+
+
 def test_stop_leaves_nothing_of_the_group_even_when_it_does_not_listen(tmp_path: Path) -> None:
     program = (
         "import os, signal, subprocess, sys, time\n"

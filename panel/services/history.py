@@ -44,10 +44,10 @@ def changes_of(noun: str, object_id: object, limit: int = 10) -> list[Change]:
 
 
 def last_changes(noun: str, object_ids: Iterable[object]) -> dict[str, Change]:
-    """The newest change of each object, by object id; objects without one are left out."""
+    """The newest thing that somebody saved of each object, by object id; what nginx refused is nobody's doing."""
     newest = (
         select(func.max(Event.id))
-        .where(Event.noun == noun, Event.object_id.in_([str(i) for i in object_ids]))
+        .where(Event.noun == noun, Event.object_id.in_([str(i) for i in object_ids]), Event.verb != f"{noun}:refuse")
         .group_by(Event.object_id)
     )
     query = select(Event, User.username).outerjoin(User, User.id == Event.actor_id).where(Event.id.in_(newest))

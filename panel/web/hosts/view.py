@@ -242,6 +242,7 @@ VERBS = {
     "proxy_host:disable": "disabled the host",
     "proxy_host:delete": "deleted the host",
     "proxy_host:restore": "brought the host back",
+    "proxy_host:refuse": "refused it",
 }
 
 
@@ -260,4 +261,5 @@ def past_change(change: Change) -> PastChange:
     sentence = VERBS.get(change.verb, change.verb.partition(":")[2])
     if change.verb == "proxy_host:update":
         sentence = f"changed {', '.join(fields)}" if fields else "saved it without a change"
-    return PastChange(change.person or "The panel", change.at, sentence)
+    person = "nginx" if change.verb == "proxy_host:refuse" else change.person or "The panel"
+    return PastChange(person, change.at, sentence)

@@ -169,6 +169,7 @@ def test_bad_input_stays_in_the_form_with_a_sentence(
     described = shown.select_one(f"#{str(control['aria-describedby']).split()[0]}")
     assert described is not None
     assert described.text.strip().endswith((".", "”"))
+    assert [other["name"] for other in shown.select("[aria-invalid]")] == [field]
     if field != "notes":
         assert "keep me" in response.text
     assert "<script>alert" not in response.text

@@ -55,6 +55,8 @@ class CommandStreamServicer(command_stream_pb2_grpc.CommandStreamServicer):
         context.send_initial_metadata(())
         agent_id, serial = identity.admit(self._app, context)
         hello = _receive_hello(request_iterator, context)
+        if hello is None:
+            return
         protocol = min(hello.protocol, PROTOCOL_VERSION)
         if protocol < OLDEST_PROTOCOL_VERSION:
             yield _protocol_goodbye(hello)
@@ -131,8 +133,8 @@ class CommandStreamServicer(command_stream_pb2_grpc.CommandStreamServicer):
         )
 
 
-def _receive_hello(requests: Iterator[pb.AgentMessage], context: grpc.ServicerContext) -> pb.Hello:
-    """The first message, which must be a Hello and come soon; ends the call otherwise."""
+def _receive_hello(requests: Iterator[pb.AgentMessage], context: grpc.ServicerContext) -> pb.Hello | None:
+    """The first message, which must be a Hello and come soon; ends the call otherwise. None: the caller has gone."""
     message: pb.AgentMessage | None = None
     try:
         with gevent.Timeout(HELLO_WITHIN):
@@ -144,7 +146,8 @@ def _receive_hello(requests: Iterator[pb.AgentMessage], context: grpc.ServicerCo
     if context.is_active():
         sentence = f"The first message must be Hello, within {HELLO_WITHIN:.0f} s."
         context.abort(grpc.StatusCode.FAILED_PRECONDITION, sentence)
-    raise ConnectionError("the agent left before its Hello")
+    log.info("%s left before its Hello, or sent what cannot be read", context.peer())
+    return None
 
 
 def _protocol_goodbye(hello: pb.Hello) -> pb.PanelMessage:

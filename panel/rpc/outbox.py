@@ -4,7 +4,7 @@ May import: protos, panel.rpc.messages, panel.services, panel.models and below."
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -40,17 +40,17 @@ def claim(agent_id: str, epoch: int) -> Claim | None:
         return Claim(row.id, message, needs_ack)
 
 
-def cancellations(agent_id: str, known: set[str]) -> Iterator[pb.PanelMessage]:
+def cancellations(agent_id: str, known: set[str]) -> list[pb.PanelMessage]:
     """Requests to stop that this session has not passed on; `known` remembers them."""
     wanted = select(Command.id).where(
         Command.agent_id == agent_id,
         Command.state.in_(transitions.IN_FLIGHT),
         Command.cancel_requested_at.is_not(None),
     )
-    for command_id in db.session.scalars(wanted).all():
-        if command_id not in known:
-            known.add(command_id)
-            yield pb.PanelMessage(cancel_command=pb.CancelCommand(command_id=command_id))
+    fresh = [command_id for command_id in db.session.scalars(wanted) if command_id not in known]
+    db.session.rollback()  # sending may wait, and must not keep a connection meanwhile
+    known.update(fresh)
+    return [pb.PanelMessage(cancel_command=pb.CancelCommand(command_id=command_id)) for command_id in fresh]
 
 
 def seconds_until_due(agent_id: str) -> float:

@@ -9,6 +9,7 @@ import gevent
 import grpc
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from panel import pki
 from panel.config import Config
@@ -416,6 +417,54 @@ def test_a_queued_command_waits_for_its_time(app: Flask, live: Config, ready: tu
         begin = time.monotonic()
         wire.expect("command")
         assert time.monotonic() - begin > 0.3
+
+
+def test_a_command_that_cannot_be_prepared_fails_and_lets_the_next_one_go(
+    app: Flask, live: Config, ready: tuple[str, Identity]
+) -> None:
+    with app.app_context(), transaction():
+        agent = agents.get(ready[0])
+        broken = commands.enqueue(agent, CommandKind.TEST_CONFIG, payload={"revision": "no manifest"}).id
+        following = commands.enqueue(agent, CommandKind.RELOAD).id
+    with Wire(live, ready[1]) as wire:
+        wire.greet(revision=APPLIED)
+        assert wire.expect("command").command_id == following
+    assert (read(app, broken).state, read(app, broken).reason) == (CommandState.FAILED, "INTERNAL")
+
+
+def test_a_result_that_cannot_be_used_is_confirmed_and_not_repeated_for_ever(
+    app: Flask, live: Config, ready: tuple[str, Identity]
+) -> None:
+    with Wire(live, ready[1]) as wire:
+        wire.greet(revision=APPLIED)
+        with app.app_context(), transaction():
+            payload = {"exact": True, "revision": APPLIED, "manifest": {}}
+            command_id = commands.enqueue(agents.get(ready[0]), CommandKind.APPLY_CONFIG, payload=payload).id
+        wire.expect("command")
+        with app.app_context(), transaction():
+            commands.get(command_id).payload = {"revision": APPLIED}
+        proof = pb.ApplyConfigResult(revision=APPLIED)
+        outcome = pb.CommandResult.SUCCEEDED
+        wire.send(command_result=pb.CommandResult(command_id=command_id, outcome=outcome, apply_config=proof))
+        assert wire.expect("result_stored").final_stored
+    assert (read(app, command_id).reason, read(app, command_id).outcome_known) == ("INTERNAL", False)
+
+
+def test_a_fault_of_the_database_ends_the_stream_unconfirmed_and_says_nothing_of_itself(
+    app: Flask, live: Config, ready: tuple[str, Identity]
+) -> None:
+    with Wire(live, ready[1]) as wire:
+        wire.greet(revision=APPLIED)
+        command_id = enqueue(app, ready[0])
+        wire.expect("command")
+        with app.app_context():
+            db.session.execute(text("DROP TABLE command_output"))
+            db.session.commit()
+        wire.send(command_output=pb.CommandOutput(command_id=command_id, lines=[line(1)]))
+        goodbye = wire.expect("goodbye")
+        assert "command_output" not in goodbye.text
+        assert wire.ended.wait(5)
+    assert read(app, command_id).state == CommandState.SENT
 
 
 def test_waiting_for_a_command_ends_with_its_result(app: Flask, live: Config, ready: tuple[str, Identity]) -> None:

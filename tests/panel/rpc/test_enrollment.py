@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from panel import pki
 from panel.config import Config
@@ -147,3 +147,12 @@ def test_a_bad_request_is_refused_and_leaves_the_token_unused(app: Flask, live: 
     with app.app_context():
         assert db.session.scalars(select(OneTimeToken.used_at)).all().count(None) >= 1
         assert not agents.find_by_name("edge").has_joined
+
+
+def test_a_fault_of_the_panel_is_not_explained_to_strangers(app: Flask, live: Config, token: str) -> None:
+    with app.app_context():
+        db.session.execute(text("DROP TABLE one_time_token"))
+        db.session.commit()
+    code, sentence = refusal(live, token, Identity())
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert sentence == "The panel has a problem of its own. Try again."

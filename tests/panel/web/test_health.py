@@ -1,0 +1,47 @@
+"""What machines ask of the panel."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+
+from panel import pki
+from panel.config import Config
+from panel.extensions import Vitals
+from panel.models.types import utcnow
+from panel.web.health import routes
+
+
+@pytest.fixture(autouse=True)
+def vital_signs(monkeypatch: pytest.MonkeyPatch) -> Vitals:
+    fresh = Vitals()
+    monkeypatch.setattr(routes, "vitals", fresh)
+    return fresh
+
+
+def test_a_panel_whose_parts_do_not_run_says_which(client: FlaskClient) -> None:
+    answer = client.get("/healthz")
+    assert answer.status_code == 503
+    assert answer.get_json() == {
+        "status": "unwell",
+        "database": "ok",
+        "stream_server": "not listening for agents",
+        "clock": "has not started",
+    }
+
+
+def test_a_clock_that_stands_still_is_noticed(client: FlaskClient, vital_signs: Vitals) -> None:
+    vital_signs.is_stream_listening = True
+    vital_signs.clock_ticked_at = utcnow() - timedelta(seconds=40)
+    assert client.get("/healthz").get_json()["clock"] == "stands still for 40 s"
+    vital_signs.clock_ticked_at = utcnow()
+    assert client.get("/healthz").status_code == 200
+
+
+def test_an_agent_finds_the_ca_and_the_port_without_logging_in(client: FlaskClient, config: Config) -> None:
+    assert client.get("/.well-known/waypost").status_code == 404
+    authority = pki.open_authority(config.pki_dir, utcnow())
+    known = client.get("/.well-known/waypost").get_json()
+    assert known == {"ca_pem": authority.pem.decode(), "enroll_port": config.enroll_port}

@@ -112,8 +112,9 @@ class Session:
             _log.debug("the loop is awake already")
 
     def send(self, message: pb.AgentMessage) -> bool:
-        """Queues a message. False when the stream is over, or when the panel does not read, which ends it."""
-        if not self._is_open:
+        """Queues a message. False before Welcome, when the stream is over, and when the panel does not read, which
+        ends it."""
+        if not self._is_open or not self._welcomed_at:
             return False
         try:
             self._outgoing.put(message, timeout=SEND_SECONDS)

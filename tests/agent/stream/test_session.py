@@ -118,8 +118,10 @@ def test_an_apply_that_is_killed_while_it_fetches_is_finished_by_the_next_start(
     stream.expect("content_request")
     agent_process.kill()
     agent_process.start()
-    stream = far_side.next_stream()
+    stream = far_side.next_stream(welcome=False)
+    assert [m.WhichOneof("body") for m in stream.seen] == ["hello"]  # the apply runs already, and waits for Welcome
     assert [opened.command_id for opened in stream.seen[0].hello.open_commands] == ["c1"]
+    stream.send(welcome=far_side.welcome())
     for key in stream.expect("content_request").content_request.sha256:
         stream.send(content=pb.Content(sha256=key, data=contents[key], last=True))
     assert stream.result().outcome == pb.CommandResult.SUCCEEDED

@@ -4,10 +4,10 @@ May import: Flask, gevent, panel.extensions."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import gevent
-from flask import Response, current_app, request
-from flask.ctx import RequestContext
+from flask import Flask, Response, current_app, g, request
 from gevent.event import Event
 
 from panel.extensions import stopping
@@ -15,18 +15,28 @@ from panel.extensions import stopping
 PING_INTERVAL = 15.0  # seconds: a write to a dead client is how its end is noticed
 PING = ": ping\n\n"
 DONE = "event: done\ndata: ok\n\n"
+NEWS = "event: news\ndata: ok\n\n"
 
 
 class Connection:
     """One open stream. It holds no context: each message opens a fresh one and sees the session as it is then."""
 
     def __init__(self) -> None:
-        self._app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - outlives the request
+        self._app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - outlives it
         self._environ = request.environ
+        self._csrf_token = ""
 
-    def context(self) -> RequestContext:
-        """A context for one message, with the person of the stream's request; its database session ends with it."""
-        return self._app.request_context(self._environ)  # type: ignore[no-any-return]
+    @contextmanager
+    def context(self) -> Iterator[None]:
+        """A context for one message, with the person of the stream's request; its database session ends with it.
+
+        One CSRF token serves the whole stream, so that a form is not news each time it is rendered.
+        """
+        with self._app.request_context(self._environ):
+            if self._csrf_token:
+                g.csrf_token = self._csrf_token
+            yield
+            self._csrf_token = g.get("csrf_token", "")
 
 
 def message(html: str, *, cursor: int | None = None) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import gevent
 from flask import get_template_attribute, render_template
 from flask_login import current_user
+from markupsafe import escape
 
 from panel.extensions import wakeups
 from panel.services import commands
@@ -77,6 +78,7 @@ def _regions(job: view.JobView) -> dict[str, str]:
     """The parts of the page beside the log, by their selectors."""
     return {
         "#steps": render_template("jobs/_steps.html", job=job),
+        "#spoken": str(escape(job.spoken_step)),
         "#status": render_template("jobs/_status.html", job=job),
         "#actions": render_template("jobs/_actions.html", job=job),
         "#outcome": render_template("jobs/_outcome.html", job=job),

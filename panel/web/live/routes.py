@@ -1,4 +1,4 @@
-"""/live: one stream for a list page, which sends regions that changed and nothing else.
+"""/live: one stream for a list page. It sends regions that changed, and the DOM event `news` at each change.
 May import: Flask, panel.extensions, panel.web."""
 
 from __future__ import annotations
@@ -41,8 +41,10 @@ def _follow(connection: sse.Connection, topics: tuple[str, ...]) -> Iterator[str
             changed = "".join(sse.partial(name, html) for name, html in regions.items() if told.get(name) != html)
             told = regions
             yield sse.message(changed) if changed else sse.PING
-            sse.wait(news)
+            has_news = sse.wait(news)
             gevent.sleep(COLLECT)
+            if has_news:
+                yield sse.NEWS
 
 
 def _render(topics: tuple[str, ...]) -> dict[str, str]:

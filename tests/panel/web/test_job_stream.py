@@ -184,6 +184,20 @@ def test_the_live_stream_sends_only_regions(app: Flask, client: FlaskClient, ali
         with gevent.Timeout(10):
             assert "1<span" in next(chunks).decode()
             end(app, command_id)
-            after = next(chunks).decode()
+            told, after = next(chunks).decode(), next(chunks).decode()
+    assert told == "event: news\ndata: ok\n\n"
     assert after.startswith('data: <hx-partial hx-target="#job-pill"')
     assert "running" not in after
+
+
+def test_a_form_in_a_region_is_no_news(app: Flask, client: FlaskClient, alice: User, command_id: str) -> None:
+    app.config["WTF_CSRF_ENABLED"] = True
+    login(client, alice)
+    client.get("/account")
+    reader = gevent.spawn(read, client, command_id)
+    for number in range(2):
+        say(app, command_id, f"line {number}")
+        gevent.sleep(1.1)  # a CSRF token carries the second it was signed in
+    end(app, command_id)
+    actions = reader.get(timeout=20).count('hx-target="#actions"')
+    assert actions == 2

@@ -244,3 +244,27 @@ def test_messages_of_a_newer_panel_are_ignored(far_side: FarSide, agent_process:
     started = time.monotonic()
     stream.expect("heartbeat")
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("stage", ["test", "switch", "prove"])
+def test_an_apply_that_is_killed_at_any_stage_ends_as_applied_or_rolled_back(
+    bench: Bench, far_side: FarSide, agent_process: AgentProcess, stage: str
+) -> None:
+    stream = far_side.next_stream()
+    hosts = {f"{n}-h{n}.example": host(bench.config, f"h{n}.example") for n in range(150)}
+    bundle, contents = make_bundle(bench.config, hosts)
+    stream.send(command=command("c1", apply_config=pb.ApplyConfig(bundle=wire_bundle(bundle, contents))))
+    wait_for(lambda: bench.journal.last_apply("c1") is not None)
+    wait_for(lambda: _phase(bench) in {stage, "applied"})
+    agent_process.kill()
+    agent_process.start()
+    result = far_side.next_stream().result(30)
+    assert result.outcome == pb.CommandResult.SUCCEEDED
+    assert result.apply_config.revision == bench.nginx.revision() == bundle.revision
+    assert bench.get("h149.example") == (200, "hello")
+    assert _phase(bench) == "applied"
+
+
+def _phase(bench: Bench) -> str:
+    entry = bench.journal.last_apply("c1")
+    return entry.phase if entry else ""

@@ -73,6 +73,7 @@ def enroll(secret: str, csr_pem: bytes, hostname: str, authority: Authority, now
         _end_certificates(agent, now)  # a new join moves the identity; an old copy of it must not live on
         agent.joined_at, agent.revoked_at, agent.hostname = now, None, hostname
         agent.session_epoch += 1
+        agent.is_connected = agent.is_synced = False
         events.record(None, "agent", "join", agent.id, agent.name, after={"hostname": hostname})
     certificate_pem = _issue(agent, csr_pem, authority, now)
     wake_after_commit("agents")

@@ -20,7 +20,7 @@ from panel.rpc import command_stream
 from panel.services import agents, commands, sessions
 from protos import command_stream_pb2 as pb
 from tests.panel.rpc.conftest import Join
-from tests.panel.rpc.wire import Identity, Wire, hello, until
+from tests.panel.rpc.wire import Identity, Wire, enroll, hello, until
 
 APPLIED = "a" * 64
 
@@ -119,6 +119,30 @@ def test_revoking_closes_the_live_stream_within_a_second(app: Flask, live: Confi
         assert wire.expect("goodbye").reason == pb.Goodbye.REVOKED
         assert wire.ended.wait(2)
         assert time.monotonic() - begin < 1
+
+
+def test_a_new_join_ends_the_stream_of_the_old_identity(app: Flask, live: Config, ready: tuple[str, Identity]) -> None:
+    with Wire(live, ready[1]) as wire:
+        wire.greet(revision=APPLIED)
+        with app.app_context(), transaction():
+            token = agents.new_join_token(agents.get(ready[0]), None, live)
+        newcomer = Identity()
+        enroll(live, token, newcomer)
+        assert wire.expect("goodbye").reason == pb.Goodbye.REVOKED
+        assert not read_agent(app, ready[0]).is_connected
+    with Wire(live, newcomer) as wire:
+        wire.greet(revision=APPLIED)
+
+
+def test_a_revoked_agent_comes_back_with_a_new_token(app: Flask, live: Config, ready: tuple[str, Identity]) -> None:
+    with app.app_context(), transaction():
+        agents.revoke(agents.get(ready[0]), None)
+        token = agents.new_join_token(agents.get(ready[0]), None, live)
+    assert refused(live, ready[1]) is grpc.StatusCode.PERMISSION_DENIED
+    newcomer = Identity()
+    enroll(live, token, newcomer)
+    with Wire(live, newcomer) as wire:
+        wire.greet(revision=APPLIED)
 
 
 def test_a_first_message_that_is_no_hello_ends_the_call(live: Config, ready: tuple[str, Identity]) -> None:

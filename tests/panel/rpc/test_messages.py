@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -47,7 +48,7 @@ def test_a_time_that_no_calendar_knows_becomes_now() -> None:
     assert messages.output_lines([strange], now)[0].at == now
 
 
-def command(kind: CommandKind, payload: dict[str, object]) -> Command:
+def command(kind: CommandKind, payload: dict[str, Any]) -> Command:
     expires_at = utcnow() + timedelta(hours=1)
     return Command(id="c1", seq=1, kind=kind, payload=payload, expires_at=expires_at, run_timeout=60.0)
 

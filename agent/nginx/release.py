@@ -73,14 +73,15 @@ class Releases:
             return name
         temporary = self._layout.releases / f"{name}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
-        write_tree(temporary, bundle, contents, held, durable=True)
-        _write(temporary / "nginx.conf", wrapper(target).encode(), durable=True)
+        written = write_tree(temporary, bundle, contents, held)
+        _write(temporary / "nginx.conf", wrapper(target).encode())
         manifest = {"revision": bundle.revision, "files": [[f.path, f.sha256, f.size] for f in bundle.files]}
-        _write(temporary / "manifest.json", json.dumps(manifest).encode(), durable=True)
-        for folder in (temporary / "hosts", temporary):
-            _sync_folder(folder)
+        _write(temporary / "manifest.json", json.dumps(manifest).encode())
+        # All is written before the first sync, so that the disk can take it in one go.
+        for path in (*written, temporary / "nginx.conf", temporary / "manifest.json", temporary / "hosts", temporary):
+            _sync(path)
         temporary.rename(target)
-        _sync_folder(self._layout.releases)
+        _sync(self._layout.releases)
         return name
 
     @contextmanager
@@ -100,7 +101,7 @@ class Releases:
         link.unlink(missing_ok=True)
         link.symlink_to(Path("releases") / name)
         link.replace(self._layout.current)
-        _sync_folder(self._layout.root)
+        _sync(self._layout.root)
 
     def discard(self, name: str) -> None:
         """Removes a release that was never switched to; the current one stays."""
@@ -137,32 +138,26 @@ class Releases:
         return same_wrapper and all(_is_intact(folder, file) for file in bundle.files)
 
 
-def write_tree(
-    folder: Path,
-    bundle: Bundle,
-    contents: Mapping[str, bytes],
-    held: Mapping[str, Path],
-    *,
-    durable: bool = False,
-) -> None:
-    """Writes the bundle's files below a folder that does not exist yet."""
+def write_tree(folder: Path, bundle: Bundle, contents: Mapping[str, bytes], held: Mapping[str, Path]) -> list[Path]:
+    """Writes the bundle's files below a folder that does not exist yet; answers those that are no links."""
     for new in (folder, folder / "hosts"):
         new.mkdir(parents=True)
         new.chmod(0o755)
+    written: list[Path] = []
     for file in bundle.files:
+        path = folder / file.path
         if file.sha256 in contents:
-            _write(folder / file.path, contents[file.sha256], durable=durable)
+            _write(path, contents[file.sha256])
+            written.append(path)
         else:
-            os.link(held[file.sha256], folder / file.path)
+            os.link(held[file.sha256], path)
+    return written
 
 
-def _write(path: Path, data: bytes, *, durable: bool) -> None:
+def _write(path: Path, data: bytes) -> None:
     with path.open("xb") as file:
         file.write(data)
         os.fchmod(file.fileno(), 0o644)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def _is_intact(folder: Path, file: BundleFile) -> bool:
@@ -174,8 +169,8 @@ def _is_intact(folder: Path, file: BundleFile) -> bool:
     return len(data) == file.size and hashlib.sha256(data).hexdigest() == file.sha256
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

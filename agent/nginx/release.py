@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,9 +78,11 @@ class Releases:
         _write(temporary / "nginx.conf", wrapper(target).encode())
         manifest = {"revision": bundle.revision, "files": [[f.path, f.sha256, f.size] for f in bundle.files]}
         _write(temporary / "manifest.json", json.dumps(manifest).encode())
-        # All is written before the first sync, so that the disk can take it in one go.
-        for path in (*written, temporary / "nginx.conf", temporary / "manifest.json", temporary / "hosts", temporary):
-            _sync(path)
+        # Side by side, because the disk takes many syncs in hardly more time than one.
+        with ThreadPoolExecutor(max_workers=16) as pool:
+            list(pool.map(_sync, [*written, temporary / "nginx.conf", temporary / "manifest.json"]))
+        for folder in (temporary / "hosts", temporary):
+            _sync(folder)
         temporary.rename(target)
         _sync(self._layout.releases)
         return name

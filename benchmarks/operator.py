@@ -23,12 +23,10 @@ class Operator:
         self._hidden: dict[str, str] = {}
 
     def set_up(self, link: str) -> None:
-        """Makes the administrator and logs in."""
+        """Makes the administrator, who is logged in by that."""
         parts = urlsplit(link)
         self.open(f"{parts.path}?{parts.query}")
         self.post("/setup", username=NAME, password=PASSWORD, repeat=PASSWORD)
-        self.open("/login")
-        self.post("/login", username=NAME, password=PASSWORD)
 
     def open(self, address: str) -> str:
         """GET; remembers the hidden fields of the page's forms, the CSRF token among them."""

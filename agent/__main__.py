@@ -18,7 +18,7 @@ _log = logging.getLogger("agent")
 
 def main() -> int:
     """Returns the exit status: 0, or 1 after a sentence that says what to do."""
-    logging.basicConfig(level=logging.INFO, format="agent: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s agent: %(message)s", stream=sys.stderr)
     parser = argparse.ArgumentParser(prog="python -m agent", description="Waypost's agent, beside one nginx.")
     parser.add_argument("verb", choices=["prepare", "join", "run"])
     verb = parser.parse_args().verb

@@ -18,7 +18,6 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIHandler, WSGIServer
 from sqlalchemy import text
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from panel import clock, pki
 from panel.config import Config
@@ -167,10 +166,9 @@ def _build_enroll(app: Flask, config: Config, authority: Authority, identity: Se
 
 
 def _build_web(app: Flask, config: Config) -> WSGIServer:
-    hops = config.trusted_proxies
     server = WSGIServer(
         (config.host, config.port),
-        ProxyFix(app, x_for=hops, x_proto=hops, x_host=hops) if hops else app,
+        app,
         backlog=1024,
         spawn=Pool(MAX_CONNECTIONS),
         handler_class=PanelHandler,

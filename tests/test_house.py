@@ -10,6 +10,9 @@ from bs4 import BeautifulSoup
 from flask import Flask
 from jinja2 import nodes
 
+from agent import __version__ as agent_version
+from panel import __version__ as panel_version
+
 ROOT = Path(__file__).parent.parent
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 NAMES = [str(path.relative_to(ROOT / "templates")) for path in TEMPLATES]
@@ -146,3 +149,7 @@ def test_own_script_and_styles_stay_in_their_budget() -> None:
 def test_the_sprite_is_plain(app: Flask) -> None:
     sprite = BeautifulSoup((ROOT / "static" / "icons.svg").read_text(), "html.parser")
     assert not sprite.find_all(["script", "style", "image", "foreignobject"])
+
+
+def test_panel_and_agent_are_of_one_version() -> None:
+    assert panel_version == agent_version

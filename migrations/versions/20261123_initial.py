@@ -224,7 +224,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_domain_name_proxy_host_id"), ["proxy_host_id"], unique=False)
 
 
-
 def downgrade() -> None:
     with op.batch_alter_table("domain_name", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_domain_name_proxy_host_id"))

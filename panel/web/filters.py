@@ -57,10 +57,12 @@ def _amount(seconds: float) -> str:
 
 
 def duration(value: timedelta | None) -> str:
-    """As in "0.8 s", "41 s" and "2 min 5 s"; "" for None."""
+    """As in "38 ms", "1.2 s", "41 s" and "2 min 5 s"; "" for None."""
     if value is None:
         return ""
     seconds = max(0.0, value.total_seconds())
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 60:

@@ -3,10 +3,9 @@ May import: Flask, panel.services, panel.web.htmx."""
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from flask import Flask, current_app, g, request
 
+from panel import __version__
 from panel.config import Config
 from panel.services import counts
 from panel.web import htmx
@@ -19,7 +18,7 @@ def register(app: Flask) -> None:
     app.add_template_global(shell)
     app.add_template_global(theme)
     app.add_template_global(htmx.queued_toasts)
-    app.jinja_env.globals["version"] = _version()
+    app.jinja_env.globals["version"] = __version__
 
 
 def shell() -> counts.Counts:
@@ -29,13 +28,6 @@ def shell() -> counts.Counts:
         g.shell = counts.read(stale_after=config.stale_after)
     numbers: counts.Counts = g.shell
     return numbers
-
-
-def _version() -> str:
-    try:
-        return version("waypost")
-    except PackageNotFoundError:  # run from the tree without being installed
-        return ""
 
 
 def theme() -> str:

@@ -77,12 +77,12 @@ def test_a_finished_apply_shows_real_durations_and_no_stream(page: Page, make: M
     soup = page(f"/jobs/{make('apply_config', 'succeeded', APPLY, result={'revision': '8f3ab2c1' * 8})}")
     steps = [(step.select_one(".t"), step.select_one(".el")) for step in soup.select(".steps li")]
     assert [(name.text.split(": ")[1], time.text) for name, time in steps if name and time] == [
-        ("Send to local", "0.2 s"),
-        ("Fetch files", "0.1 s"),
-        ("Test with nginx", "0.9 s"),
-        ("Switch to the new files", "0.1 s"),
-        ("Reload nginx", "0.2 s"),
-        ("Prove that it is live", "0.7 s"),
+        ("Send to local", "200 ms"),
+        ("Fetch files", "100 ms"),
+        ("Test with nginx", "900 ms"),
+        ("Switch to the new files", "100 ms"),
+        ("Reload nginx", "200 ms"),
+        ("Prove that it is live", "700 ms"),
     ]
     assert "Succeeded in 2.2 s" in soup.select_one("#status").text  # type: ignore[union-attr]
     assert "8f3ab2c18f3a" in soup.select_one("#facts").text  # type: ignore[union-attr]

@@ -32,7 +32,8 @@ class Config:
     heartbeat_interval: float = 15.0
     stale_after: float = 25.0
     offline_after: float = 45.0
-    apply_interval: float = 1.0
+    apply_window: float = 1.0
+    apply_longest_wait: float = 5.0
     bundled_agent: str = ""
 
     @property
@@ -62,7 +63,8 @@ class Config:
             heartbeat_interval=_number(env, "PANEL_HEARTBEAT_INTERVAL", cls.heartbeat_interval),
             stale_after=_number(env, "PANEL_STALE_AFTER", cls.stale_after),
             offline_after=_number(env, "PANEL_OFFLINE_AFTER", cls.offline_after),
-            apply_interval=_number(env, "PANEL_APPLY_INTERVAL", cls.apply_interval),
+            apply_window=_number(env, "PANEL_APPLY_WINDOW", cls.apply_window),
+            apply_longest_wait=_number(env, "PANEL_APPLY_LONGEST_WAIT", cls.apply_longest_wait),
             bundled_agent=env.get("PANEL_BUNDLED_AGENT", ""),
         )
 

@@ -42,7 +42,7 @@ def config(tmp_path: Path) -> Config:
         port=0,
         stream_port=0,
         enroll_port=0,
-        apply_interval=0.0,
+        apply_window=0.0,
     )
 
 

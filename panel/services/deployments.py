@@ -1,16 +1,16 @@
 """From saved to live: one apply per agent, what came of it, and what an apply would change.
-May import: panel.services.{bundles,commands,domain_names,events,host_queries,proxy_hosts}, panel.nginx and below."""
+May import: panel.services.{batching,bundles,commands,domain_names,events,host_queries,proxy_hosts}, panel.nginx …"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from difflib import unified_diff
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 
 from panel.config import Config
 from panel.extensions import db, wake_after_commit
@@ -19,7 +19,7 @@ from panel.models.types import utcnow
 from panel.nginx import render
 from panel.nginx.locate import locate_field
 from panel.nginx.render import NginxFacts, UnsafeValue
-from panel.services import bundles, commands, domain_names, events, host_queries, proxy_hosts
+from panel.services import batching, bundles, commands, domain_names, events, host_queries, proxy_hosts
 from panel.services.bundles import bundle, content
 from panel.services.proxy_hosts import ProxyHostSpec
 
@@ -44,21 +44,29 @@ _TEXT_LENGTH = 2000  # of nginx's words about one file
 
 
 def apply(
-    agent: Agent, actor: User | None, *, at_once: bool = False, interval: float = Config.apply_interval
+    agent: Agent,
+    actor: User | None,
+    *,
+    at_once: bool = False,
+    window: float = Config.apply_window,
+    longest_wait: float = Config.apply_longest_wait,
 ) -> Command:
     """Asks the agent to become what is saved: a queued apply, or the one that is queued already.
 
-    It waits until `interval` seconds after the end of the apply before, so that edits in a row become one reload;
-    `at_once` leaves the pause out. With nothing new to bring, hosts that nginx refused are tried again.
+    Edits within `window` seconds become one reload, and none waits longer than `longest_wait` seconds for others;
+    `at_once` leaves the waiting out. With nothing new to bring, hosts that nginx refused are tried again.
     Raises Forbidden for viewers, Conflict for a revoked agent.
     """
     proxy_hosts.require_editor(actor)
-    due_at = None if at_once else _due_at(agent, timedelta(seconds=interval))
-    queued = commands.find_open(agent.id, CommandKind.APPLY_CONFIG, CommandState.QUEUED)
-    if queued is None:
+    pause = timedelta(seconds=window)
+    command = commands.find_open(agent.id, CommandKind.APPLY_CONFIG, CommandState.QUEUED)
+    if command is None:
+        due_at = None if at_once else batching.first_due_at(agent, pause)
         command = commands.enqueue(agent, CommandKind.APPLY_CONFIG, actor=actor, not_before=due_at)
+    elif at_once:
+        batching.hasten(command)
     else:
-        command = _join(queued, at_once=due_at is None)
+        batching.postpone(command, pause, timedelta(seconds=longest_wait))
     if not agent.has_unapplied_changes:
         _try_refused_again(agent)
     return command
@@ -127,7 +135,7 @@ def refused(command: Command, file_errors: Sequence[Mapping[str, Any]]) -> None:
     if queued is None:
         commands.enqueue(command.agent, CommandKind.APPLY_CONFIG, retry_of=command.id)
     else:
-        _join(queued, at_once=True)
+        batching.hasten(queued)
     _announce()
 
 
@@ -207,27 +215,6 @@ def unapplied_hosts(agent: Agent | None = None) -> list[ProxyHost]:
     if agent is not None:
         query = query.where(ProxyHost.agent_id == agent.id)
     return list(db.session.scalars(query.order_by(Agent.name, ProxyHost.id)))
-
-
-def _due_at(agent: Agent, interval: timedelta) -> datetime | None:
-    """When the pause after the last apply ends; None when it is over."""
-    ended_at = db.session.scalar(
-        select(func.max(Command.finished_at)).where(
-            Command.agent_id == agent.id, Command.kind == CommandKind.APPLY_CONFIG
-        )
-    )
-    due_at = None if ended_at is None else ended_at + interval
-    return due_at if due_at is not None and due_at > utcnow() else None
-
-
-def _join(queued: Command, *, at_once: bool) -> Command:
-    """A queued apply takes later changes along, also one that was meant to bring back an older revision."""
-    queued.payload = {}
-    if at_once:
-        queued.not_before = None
-    db.session.flush()
-    wake_after_commit(f"agent:{queued.agent_id}")
-    return queued
 
 
 def _try_refused_again(agent: Agent) -> None:

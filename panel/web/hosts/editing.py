@@ -120,7 +120,7 @@ def _save(form: ProxyHostForm, host_id: int | None) -> str:
 def apply_soon(agent: Agent) -> Command:
     """An apply for a change that was just saved; edits in a row become one reload."""
     config: Config = current_app.config["WAYPOST"]
-    return deployments.apply(agent, actor(), interval=config.apply_interval)
+    return deployments.apply(agent, actor(), window=config.apply_window, longest_wait=config.apply_longest_wait)
 
 
 def job_address(commands: list[Command]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -73,22 +72,6 @@ def test_a_queued_apply_takes_later_changes_along(agent: Agent, save: Callable[.
     assert enqueue(agent, bob).id == first.id
     send(first)
     assert enqueue(agent, bob).id != first.id
-
-
-def test_the_first_edit_goes_at_once_and_the_next_waits_for_the_pause(
-    agent: Agent, save: Callable[..., ProxyHost]
-) -> None:
-    save()
-    first = enqueue(agent, interval=30.0)
-    assert first.not_before is None
-    prove(send(first))
-    save("b.example.com")
-    second = enqueue(agent, interval=30.0)
-    assert second.not_before is not None
-    assert first.finished_at is not None
-    assert second.not_before == first.finished_at + timedelta(seconds=30)
-    assert enqueue(agent, at_once=True).id == second.id
-    assert second.not_before is None
 
 
 def test_a_viewer_applies_and_tests_nothing(

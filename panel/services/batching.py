@@ -1,0 +1,45 @@
+"""When an apply goes: an edit alone at once, edits in a row as one, and none later than the longest wait.
+May import: panel.models, panel.extensions."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select
+
+from panel.extensions import db, wake_after_commit
+from panel.models import OPEN_STATES, Agent, Command, CommandKind
+from panel.models.types import utcnow
+
+
+def first_due_at(agent: Agent, window: timedelta) -> datetime | None:
+    """When an apply that is asked for now goes: at once (None), or after the window when another was just made."""
+    now = utcnow()
+    is_recent = or_(Command.state.in_(OPEN_STATES), Command.finished_at > now - window)
+    recent = select(Command.id).where(Command.agent_id == agent.id, Command.kind == CommandKind.APPLY_CONFIG, is_recent)
+    return None if db.session.scalar(recent.limit(1)) is None else now + window
+
+
+def postpone(queued: Command, window: timedelta, longest_wait: timedelta) -> None:
+    """Another edit joins a queued apply: it waits for a window without edits, but no longer than the longest wait.
+
+    One that may go at once stays so.
+    """
+    _join(queued)
+    if queued.not_before is not None:
+        quiet_at = max(queued.not_before, utcnow() + window)
+        queued.not_before = min(quiet_at, queued.created_at + longest_wait)
+    db.session.flush()
+
+
+def hasten(queued: Command) -> None:
+    """A queued apply waits for no more edits."""
+    _join(queued)
+    queued.not_before = None
+    db.session.flush()
+    wake_after_commit(f"agent:{queued.agent_id}")
+
+
+def _join(queued: Command) -> None:
+    """A queued apply takes later changes along, also one that was meant to bring back an older revision."""
+    queued.payload = {}

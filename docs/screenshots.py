@@ -38,7 +38,7 @@ def seed(product: Product, browser: Browser, upstream: int) -> str:
     product.wait_online()
     for site in SITES:
         person.create_host(site, upstream)
-        person.sees("Live")
+        person.sees("Succeeded")
     job = person.page.url
     person.page.goto("/hosts/new")
     person.fill_host(SAVED_ONLY, upstream)

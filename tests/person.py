@@ -78,7 +78,8 @@ class Person:
 
     def forgive_lost_connections(self) -> None:
         """Drops what the console said while a test had the panel dead: the page shows that itself."""
-        self.complaints = [one for one in self.complaints if "net::ERR_" not in one]
+        lost = ("net::ERR_", "htmx:sse:error")
+        self.complaints = [one for one in self.complaints if not any(sign in one for sign in lost)]
 
     def set_up(self, link: str) -> None:
         """Uses the setup link and logs in when it did not do so by itself."""

@@ -42,7 +42,8 @@ def owner(product: Product, visit: Callable[..., Person], upstream: int) -> Pers
     person.set_up(product.setup_link)
     product.wait_online()
     person.create_host(SITE, upstream)
-    wait_until(lambda: served(product), "the host is served")
+    person.sees("Succeeded")
+    assert served(product)
     return person
 
 

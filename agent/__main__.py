@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import sys
 
+from agent import failpoints
 from agent.config import AgentConfig, ConfigError
 from agent.errors import AgentError
 from agent.nginx.setup import prepare
@@ -24,13 +25,14 @@ def main() -> int:
     verb = parser.parse_args().verb
     try:
         config = AgentConfig.from_env()
+        failpoints.arm(config.failpoint)
         for warning in prepare(config):
             _log.warning("%s", warning)
         if verb == "join":
             _log.info("joined as %s", wait_and_join(config, seconds=30).agent_name)
         elif verb == "run":
             run(config)
-    except (ConfigError, AgentError) as error:
+    except (ConfigError, AgentError, failpoints.NoSuchFailpoint) as error:
         _log.error("%s", error)
         return 1
     except (OSError, sqlite3.Error) as error:

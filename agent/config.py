@@ -31,6 +31,7 @@ class AgentConfig:
     https_port: int = 7443
     status_port: int = 7803
     letsencrypt_dir: Path = Path("/etc/letsencrypt")
+    failpoint: str = ""
 
     @property
     def identity_dir(self) -> Path:
@@ -63,6 +64,7 @@ class AgentConfig:
             https_port=_port(env, "AGENT_HTTPS_PORT", cls.https_port),
             status_port=_port(env, "AGENT_STATUS_PORT", cls.status_port),
             letsencrypt_dir=_path(env, "LETSENCRYPT_DIR", str(cls.letsencrypt_dir)),
+            failpoint=env.get("AGENT_FAILPOINT", ""),
         )
 
     def read_join_token(self) -> str:

@@ -35,6 +35,7 @@ class Config:
     apply_window: float = 1.0
     apply_longest_wait: float = 5.0
     bundled_agent: str = ""
+    failpoint: str = ""
 
     @property
     def pki_dir(self) -> Path:
@@ -66,6 +67,7 @@ class Config:
             apply_window=_number(env, "PANEL_APPLY_WINDOW", cls.apply_window),
             apply_longest_wait=_number(env, "PANEL_APPLY_LONGEST_WAIT", cls.apply_longest_wait),
             bundled_agent=env.get("PANEL_BUNDLED_AGENT", ""),
+            failpoint=env.get("PANEL_FAILPOINT", ""),
         )
 
 

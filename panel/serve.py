@@ -19,7 +19,7 @@ from gevent.pool import Pool
 from gevent.pywsgi import WSGIHandler, WSGIServer
 from sqlalchemy import text
 
-from panel import clock, pki
+from panel import clock, failpoints, pki
 from panel.config import Config
 from panel.extensions import db, stopping, transaction, vitals
 from panel.models.types import utcnow
@@ -128,8 +128,9 @@ def run(app: Flask) -> int:
     """Serves until SIGTERM or SIGINT; the exit code. 2 when the panel cannot start, with a sentence why."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
+        failpoints.arm(app.config["WAYPOST"].failpoint)
         panel = Panel(app)
-    except (StartRefused, PkiError) as error:
+    except (StartRefused, PkiError, failpoints.NoSuchFailpoint) as error:
         log.error("%s", error)  # noqa: TRY400 - a sentence, not a trace
         return 2
     asked = Event()

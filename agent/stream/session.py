@@ -1,5 +1,5 @@
 """One connection to the panel, from Hello to its end.
-May import: grpc, protos, agent.journal, agent.identity, agent.stream.{channel,outbox}."""
+May import: grpc, protos, agent.journal, agent.identity, agent.failpoints, agent.stream.{channel,outbox}."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Protocol
 
 import grpc
 
+from agent import failpoints
 from agent.journal import Journal
 from agent.stream.outbox import Outbox
 from protos import command_stream_pb2 as pb
@@ -216,8 +217,11 @@ class Session:
         self._work.connected(self)
 
     def _take(self, command: pb.Command) -> None:
+        failpoints.hit("after_frame_read")
         ack = self._work.accept(command)
+        failpoints.hit("after_journal")
         self.send(pb.AgentMessage(command_ack=ack))
+        failpoints.hit("after_ack")
         if ack.verdict == pb.CommandAck.ACCEPTED:
             self._work.begin(command)
         elif ack.verdict == pb.CommandAck.DUPLICATE:

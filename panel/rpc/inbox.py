@@ -1,5 +1,5 @@
 """What an agent says, message by message: stored first, confirmed after the commit.
-May import: protos, panel.rpc.{messages,outbox}, panel.services, panel.models and below."""
+May import: protos, panel.rpc.{messages,outbox}, panel.services, panel.models and below, panel.failpoints."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from flask import Flask
 
+from panel import failpoints
 from panel.extensions import db, transaction
 from panel.models import Command, CommandState
 from panel.models.types import utcnow
@@ -103,7 +104,10 @@ def _result(session: Session, result: pb.CommandResult) -> None:
             return
         _store_result(command, result)
         stored = command.last_output_seq
+        failpoints.hit("before_commit")
+    failpoints.hit("after_commit")
     session.note_result(result.command_id)
+    failpoints.hit("before_ack")
     _confirm(session, result.command_id, stored, is_final=True)
 
 

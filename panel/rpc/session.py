@@ -1,5 +1,5 @@
 """One agent's stream: what goes out, what came in, and when it is over.
-May import: protos, panel.rpc, panel.services, panel.models and below."""
+May import: protos, panel.rpc, panel.services, panel.models and below, panel.failpoints."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import grpc
 from flask import Flask
 from gevent.queue import Empty, Full, Queue
 
+from panel import failpoints
 from panel.config import Config
 from panel.extensions import stopping, transaction, wakeups
 from panel.models.types import utcnow
@@ -64,6 +65,8 @@ class AgentSession:
             if message is None:
                 break
             yield message
+            if message.HasField("command"):
+                failpoints.hit("after_write")
         if self._goodbye is not None:
             yield pb.PanelMessage(goodbye=self._goodbye)
 
@@ -173,6 +176,7 @@ class AgentSession:
                 if sent.needs_ack:
                     self._awaiting_ack[sent.command_id] = time.monotonic()
                 if sent.message is not None:
+                    failpoints.hit("before_write")
                     self.send(sent.message)
             return min(LOOK_EVERY, outbox.seconds_until_due(self.agent_id))
 

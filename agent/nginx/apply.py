@@ -15,10 +15,11 @@ from agent.nginx.controller import Nginx
 from agent.nginx.guard import Guard
 from agent.nginx.layout import Layout
 from agent.nginx.outcome import ENDED, Outcome
-from agent.nginx.proof import Before, Proof, look, prove, prove_unchanged
+from agent.nginx.proof import RESTART_SECONDS, Before, Proof, look, prove
 from agent.nginx.release import Release, Releases
 from agent.nginx.stage import ContentSource, Stager
 from agent.nginx.trial import describe
+from agent.nginx.undo import Undo, revision_of
 from agent.nginx.words import FileError, locate, place, relative, unique
 from agent.nginx.wrapper import NO_REVISION, Machine
 from agent.output import Output
@@ -48,18 +49,29 @@ class _Run:
 class Applier:
     """The only writer of releases and of `current`. Its caller runs one apply at a time."""
 
-    def __init__(self, config: AgentConfig, layout: Layout, nginx: Nginx, journal: Journal) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        layout: Layout,
+        nginx: Nginx,
+        journal: Journal,
+        *,
+        patience: float = RESTART_SECONDS,
+    ) -> None:
+        """`patience` is how many seconds a restarted nginx gets to come back."""
         self._layout = layout
         self._nginx = nginx
         self._journal = journal
+        self._patience = patience
         self._releases = Releases(layout)
         self._stager = Stager(config, layout, nginx)
+        self._undo = Undo(layout, nginx, self._releases, self._stager, patience)
 
     def apply(self, command_id: str, bundle: Bundle, source: ContentSource, output: Output, guard: Guard) -> Outcome:
         """Makes nginx serve the bundle, or leaves it serving what it served. Raises Cancelled, TimedOut or Stopping,
         and then nothing live was touched, or the journal tells the next start what to do."""
         previous = self._releases.current()
-        entry = ApplyEntry(command_id, bundle.revision, "", previous.name if previous else "", "fetch")
+        entry = ApplyEntry(command_id, bundle.revision, "", self._releases.current_name(), "fetch")
         run = _Run(entry, output, guard)
         try:
             before = self._prepare(run, bundle, source, previous)
@@ -70,18 +82,17 @@ class Applier:
     def recover(self, entry: ApplyEntry, output: Output, guard: Guard) -> Outcome | None:
         """At the agent's start: settles an apply that was cut off. None when it had touched nothing live, so that it
         can simply be run again."""
-        current = self._releases.current()
         run = _Run(entry, output, guard)
         if entry.phase in ENDED:
             return ENDED[entry.phase](entry.revision)
-        if not entry.release or current is None:
-            return None
         if entry.phase == "rollback":
             return self._roll_back(run, "prove", Proof("The agent was stopped while it put the files back."), None)
-        if current.name != entry.release:
+        if not entry.release or self._releases.current_name() != entry.release:
             return None
         output.stage("reload", "The agent was stopped in the middle of this; finding out what nginx serves")
-        return self._reload(run, self._wait_for_nginx(guard))
+        before = self._undo.wait_for_nginx(guard.remaining(), guard.stopping)
+        guard.check_stop()
+        return self._reload(run, before)
 
     def reload(self, output: Output, guard: Guard) -> str:
         """Loads the current files again and answers the revision that nginx then serves, proved. Raises AgentError
@@ -106,18 +117,29 @@ class Applier:
 
     # ---- before anything live is touched -------------------------------------------------------------------------
 
-    def _prepare(self, run: _Run, bundle: Bundle, source: ContentSource, previous: Release | None) -> Before:
+    def _prepare(self, run: _Run, bundle: Bundle, source: ContentSource, previous: Release | None) -> Before | None:
         self._record(run, "fetch")
         run.output.stage("fetch", f"Fetching and checking {len(bundle.files)} files")
         machine = self._stage(run, bundle, source)
         self._test(run, bundle, machine, previous)
         run.output.stage("switch", "Putting the new files in place")
-        try:
-            before = look(self._nginx)
-        except NginxUnavailable as error:
-            raise _Failure("switch", f"{error.message} The files were left as they were.") from None
+        before = self._look(run)
         run.guard.check()
         return before
+
+    def _look(self, run: _Run) -> Before | None:
+        """What runs now. None for an nginx that could not be started as things are: new files are its way out."""
+        try:
+            return look(self._nginx)
+        except NginxUnavailable as error:
+            refusal = self._undo.refusal(run.entry.previous, run.guard.stopping)
+            if not refusal:
+                raise _Failure("switch", f"{error.message} The files were left as they were.") from None
+            run.output.warn(f"nginx does not run and could not be started from the present files: {refusal}")
+        refusal = self._undo.refusal(run.entry.release, run.guard.stopping)
+        if refusal:
+            raise _Failure("test", f"nginx is not running, and it refuses the new files too: {refusal}")
+        return None
 
     def _stage(self, run: _Run, bundle: Bundle, source: ContentSource) -> Machine:
         try:
@@ -165,7 +187,7 @@ class Applier:
 
     # ---- from here on it ends in applied, rolled back or degraded ------------------------------------------------
 
-    def _go_live(self, run: _Run, before: Before) -> Outcome:
+    def _go_live(self, run: _Run, before: Before | None) -> Outcome:
         try:
             self._record(run, "switch")
             self._releases.switch(run.entry.release)
@@ -173,6 +195,12 @@ class Applier:
             return self._fail(run, _Failure("switch", f"The files cannot be put in place: {error.strerror}."))
         run.output.succeed("The new files are in place")
         run.output.stage("reload", "Telling nginx to load them")
+        if before is None:
+            before = self._undo.wait_for_nginx(self._patience, run.guard.stopping)
+            if before is None:
+                return self._fail(
+                    run, _Failure("reload", "The new files are in place; start nginx, it will take them.")
+                )
         return self._reload(run, before)
 
     def _reload(self, run: _Run, before: Before | None) -> Outcome:
@@ -189,7 +217,7 @@ class Applier:
     def _prove(self, run: _Run, before: Before) -> Outcome:
         self._record(run, "prove")
         run.output.stage("prove", "Waiting until nginx serves the new revision on every new connection")
-        proof = prove(self._nginx, run.entry.revision, before, run.guard.stopping)
+        proof = prove(self._nginx, run.entry.revision, before, run.guard.stopping, self._patience)
         if not proof.ok:
             return self._roll_back(run, "reload" if proof.lines else "prove", proof, before)
         self._record(run, "applied")
@@ -209,56 +237,28 @@ class Applier:
         self._record(run, "rollback")
         run.output.stage("rollback", "Putting the previous files back")
         outcome = Outcome(revision="", error=error, failed_stage=stage, file_errors=errors, warnings=run.warnings)
-        previous = self._releases.get(run.entry.previous)
-        if previous is None:
-            return self._degrade(run, outcome, "There are no previous files to put back.")
-        try:
-            self._releases.switch(previous.name)
-        except OSError as error:
-            return self._degrade(run, outcome, f"The agent's machine refused it: {error.strerror}.")
-        problem = self._prove_previous(run, previous, proof, before)
+        previous = run.entry.previous
+        problem = self._undo.put_back(previous, proof, before, run.output, run.guard)
         if problem:
             return self._degrade(run, outcome, problem)
         self._record(run, "rolled_back")
         run.output.succeed("The previous files are back, and nginx serves them")
-        return replace(outcome, revision=_wire(previous.bundle.revision), rolled_back=True)
-
-    def _prove_previous(self, run: _Run, previous: Release, proof: Proof, before: Before | None) -> str:
-        """Empty when nginx serves the previous release, else what is wrong."""
-        revision = previous.bundle.revision
-        if proof.settled and before is not None and prove_unchanged(self._nginx, revision, before):
-            run.output.info("nginx had kept the previous configuration; no reload was needed")
-            return ""
-        try:
-            now = look(self._nginx)
-            self._nginx.reload()
-        except NginxUnavailable as error:
-            return error.message
-        again = prove(self._nginx, revision, now, run.guard.stopping)
-        return relative(again.problem, self._layout.release(previous.name), self._layout.root)
+        if errors:
+            errors = self._undo.blame(run.entry.release, previous, run.output, run.guard) or errors
+        revision = revision_of(previous, self._releases.get)
+        return replace(outcome, revision=_wire(revision), rolled_back=True, file_errors=errors)
 
     def _degrade(self, run: _Run, outcome: Outcome, problem: str) -> Outcome:
+        """Loud, and nothing is tried again; but whatever is on disk, nginx can be started from it."""
         self._record(run, "degraded")
         run.output.fail(problem)
         _log.error("apply %s: the rollback failed too: %s", run.entry.command_id, problem)
+        self._undo.rescue(run.output, run.guard.stopping)
         return replace(
             outcome, degraded=True, error=f"{outcome.error} Putting the previous files back failed too: {problem}"
         )
 
     # ---- small things --------------------------------------------------------------------------------------------
-
-    def _wait_for_nginx(self, guard: Guard) -> Before | None:
-        """The agent and nginx may have been started together; an nginx that does not come up has refused the files."""
-        while True:
-            try:
-                before = look(self._nginx)
-            except NginxUnavailable:
-                before = None
-            if (before and before.processes.serving) or guard.remaining() <= 0:
-                return before
-            guard.stopping.wait(0.05)
-            if guard.stopping.is_set():
-                guard.check()
 
     def _record(self, run: _Run, phase: str) -> None:
         """Before the switch a journal that cannot be written ends the apply; after it, going on is the safer way."""

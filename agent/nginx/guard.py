@@ -20,12 +20,16 @@ class Guard:
 
     def check(self) -> None:
         """Raises Stopping, Cancelled or TimedOut when the command must not go on."""
-        if self.stopping.is_set():
-            raise Stopping("The agent is being stopped.")
+        self.check_stop()
         if self.cancelled.is_set():
             raise Cancelled("Cancelled before anything live was touched.")
         if self.remaining() <= 0:
             raise TimedOut("The time for this command ran out before anything live was touched. Try again.")
+
+    def check_stop(self) -> None:
+        """Raises Stopping; for what must go on to its end unless the agent itself ends."""
+        if self.stopping.is_set():
+            raise Stopping("The agent is being stopped.")
 
     def remaining(self) -> float:
         """Seconds until the deadline; negative when it has passed."""

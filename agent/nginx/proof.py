@@ -14,6 +14,8 @@ from agent.nginx.words import FATAL, LogLine
 PROVE_SECONDS = 15.0
 # An agent that is told to stop finishes a reload that ends soon; the rest is for its next start.
 STOP_SECONDS = 3.0
+# How long a master may be away: whoever supervises it starts it again.
+RESTART_SECONDS = 10.0
 ANSWERS = 5
 _POLL_SECONDS = 0.01
 # nginx tries to bind five times, half a second apart, before it gives up and keeps its configuration.
@@ -48,19 +50,25 @@ def look(nginx: Nginx) -> Before:
     return Before(nginx.processes(), nginx.mark_log())
 
 
-def prove(nginx: Nginx, revision: str, before: Before, stopping: threading.Event) -> Proof:
+def prove(
+    nginx: Nginx, revision: str, before: Before, stopping: threading.Event, patience: float = RESTART_SECONDS
+) -> Proof:
     """Waits until no worker of before accepts connections, a new one does, and five fresh connections in a row answer
-    the revision. Ends at once when nginx's master writes an error. Raises Stopping when the agent must end first."""
+    the revision. Ends at once when nginx's master writes an error, and after `patience` seconds without a master.
+    Raises Stopping when the agent must end first."""
     deadline = time.monotonic() + PROVE_SECONDS
-    seen = ""
+    seen, seen_at = "", time.monotonic()
     while time.monotonic() < deadline:
-        words = _fatal_lines(nginx, before)
-        if words:
+        if _fatal_lines(nginx, before):
             return _refused(nginx, before)
         try:
-            seen = _missing(nginx, revision, before)
+            seen, seen_at = _missing(nginx, revision, before), time.monotonic()
         except NginxUnavailable as error:
-            return Proof(f"nginx stopped during the reload. {error.message}", settled=True)
+            # It may be restarted just now, and then reads the new files.
+            words = _start_errors(nginx, before)
+            if words or time.monotonic() > seen_at + patience:
+                said = words[0].text if words else error.message
+                return Proof(f"nginx stopped during the reload. {said}", words, settled=True)
         if not seen:
             return Proof()
         if stopping.is_set():
@@ -80,8 +88,6 @@ def prove_unchanged(nginx: Nginx, revision: str, before: Before) -> bool:
 def _missing(nginx: Nginx, revision: str, before: Before) -> str:
     """What is not as it must be, in words; empty when all is."""
     now = nginx.processes()
-    if now.master != before.processes.master:
-        raise NginxUnavailable("Another nginx runs now.")
     if not now.serving - before.processes.serving:
         return "it has started no new worker"
     if now.serving & before.processes.serving:
@@ -97,6 +103,11 @@ def _fatal_lines(nginx: Nginx, before: Before) -> list[LogLine]:
     """Errors of the master since then. (Workers write [crit] for every client that breaks a handshake.)"""
     master = before.processes.master[0]
     return [line for line in nginx.read_log(before.log) if line.level in FATAL and line.pid == master]
+
+
+def _start_errors(nginx: Nginx, before: Before) -> tuple[LogLine, ...]:
+    """Why an nginx that is being restarted does not start."""
+    return tuple(line for line in nginx.read_log(before.log) if line.level == "emerg")
 
 
 def _refused(nginx: Nginx, before: Before) -> Proof:

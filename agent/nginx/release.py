@@ -38,11 +38,15 @@ class Releases:
 
     def current(self) -> Release | None:
         """The release that nginx reads at its next start or reload."""
+        name = self.current_name()
+        return self.get(name) if name else None
+
+    def current_name(self) -> str:
+        """The name of the current release, also of one that has lost its manifest; empty when there is none."""
         try:
-            name = self._layout.current.readlink().name
-        except FileNotFoundError:
-            return None
-        return self.get(name)
+            return self._layout.current.readlink().name
+        except OSError:
+            return ""
 
     def get(self, name: str) -> Release | None:
         """A release by the name of its folder; None when it is gone or has lost its manifest."""
@@ -112,13 +116,15 @@ class Releases:
         if current is None or current.name != name:
             shutil.rmtree(self._layout.release(name), ignore_errors=True)
 
+    def names(self) -> list[str]:
+        """Every finished release, the newest first."""
+        folders = sorted(self._layout.releases.iterdir(), key=lambda f: f.stat().st_mtime, reverse=True)
+        return [folder.name for folder in folders if folder.suffix != ".tmp"]
+
     def prune(self, *keep: str) -> None:
         """Removes unfinished releases and all but the newest five; `keep` and the current one always stay."""
-        current = self.current()
-        wanted = {*keep, current.name if current else ""}
-        folders = sorted(self._layout.releases.iterdir(), key=lambda f: f.stat().st_mtime, reverse=True)
-        finished = [folder for folder in folders if folder.suffix != ".tmp"]
-        for folder in set(folders) - set(finished[:KEEP]):
+        wanted = {*keep, *self.names()[:KEEP], self.current_name()}
+        for folder in self._layout.releases.iterdir():
             if folder.name not in wanted:
                 shutil.rmtree(folder, ignore_errors=True)
 

@@ -79,6 +79,11 @@ class Stager:
             output.fail(verdict.problem)
         return verdict
 
+    def find_refused(self, folder: Path, paths: Sequence[str], guard: Guard) -> Verdict:
+        """Tests files of a written release, in this order, without a word to the output."""
+        machine, _ = detect(self._config, self._layout)
+        return try_files(Trial(self._nginx, self._layout, machine), folder, paths, guard)
+
     def wrapper(self, machine: Machine, bundle: Bundle, folder: Path) -> str:
         """nginx.conf of a release that lies in `folder`."""
         files = [*(folder / path for path in REQUIRED), folder / "hosts" / "*.conf"]

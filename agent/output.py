@@ -76,12 +76,15 @@ class Output:
     def __init__(
         self,
         command_id: str,
-        store: LineStore,
+        store: LineStore | None,
         notify: Callable[[str], None],
         *,
         last_seq: int = 0,
     ) -> None:
-        """`notify(command_id)` is called after each durable batch. `last_seq` continues an interrupted command."""
+        """`notify(command_id)` is called after each durable batch. `last_seq` continues an interrupted command.
+
+        Without a store the lines stay here until `take`.
+        """
         self._command_id = command_id
         self._store = store
         self._notify = notify
@@ -118,21 +121,29 @@ class Output:
         """What went wrong, in the words of who said it."""
         self._add("error", text)
 
+    def take(self) -> list[OutputLine]:
+        """The lines that were not journalled; they are the caller's from now on."""
+        with self._lock:
+            lines, self._pending = self._pending, []
+        return lines
+
     def flush(self) -> None:
         """Journals what is pending, then tells the wire."""
+        if self._store is None:
+            return
         with self._lock:
             lines, self._pending = self._pending, []
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            stored = not lines or self._try_store(lines)
+            stored = not lines or self._try_store(self._store, lines)
         if lines and stored:
             self._notify(self._command_id)
 
-    def _try_store(self, lines: list[OutputLine]) -> bool:
+    def _try_store(self, store: LineStore, lines: list[OutputLine]) -> bool:
         """A full disk must not end a command in the middle: its lines wait for the next flush."""
         try:
-            self._store.append_lines(self._command_id, lines)
+            store.append_lines(self._command_id, lines)
         except sqlite3.Error:
             _log.exception("output of command %s could not be journalled", self._command_id)
             self._pending = lines + self._pending
@@ -148,7 +159,7 @@ class Output:
             for line in clean_lines(text):
                 self._append(level, line)
             full = len(self._pending) >= BATCH_LINES
-            if self._pending and not full and self._timer is None:
+            if self._store is not None and self._pending and not full and self._timer is None:
                 self._timer = threading.Timer(BATCH_SECONDS, self.flush)
                 self._timer.daemon = True
                 self._timer.start()

@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -24,6 +25,7 @@ from agent.errors import AgentError, Refused
 from agent.handlers.contents import ContentInbox
 from agent.handlers.dispatch import Dispatcher
 from agent.handlers.job import Engines
+from agent.handlers.questions import Questions, is_question
 from agent.handlers.wire import write_facts
 from agent.identity import Identity, csr_for, load, new_key, save
 from agent.journal import Journal, State
@@ -31,6 +33,7 @@ from agent.nginx.apply import Applier
 from agent.nginx.controller import LocalNginx
 from agent.nginx.layout import Layout
 from agent.nginx.stage import Stager
+from agent.output import OutputLine
 from agent.stream.channel import open_channel
 from agent.stream.session import End, Session
 from protos import PROTOCOL_VERSION
@@ -65,6 +68,7 @@ class Agent:
         engines = Engines(self._nginx, Stager(config, layout, self._nginx), applier)
         self._inbox = ContentInbox(self._send)
         self._dispatcher = Dispatcher(self._journal, engines, self._inbox, self._notify)
+        self._questions = Questions(engines, self._inbox, self._answer, self._stop)
         self._applier = applier
         self._session: Session | None = None
         self._identity: Identity | None = None
@@ -74,6 +78,7 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
         self._dispatcher.start()
+        self._questions.start()
         self._applier.prune()
         self._journal.prune()
         failures = 0
@@ -188,17 +193,18 @@ class Agent:
         """A fresh look at nginx."""
         return write_facts(self._nginx.facts())
 
-    def accept(self, command: pb.Command) -> pb.CommandAck:
-        """See Dispatcher."""
-        return self._dispatcher.accept(command)
+    def accept(self, command: pb.Command) -> pb.CommandAck | None:
+        """See Dispatcher. None for a question, of which nothing is kept."""
+        return None if is_question(command) else self._dispatcher.accept(command)
 
     def begin(self, command: pb.Command) -> None:
-        """See Dispatcher."""
-        self._dispatcher.begin(command)
+        """See Dispatcher and Questions."""
+        (self._questions if is_question(command) else self._dispatcher).begin(command)
 
     def cancel(self, command_id: str) -> None:
-        """See Dispatcher."""
-        self._dispatcher.cancel(command_id)
+        """See Dispatcher and Questions."""
+        if not self._questions.cancel(command_id):
+            self._dispatcher.cancel(command_id)
 
     def connected(self, session: Session) -> None:
         """Asks again for contents that a lost stream did not bring, and renews the certificate when it is time."""
@@ -231,6 +237,11 @@ class Agent:
     def _send(self, message: pb.AgentMessage) -> bool:
         session = self._session
         return session is not None and session.send(message)
+
+    def _answer(self, result: pb.CommandResult, lines: Sequence[OutputLine]) -> None:
+        session = self._session
+        if session is not None:
+            session.answer(result, lines)
 
     def _notify(self, command_id: str) -> None:
         session = self._session

@@ -346,7 +346,9 @@ Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
 
 @_typing.final
 class CommandAck(_message.Message):
-    """Sent after the command is durable in the agent's journal, and never before. Repeated on redelivery."""
+    """Sent after the command is durable in the agent's journal, and never before. Repeated on redelivery.
+    A question is in no journal and is not acknowledged: its result is the answer.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -479,7 +481,9 @@ Global___OutputLine: _TypeAlias = OutputLine  # noqa: Y015
 
 @_typing.final
 class CommandResult(_message.Message):
-    """The end of a command. Journalled first; replayed after every reconnect until ResultStored.final_stored."""
+    """The end of a command. Journalled first; replayed after every reconnect until ResultStored.final_stored.
+    That of a question is sent once.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -516,6 +520,7 @@ class CommandResult(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     LAST_OUTPUT_SEQ_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
     APPLY_CONFIG_FIELD_NUMBER: _builtins.int
     TEST_CONFIG_FIELD_NUMBER: _builtins.int
     RELOAD_FIELD_NUMBER: _builtins.int
@@ -525,6 +530,10 @@ class CommandResult(_message.Message):
     error: _builtins.str
     """one sentence a person reads; empty on success"""
     last_output_seq: _builtins.int
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutputLine]:
+        """all the output of a question, at most 50 lines; else it comes before"""
+
     @_builtins.property
     def apply_config(self) -> Global___ApplyConfigResult: ...
     @_builtins.property
@@ -540,6 +549,7 @@ class CommandResult(_message.Message):
         outcome: Global___CommandResult.Outcome.ValueType = ...,
         error: _builtins.str = ...,
         last_output_seq: _builtins.int = ...,
+        lines: _abc.Iterable[Global___OutputLine] | None = ...,
         apply_config: Global___ApplyConfigResult | None = ...,
         test_config: Global___TestConfigResult | None = ...,
         reload: Global___ReloadResult | None = ...,
@@ -547,7 +557,7 @@ class CommandResult(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["apply_config", b"apply_config", "check_nginx", b"check_nginx", "detail", b"detail", "reload", b"reload", "test_config", b"test_config"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_config", b"apply_config", "check_nginx", b"check_nginx", "command_id", b"command_id", "detail", b"detail", "error", b"error", "last_output_seq", b"last_output_seq", "outcome", b"outcome", "reload", b"reload", "test_config", b"test_config"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_config", b"apply_config", "check_nginx", b"check_nginx", "command_id", b"command_id", "detail", b"detail", "error", b"error", "last_output_seq", b"last_output_seq", "lines", b"lines", "outcome", b"outcome", "reload", b"reload", "test_config", b"test_config"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_detail: _TypeAlias = _typing.Literal["apply_config", "test_config", "reload", "check_nginx"]  # noqa: Y015
     _WhichOneofArgType_detail: _TypeAlias = _typing.Literal["detail", b"detail"]  # noqa: Y015

@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from agent.errors import AgentError, Cancelled, Stopping
+from agent.errors import Stopping
 from agent.handlers import HANDLERS
+from agent.handlers.attempt import attempt, guard_of, refusal, refuse
 from agent.handlers.contents import CommandContents, ContentInbox, join_pieces
 from agent.handlers.job import Engines, Job
 from agent.handlers.wire import payload_hash, sent_contents, write_outcome
@@ -22,7 +23,6 @@ from protos import command_stream_pb2 as pb
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_RUN_SECONDS = 120.0
 RECOVERY_SECONDS = 15.0
 _REASONS = {
     Verdict.CONFLICT: "This agent knows another command by this id.",
@@ -31,7 +31,7 @@ _REASONS = {
 
 
 class Dispatcher:
-    """One thread for the resource nginx, one short one for each question."""
+    """One thread for the resource nginx."""
 
     def __init__(self, journal: Journal, engines: Engines, inbox: ContentInbox, notify: Callable[[str], None]) -> None:
         """`notify(command_id)` is called when output or a result was journalled."""
@@ -90,11 +90,10 @@ class Dispatcher:
     def begin(self, command: pb.Command) -> None:
         """Runs an accepted command, at once or when its resource is free."""
         self._cancels[command.command_id] = threading.Event()
-        handler = HANDLERS.get(command.WhichOneof("action") or "")
-        if handler is not None and handler.resource:
+        if command.WhichOneof("action") in HANDLERS:
             self._queue.put(command)
         else:
-            threading.Thread(target=self._run, args=(command,), name="question", daemon=True).start()
+            self._run(command)  # to say that it is unknown, which need not wait for nginx
 
     def cancel(self, command_id: str) -> None:
         """Asks a command to end. One that has touched something live goes on to its true end."""
@@ -110,43 +109,23 @@ class Dispatcher:
         entry = self._journal.get(command.command_id)
         if entry is None or entry.state is State.FINISHED:
             return
-        result = self._refusal(command, entry)
-        if result is None:
-            result = self._handle(command, entry)
+        result = refuse(command, entry.age, self._cancels[command.command_id]) or self._handle(command, entry)
         if result is not None:
             self._finish(command.command_id, result)
-
-    def _refusal(self, command: pb.Command, entry: Entry) -> pb.CommandResult | None:
-        """Why a command is not started at all."""
-        if command.WhichOneof("action") not in HANDLERS:
-            return _result(pb.CommandResult.UNSUPPORTED, "This agent does not know this command. Update the agent.")
-        if self._cancels[command.command_id].is_set():
-            return _result(pb.CommandResult.CANCELLED, "Cancelled before it started.")
-        time_to_live = command.time_to_live.ToTimedelta().total_seconds()
-        if command.HasField("time_to_live") and entry.age > time_to_live:
-            return _result(pb.CommandResult.EXPIRED, "Its time had passed before it could start.")
-        return None
 
     def _handle(self, command: pb.Command, entry: Entry) -> pb.CommandResult | None:
         """Runs the handler. None when the agent stops: the next start settles it."""
         output = self._output(entry)
-        seconds = command.run_timeout.ToTimedelta().total_seconds() or DEFAULT_RUN_SECONDS
-        guard = Guard(time.monotonic() + seconds, self._cancels[command.command_id], self._stopping)
+        guard = guard_of(command, self._cancels[command.command_id], self._stopping)
         source = CommandContents(command.command_id, join_pieces(sent_contents(command)), self._inbox)
-        job = Job(command, self._engines, output, guard, source)
         try:
             self._journal.start(command.command_id)
-            result = HANDLERS[command.WhichOneof("action") or ""].run(job)
+            result = attempt(Job(command, self._engines, output, guard, source))
         except Stopping:
             return None
-        except Cancelled as error:
-            result = _result(pb.CommandResult.CANCELLED, error.message)
-        except AgentError as error:
-            output.fail(error.message)
-            result = _result(pb.CommandResult.FAILED, error.message)
-        except Exception:  # noqa: BLE001 - the boundary of a command handler: a bug ends this command and not the agent
-            _log.exception("command %s failed", command.command_id)
-            result = _result(pb.CommandResult.FAILED, "The agent met an error of its own; its log has the details.")
+        except sqlite3.Error:
+            _log.exception("command %s could not be started", command.command_id)
+            result = refusal(pb.CommandResult.FAILED, "The agent's journal cannot be written; its log says why.")
         finally:
             output.close()
         result.last_output_seq = output.last_seq
@@ -157,7 +136,7 @@ class Dispatcher:
         command = pb.Command.FromString(entry.payload)
         if entry.kind != "apply_config":
             text = "The agent was restarted in the middle of this. Run it again."
-            self._finish(entry.command_id, _result(pb.CommandResult.INTERRUPTED, text), entry.last_seq)
+            self._finish(entry.command_id, refusal(pb.CommandResult.INTERRUPTED, text), entry.last_seq)
             return
         phase = self._journal.last_apply(entry.command_id)
         output = self._output(entry)
@@ -187,7 +166,3 @@ class Dispatcher:
 
     def _output(self, entry: Entry) -> Output:
         return Output(entry.command_id, self._journal, self._notify, last_seq=entry.last_seq)
-
-
-def _result(outcome: pb.CommandResult.Outcome.ValueType, error: str) -> pb.CommandResult:
-    return pb.CommandResult(outcome=outcome, error=error)

@@ -98,7 +98,7 @@ class Outbox:
         with self._news:
             progress = self._progress.setdefault(entry.command_id, _Progress(entry.stored_seq))
         while lines := self._journal.lines_after(entry.command_id, progress.sent_seq, BATCH):
-            output = pb.CommandOutput(command_id=entry.command_id, lines=[_line(line) for line in lines])
+            output = pb.CommandOutput(command_id=entry.command_id, lines=[write_line(line) for line in lines])
             if not self._send(pb.AgentMessage(command_output=output)):
                 return False
             progress.sent_seq = lines[-1][0]
@@ -108,7 +108,8 @@ class Outbox:
         return self._send(pb.AgentMessage(command_result=pb.CommandResult.FromString(entry.result)))
 
 
-def _line(line: tuple[int, float, str, str, str]) -> pb.OutputLine:
+def write_line(line: tuple[int, float, str, str, str]) -> pb.OutputLine:
+    """One line for the wire."""
     seq, at, stage, level, text = line
     message = pb.OutputLine(seq=seq, stage=stage, level=_LEVELS[level], text=text)
     message.at.FromNanoseconds(int(at * 1e9))

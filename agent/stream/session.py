@@ -1,5 +1,5 @@
 """One connection to the panel, from Hello to its end.
-May import: grpc, protos, agent.journal, agent.identity, agent.failpoints, agent.stream.{channel,outbox}."""
+May import: grpc, protos, agent.{journal,output,identity,failpoints}, agent.stream.{channel,outbox}."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,8 @@ import grpc
 
 from agent import failpoints
 from agent.journal import Journal
-from agent.stream.outbox import Outbox
+from agent.output import OutputLine
+from agent.stream.outbox import Outbox, write_line
 from protos import command_stream_pb2 as pb
 from protos import command_stream_pb2_grpc as pb_grpc
 
@@ -25,6 +26,7 @@ WELCOME_SECONDS = 20.0
 SEND_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 LOOK_SECONDS = 2.0
+MAX_LINES = 50  # in an answer
 
 
 class Work(Protocol):
@@ -36,11 +38,11 @@ class Work(Protocol):
     def facts(self) -> pb.NginxFacts:
         """A fresh look at nginx."""
 
-    def accept(self, command: pb.Command) -> pb.CommandAck:
-        """Journals a command; returns when it is durable."""
+    def accept(self, command: pb.Command) -> pb.CommandAck | None:
+        """Journals a command; returns when it is durable. None: a question, which is only begun."""
 
     def begin(self, command: pb.Command) -> None:
-        """Runs a command that was accepted."""
+        """Runs a command that was accepted, or a question."""
 
     def cancel(self, command_id: str) -> None:
         """Asks a command to end."""
@@ -127,6 +129,11 @@ class Session:
     def notify(self, command_id: str) -> None:
         """Output or a result was journalled."""
         self._outbox.notify(command_id)
+
+    def answer(self, result: pb.CommandResult, lines: Sequence[OutputLine]) -> None:
+        """The answer to a question, in one message and once: beyond this stream nobody waits for it."""
+        result.lines.extend(write_line(line) for line in lines[:MAX_LINES])
+        self.send(pb.AgentMessage(command_result=result))
 
     def renew(self, csr_pem: bytes) -> pb.RenewCertificateReply:
         """A new certificate by a call beside the stream. Raises grpc.RpcError."""
@@ -220,6 +227,9 @@ class Session:
         failpoints.hit("after_frame_read")
         ack = self._work.accept(command)
         failpoints.hit("after_journal")
+        if ack is None:
+            self._work.begin(command)
+            return
         self.send(pb.AgentMessage(command_ack=ack))
         failpoints.hit("after_ack")
         if ack.verdict == pb.CommandAck.ACCEPTED:

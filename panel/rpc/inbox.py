@@ -98,10 +98,13 @@ def _output(session: Session, output: pb.CommandOutput) -> None:
 
 
 def _result(session: Session, result: pb.CommandResult) -> None:
+    now = utcnow()
     with transaction():
         command = _own_command(session, result.command_id)
         if command is None:
             return
+        if result.lines:
+            transitions.append_output(command, messages.output_lines(result.lines, now), now)
         _store_result(command, result)
         stored = command.last_output_seq
         failpoints.hit("before_commit")

@@ -73,9 +73,9 @@ def test_output_and_result_come_again_after_each_reconnect_until_they_are_stored
     bench: Bench, far_side: FarSide, agent_process: AgentProcess
 ) -> None:
     stream = far_side.next_stream()
-    stream.send(command=command("c1", check_nginx=pb.CheckNginx()))
+    stream.send(command=command("c1", reload=pb.Reload()))
     result = stream.result()
-    assert result.check_nginx.workers > 0
+    assert result.outcome == pb.CommandResult.SUCCEEDED
     stream.cut()
 
     stream = far_side.next_stream()
@@ -172,7 +172,21 @@ def test_a_question_is_answered_while_an_apply_waits(
     stream.send(command=command("apply", apply_config=pb.ApplyConfig(bundle=wire_bundle(bundle))))
     stream.expect("content_request")
     stream.send(command=command("question", seq=2, check_nginx=pb.CheckNginx()))
-    assert stream.result().command_id == "question"
+    result = stream.result()
+    assert result.command_id == "question"
+    assert result.check_nginx.workers > 0
+    assert [line.seq for line in result.lines] == [1]
+
+
+def test_a_question_leaves_nothing_behind(bench: Bench, far_side: FarSide, agent_process: AgentProcess) -> None:
+    stream = far_side.next_stream()
+    stream.send(command=command("question", check_nginx=pb.CheckNginx()))
+    stream.result()
+    assert not [message for message in stream.seen if message.HasField("command_ack")]
+    stream.cut()
+
+    stream = far_side.next_stream()
+    assert not stream.seen[0].hello.open_commands
 
 
 def test_a_panel_that_stops_answering_heartbeats_is_left_and_called_again(

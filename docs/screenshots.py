@@ -6,67 +6,81 @@ from __future__ import annotations
 import re
 import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from playwright.sync_api import Browser
 
 from tests.person import Person, running_browser
-from tests.product import ROOT, Product, running_product, running_upstream
+from tests.product import ROOT, Product, running_product
 
 IMAGES = ROOT / "docs" / "images"
-SITES = ("app.acme.example", "shop.acme.example", "wiki.acme.example", "git.acme.example")
+SITES = {
+    "app.acme.example": ("10.0.4.12", 3000),
+    "shop.acme.example": ("10.0.4.20", 8080),
+    "wiki.acme.example": ("wiki", 8080),
+    "git.acme.example": ("10.0.4.31", 3000),
+}
 SAVED_ONLY = "status.acme.example"
+PICTURES = {
+    "desktop-light": ("hosts", "job", "refused", "edit", "agents"),
+    "desktop-dark": ("host",),
+    "phone-light": ("edit",),
+    "phone-dark": ("hosts",),
+}
 
 
 def main() -> None:
     """Overwrites docs/images."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_upstream("hello") as upstream,
-        running_product(Path(folder) / "var") as product,
-        running_browser() as browser,
-    ):
-        job = seed(product, browser, upstream)
-        for shape in ("desktop-light", "desktop-dark", "phone-light", "phone-dark"):
-            photograph_all(Person(browser, product.url, shape=shape), shape, job)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # nginx's workers must reach their part of the state
+        with running_product(Path(folder) / "var") as product, running_browser() as browser:
+            job = seed(product, browser)
+            for shape, names in PICTURES.items():
+                photograph_all(Person(browser, product.url, shape=shape), shape, names, job)
 
 
-def seed(product: Product, browser: Browser, upstream: int) -> str:
-    """An administrator, some live hosts and one that is only saved. Returns the address of the last apply's job."""
+def seed(product: Product, browser: Browser) -> str:
+    """Some live hosts, one that nginx refuses and one that is only saved. Returns the address of an apply's job."""
     person = Person(browser, product.url)
     person.set_up(product.setup_link)
     product.wait_online()
-    for site in SITES:
-        person.create_host(site, upstream)
+    for site, (host, port) in SITES.items():
+        person.create_host(site, port, host)
         person.sees("Succeeded")
     job = person.page.url
+    refuse(product, person)
     person.page.goto("/hosts/new")
-    person.fill_host(SAVED_ONLY, upstream)
+    person.fill_host(SAVED_ONLY, 9000, "10.0.4.40")
     person.button("Save only").click()
     person.page.wait_for_url(re.compile(r"/hosts(/\d+)?$"))
     person.context.close()
-    refuse(product)
     return job
 
 
-def refuse(product: Product) -> None:
-    """Marks one host as refused by nginx. The form lets nothing through that nginx refuses, so a row is written."""
-    words = 'host not found in upstream "10.0.0.300"'
-    with sqlite3.connect(product.state / "panel" / "panel.sqlite3") as connection:
-        connection.execute(
-            "UPDATE proxy_host SET refused_generation = changed_generation, refused_text = ?, refused_line = 21,"
-            " refused_field = 'forward_host' WHERE id = 2",
-            [words],
-        )
-    connection.close()
+def refuse(product: Product, person: Person) -> None:
+    """Gives the shop a name that this nginx cannot take, because the panel was told of a newer nginx than 1.27.3."""
+    with closing(sqlite3.connect(product.state / "panel" / "panel.sqlite3")) as connection, connection:
+        connection.execute("UPDATE agent SET nginx_version = '1.29.4'")
+    person.page.goto("/hosts/2/edit")
+    person.page.fill("[name=forward_host]", "shop-backend")
+    person.save_and_apply()
+    person.sees("It went on in")
 
 
-def photograph_all(person: Person, shape: str, job: str) -> None:
+def photograph_all(person: Person, shape: str, names: tuple[str, ...], job: str) -> None:
     """The pages that the README and the documentation show, in one shape."""
+    addresses = {
+        "hosts": "/hosts",
+        "host": "/hosts/1",
+        "edit": "/hosts/1/edit",
+        "refused": "/hosts/2",
+        "agents": "/agents",
+        "job": job,
+    }
     person.log_in()
-    pages = {"hosts": "/hosts", "host": "/hosts/1", "edit": "/hosts/1/edit", "refused": "/hosts/2", "agents": "/agents"}
-    for name, address in {**pages, "job": job}.items():
-        person.page.goto(address)
+    for name in names:
+        person.page.goto(addresses[name])
         person.photograph(IMAGES, f"{name}-{shape}")
     person.context.close()
 

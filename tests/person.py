@@ -120,10 +120,10 @@ class Person:
         self.button("Save and apply").click()
         self.page.wait_for_url("**/jobs/*")
 
-    def create_host(self, name: str, port: int) -> None:
+    def create_host(self, name: str, port: int, host: str = "127.0.0.1") -> None:
         """The form from empty to the page of its job."""
         self.page.goto("/hosts/new")
-        self.fill_host(name, port)
+        self.fill_host(name, port, host)
         self.save_and_apply()
 
     def sees(self, text: str, timeout: float = 30.0) -> None:

@@ -49,7 +49,13 @@ class Command(Model):
     """One request to one agent. Every change of `state` is a compare-and-set in panel.services.commands."""
 
     __tablename__ = "command"
-    __table_args__ = (Index("ix_command_agent_id_state", "agent_id", "state"),)
+    # A row is large (its payload names every file), so that whatever is asked often must not read them all.
+    __table_args__ = (
+        Index("ix_command_agent_id_state", "agent_id", "state"),
+        Index("ix_command_state", "state"),
+        Index("ix_command_created_at", "created_at", "seq"),
+        Index("ix_command_agent_id_finished_at", "agent_id", "finished_at"),
+    )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)  # uuid, also the idempotency key on the agent
     agent_id: Mapped[str] = mapped_column(ForeignKey("agent.id"))

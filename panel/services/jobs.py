@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import func, or_, select
+from sqlalchemy.orm import defer
 
 from panel.extensions import db
 from panel.models import OPEN_STATES, Command, CommandKind, CommandOutput, CommandState, ProxyHost
@@ -44,7 +45,7 @@ def list_page(
     *, kind: CommandKind | None, result: JobResult | None, agent_id: str = "", page: int = 1, per_page: int = 50
 ) -> Page[Command]:
     """Jobs, newest first; a filter that is None or empty selects nothing out."""
-    statement = select(Command).order_by(Command.created_at.desc(), Command.seq.desc())
+    statement = select(Command).order_by(Command.created_at.desc(), Command.seq.desc()).options(defer(Command.payload))
     if kind is not None:
         statement = statement.where(Command.kind == kind)
     if result is not None:

@@ -1,0 +1,62 @@
+"""What is asked each second, or at each page or edit, reads no row of a command that is over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from panel.extensions import db
+from panel.models import Agent, CommandKind
+from panel.models.types import utcnow
+from panel.services import batching, commands, counts, jobs, recovery, transitions
+from panel.services.jobs import JobResult
+
+pytestmark = pytest.mark.usefixtures("context")
+
+QUESTIONS: dict[str, Callable[[Agent], object]] = {
+    "the clock": lambda _agent: recovery.expire_due(utcnow()),
+    "the navigation": lambda _agent: counts.read(stale_after=25),
+    "the list of jobs": lambda _agent: jobs.list_page(kind=None, result=None),
+    "jobs that run": lambda _agent: jobs.list_page(kind=None, result=JobResult.OPEN),
+    "an edit": lambda agent: batching.first_due_at(agent, timedelta(seconds=1)),
+    "an apply": lambda agent: commands.find_open(agent.id, CommandKind.APPLY_CONFIG),
+    "the stream": lambda agent: transitions.claim_next(agent.id, 1, utcnow()),
+    "the stream's pause": lambda agent: transitions.next_due_at(agent.id, utcnow()),
+}
+
+
+@pytest.fixture
+def asked() -> Iterator[list[tuple[str, Any]]]:
+    """The statements that the database was asked, with their values."""
+    found: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, values: Any, *_rest: object) -> None:
+        found.append((statement, values))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    yield found
+    event.remove(db.engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("who", QUESTIONS)
+def test_no_question_walks_through_all_commands(agent: Agent, asked: list[tuple[str, Any]], who: str) -> None:
+    QUESTIONS[who](agent)
+    statements = [(statement, values) for statement, values in asked if "command" in statement]
+    assert statements
+    for statement, values in statements:
+        rows = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+        plan = "\n".join(str(row[-1]) for row in rows)
+        assert not re.search(r"SCAN command(?! USING)", plan), f"{statement}\n{plan}"
+        # A few open commands may be sorted; all that ever were may not.
+        assert who != "the list of jobs" or "ORDER BY" not in plan, f"{statement}\n{plan}"
+
+
+def test_the_list_of_jobs_leaves_the_files_names_where_they_are(agent: Agent, asked: list[tuple[str, Any]]) -> None:
+    db.session.execute(text("SELECT 1"))
+    jobs.list_page(kind=None, result=None)
+    assert not any("command.payload" in statement for statement, _ in asked if "LIMIT" in statement)

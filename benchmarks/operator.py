@@ -28,6 +28,11 @@ class Operator:
         self.open(f"{parts.path}?{parts.query}")
         self.post("/setup", username=NAME, password=PASSWORD, repeat=PASSWORD)
 
+    def log_in(self) -> None:
+        """A session of the administrator that set_up() of another operator has made."""
+        self.open("/login")
+        self.post("/login", username=NAME, password=PASSWORD)
+
     def open(self, address: str) -> str:
         """GET; remembers the hidden fields of the page's forms, the CSRF token among them."""
         status, body, _ = self._send("GET", address, None)

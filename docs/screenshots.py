@@ -18,7 +18,7 @@ IMAGES = ROOT / "docs" / "images"
 SITES = {
     "app.acme.example": ("10.0.4.12", 3000),
     "shop.acme.example": ("10.0.4.20", 8080),
-    "wiki.acme.example": ("wiki", 8080),
+    "wiki.acme.example": ("10.0.4.25", 8080),
     "git.acme.example": ("10.0.4.31", 3000),
 }
 SAVED_ONLY = "status.acme.example"

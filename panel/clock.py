@@ -35,7 +35,7 @@ class Clock:
                 outcomes.settle(command)
         with transaction():
             self._watch(now)
-        if self._pruned_at is None or now - self._pruned_at >= PRUNE_EVERY:
+        if self._pruned_at is None or abs(now - self._pruned_at) >= PRUNE_EVERY:
             self._pruned_at = now
             with transaction():
                 retention.prune(now)

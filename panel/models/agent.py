@@ -14,13 +14,15 @@ from panel.models.types import UTCDateTime, utcnow
 
 
 class AgentStatus(StrEnum):
-    """What people see. `waiting` has never joined; `syncing` is connected and not yet resynchronised."""
+    """What people see. `waiting` has never joined; `syncing` is connected and not yet resynchronised;
+    `refused` would come, but the panel cannot let it in."""
 
     WAITING = "waiting"
     SYNCING = "syncing"
     ONLINE = "online"
     STALE = "stale"
     OFFLINE = "offline"
+    REFUSED = "refused"
     REVOKED = "revoked"
 
 
@@ -41,6 +43,8 @@ class Agent(Model):
     is_synced: Mapped[bool] = mapped_column(default=False)
     connected_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_seen_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    boots: Mapped[list[str]] = mapped_column(JSON, default=list)  # the processes that held the stream, newest last
+    refused_because: Mapped[str] = mapped_column(Text, default="")  # why the panel does not let it in; a sentence
 
     # What Hello said.
     boot_id: Mapped[str] = mapped_column(String(64), default="")

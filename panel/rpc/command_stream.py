@@ -4,6 +4,7 @@ May import: protos, panel.rpc, panel.services, panel.models and below."""
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +21,7 @@ from panel.models.types import utcnow
 from panel.pki import Authority
 from panel.rpc import identity, messages
 from panel.rpc.session import AgentSession
-from panel.services import deployments, enrollments, outcomes, recovery, sessions
+from panel.services import clones, deployments, enrollments, outcomes, recovery, sessions
 from panel.services.recovery import JournalState, Recovery
 from protos import OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, command_stream_pb2_grpc
 from protos import command_stream_pb2 as pb
@@ -28,6 +29,8 @@ from protos import command_stream_pb2 as pb
 log = logging.getLogger(__name__)
 
 HELLO_WITHIN = 10.0  # seconds
+RETURNS_PER_SECOND = 50  # of agents, after the panel has stopped
+MAX_SPREAD = 30.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,15 @@ class CommandStreamServicer(command_stream_pb2_grpc.CommandStreamServicer):
         if hello is None:
             return
         protocol = min(hello.protocol, PROTOCOL_VERSION)
-        if protocol < OLDEST_PROTOCOL_VERSION:
-            yield _protocol_goodbye(hello)
-            return
         try:
             opening = self._open(agent_id, hello, protocol)
         except Exception:  # the boundary of a stream message
             log.exception("the session of agent %s could not be opened", agent_id)
             context.abort(grpc.StatusCode.UNAVAILABLE, "The panel has a problem of its own. Try again.")
+        if isinstance(opening, pb.Goodbye):
+            log.error("agent %s is not let in: %s", agent_id, opening.text)
+            yield pb.PanelMessage(goodbye=opening)
+            return
         session = AgentSession(self._app, context, agent_id, serial, opening.epoch)
         self._sessions.add(session)
         try:
@@ -97,16 +101,29 @@ class CommandStreamServicer(command_stream_pb2_grpc.CommandStreamServicer):
         raise AssertionError("abort() does not return")
 
     def say_goodbye(self) -> None:
-        """Ends every stream because the panel stops; agents come back a second later."""
+        """Ends every stream because the panel stops; agents come back a second later, many of them spread out."""
+        spread = min(MAX_SPREAD, len(self._sessions) / RETURNS_PER_SECOND)
         for session in tuple(self._sessions):
-            session.close(pb.Goodbye.SHUTDOWN, "The panel is stopping.", 1.0)
+            wait = 1.0 + random.uniform(0.0, spread)  # noqa: S311 - jitter, not a secret
+            session.close(pb.Goodbye.SHUTDOWN, "The panel is stopping.", wait)
 
-    def _open(self, agent_id: str, hello: pb.Hello, protocol: int) -> Opening:
-        """Makes this session the current one and settles what happened since the last one, in one transaction."""
+    def _open(self, agent_id: str, hello: pb.Hello, protocol: int) -> Opening | pb.Goodbye:
+        """Makes this session the current one and settles what happened since the last one, in one transaction.
+
+        A Goodbye when the agent cannot be let in.
+        """
         now = utcnow()
         open_commands = messages.open_commands(hello)
         with self._app.app_context(), transaction():
+            if protocol < OLDEST_PROTOCOL_VERSION:
+                goodbye = _protocol_goodbye(hello)
+                sessions.refused(agent_id, goodbye.text)
+                return goodbye
             agent = sessions.connected(agent_id, messages.agent_facts(hello, protocol), now)
+            if clones.note_boot(agent, agent.boot_id):
+                for command in clones.hold_off(agent, now):
+                    outcomes.settle(command)
+                return pb.Goodbye(reason=pb.Goodbye.REVOKED, text=clones.SENTENCE)
             recovered = recovery.recover(agent, open_commands, now)
             for command in recovered.ended:
                 outcomes.settle(command)
@@ -150,10 +167,10 @@ def _receive_hello(requests: Iterator[pb.AgentMessage], context: grpc.ServicerCo
     return None
 
 
-def _protocol_goodbye(hello: pb.Hello) -> pb.PanelMessage:
+def _protocol_goodbye(hello: pb.Hello) -> pb.Goodbye:
     text = (
         f"This agent speaks protocol {hello.protocol}, the panel needs at least {OLDEST_PROTOCOL_VERSION}. "
         "Update the agent."
     )
     wait = messages.duration(timedelta(minutes=5))
-    return pb.PanelMessage(goodbye=pb.Goodbye(reason=pb.Goodbye.PROTOCOL, text=text, retry_after=wait))
+    return pb.Goodbye(reason=pb.Goodbye.PROTOCOL, text=text, retry_after=wait)

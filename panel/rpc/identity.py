@@ -25,9 +25,7 @@ def admit(app: Flask, context: grpc.ServicerContext) -> tuple[str, str]:
         _refuse(context, grpc.StatusCode.UNAUTHENTICATED, "This certificate is not an agent's.")
     if not is_admitted(app, agent_id, serial):
         log.warning("refused agent %s: certificate %s is unknown, revoked or over", agent_id, serial)
-        _refuse(
-            context, grpc.StatusCode.PERMISSION_DENIED, "This agent was revoked, or another one joined in its place."
-        )
+        _refuse(context, grpc.StatusCode.PERMISSION_DENIED, _refusal(app, agent_id))
     return agent_id, serial
 
 
@@ -35,6 +33,11 @@ def is_admitted(app: Flask, agent_id: str, serial: str) -> bool:
     """Whether the certificate still opens a stream; looked up each time, because it may be revoked meanwhile."""
     with app.app_context():
         return enrollments.is_admitted(agent_id, serial, utcnow())
+
+
+def _refusal(app: Flask, agent_id: str) -> str:
+    with app.app_context():
+        return enrollments.refusal(agent_id)
 
 
 def _refuse(context: grpc.ServicerContext, code: grpc.StatusCode, sentence: str) -> NoReturn:

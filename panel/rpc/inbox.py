@@ -7,6 +7,7 @@ import logging
 from typing import Protocol
 
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 
 from panel import failpoints
 from panel.extensions import db, transaction
@@ -119,6 +120,8 @@ def _store_result(command: Command, result: pb.CommandResult) -> None:
     try:
         with db.session.begin_nested():
             outcomes.record(command, messages.outcome(command, result), utcnow())
+    except OperationalError:
+        raise  # of the database and not of this result: the agent repeats it
     except Exception:  # the boundary of a command
         log.exception("the result of command %s could not be used", command.id)
         sentence = "The agent reported the end of this job, but the panel could not use it; its log says why."

@@ -13,7 +13,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from panel.models import Command, CommandKind, CommandState
-from panel.services.recovery import JournalState, OpenCommand
+from panel.services.recovery import REDELIVERY_WINDOW, JournalState, OpenCommand
 from panel.services.sessions import AgentFacts, NginxFacts
 from panel.services.transitions import CommandOutcome, OutputLine
 from protos import command_stream_pb2 as pb
@@ -136,7 +136,7 @@ def command(
     message = pb.Command(
         command_id=row.id,
         seq=row.seq,
-        time_to_live=duration(max(row.expires_at - now, timedelta(seconds=1))),
+        time_to_live=duration(min(max(row.expires_at - now, timedelta(seconds=1)), REDELIVERY_WINDOW)),
         run_timeout=duration(timedelta(seconds=row.run_timeout)),
     )
     kind = CommandKind(row.kind)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from panel.extensions import db, transaction
 from panel.models import Agent, Command, CommandKind, CommandState, ConfigContent, Revision
@@ -77,6 +78,8 @@ def _prepare(row: Command) -> pb.PanelMessage | None:
             if row.kind == CommandKind.APPLY_CONFIG:
                 deployments.freeze(row)
             return messages.command(row, contents, _held(row))
+    except OperationalError:
+        raise  # of the database and not of this command: it stays queued
     except Exception:  # the boundary of a command
         log.exception("command %s could not be prepared", row.id)
         sentence = "The panel could not prepare this job; its log says why. Nothing was sent."

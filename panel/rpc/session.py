@@ -12,6 +12,7 @@ import gevent
 import grpc
 from flask import Flask
 from gevent.queue import Empty, Full, Queue
+from sqlalchemy.exc import SQLAlchemyError
 
 from panel import failpoints
 from panel.config import Config
@@ -85,8 +86,12 @@ class AgentSession:
         self._drop()
         if stopping.is_set():
             return  # stays in the books as connected, so that the next start waits for it to come back
-        with self._app.app_context(), transaction():
-            sessions.disconnected(self.agent_id, self.epoch)
+        try:
+            with self._app.app_context(), transaction():
+                sessions.disconnected(self.agent_id, self.epoch)
+        except SQLAlchemyError:
+            # Its silence shows soon enough: what is connected and not heard from counts as away.
+            log.exception("the end of session %d of agent %s could not be stored", self.epoch, self.agent_id)
 
     def send(self, message: pb.PanelMessage) -> None:
         """Queues a message; an agent that lets the queue stay full for 10 s is cut off."""
@@ -184,7 +189,7 @@ class AgentSession:
         """Whether the stream may go on; if not, it is closed here with the reason."""
         now = time.monotonic()
         if not enrollments.is_admitted(self.agent_id, self._serial, utcnow()):
-            self.close(pb.Goodbye.REVOKED, "This agent was revoked, or another one joined in its place.")
+            self.close(pb.Goodbye.REVOKED, enrollments.refusal(self.agent_id))
         elif not sessions.is_current(self.agent_id, self.epoch):
             self.close(pb.Goodbye.REPLACED, "A newer session of this agent has taken over.")
         elif now - self._heard_at > self._silence_limit:

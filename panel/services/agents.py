@@ -101,10 +101,13 @@ def status(agent: Agent, now: datetime, config: Config) -> AgentStatus:
         return AgentStatus.REVOKED
     if not agent.has_joined:
         return AgentStatus.WAITING
+    if agent.refused_because:
+        return AgentStatus.REFUSED
     silence = (now - agent.last_seen_at).total_seconds() if agent.last_seen_at else float("inf")
     if agent.is_connected and silence <= config.stale_after:
         return AgentStatus.ONLINE if agent.is_synced else AgentStatus.SYNCING
-    if silence <= config.offline_after or _is_awaited(agent, now):
+    # A last sign of life in the future says that the clock was put back, and nothing of the agent.
+    if 0 <= silence <= config.offline_after or _is_awaited(agent, now):
         return AgentStatus.STALE
     return AgentStatus.OFFLINE
 

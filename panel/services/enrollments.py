@@ -74,6 +74,7 @@ def enroll(secret: str, csr_pem: bytes, hostname: str, authority: Authority, now
         agent.joined_at, agent.revoked_at, agent.hostname = now, None, hostname
         agent.session_epoch += 1
         agent.is_connected = agent.is_synced = False
+        agent.boots, agent.refused_because = [], ""
         events.record(None, "agent", "join", agent.id, agent.name, after={"hostname": hostname})
     certificate_pem = _issue(agent, csr_pem, authority, now)
     wake_after_commit("agents")
@@ -94,6 +95,13 @@ def is_admitted(agent_id: str, serial: str, now: datetime) -> bool:
     if certificate is None or agent is None or certificate.agent_id != agent_id:
         return False
     return certificate.revoked_at is None and certificate.not_after > now and not agent.is_revoked
+
+
+def refusal(agent_id: str) -> str:
+    """The sentence for an agent that is not admitted."""
+    agent = db.session.get(Agent, agent_id)
+    known = "" if agent is None else agent.refused_because
+    return known or "This agent was revoked, or another one joined in its place."
 
 
 def revoke(agent: Agent, now: datetime) -> None:

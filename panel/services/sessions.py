@@ -56,9 +56,17 @@ def connected(agent_id: str, facts: AgentFacts, now: datetime) -> Agent:
     agent.connected_at = agent.last_seen_at = now
     agent.version, agent.protocol, agent.boot_id = facts.version, facts.protocol, facts.boot_id
     agent.hostname, agent.os = facts.hostname, facts.os
+    agent.refused_because = ""
     update_facts(agent, facts.nginx)
     _announce(agent_id)
     return agent
+
+
+def refused(agent_id: str, sentence: str) -> None:
+    """The agent came and cannot be let in; its page says why until it is."""
+    agent = db.session.get_one(Agent, agent_id)
+    agent.refused_because = sentence
+    _announce(agent_id)
 
 
 def seen(agent_id: str, epoch: int, now: datetime, nginx: NginxFacts | None = None) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from panel.extensions import db, wake_after_commit
@@ -17,6 +17,8 @@ from panel.models import OPEN_STATES, Agent, Command, CommandKind, CommandOutput
 MAX_OUTPUT_LINES = 10_000
 MAX_OUTPUT_SIZE = 4 << 20  # characters of one command
 CUT = "Output was cut here: it is too long to keep."
+# A command that was made so far in the future was made before somebody put the clock back.
+CLOCK_PUT_BACK = timedelta(seconds=10)
 # Ends that the panel decided without the agent; the agent's own word may still replace them.
 PRESUMED = ("LOST", "TIMEOUT")
 
@@ -50,40 +52,24 @@ def claim_next(agent_id: str, epoch: int, now: datetime) -> Command | None:
 
     One command per resource is under way; questions go beside it. An older session gets nothing.
     """
-    busy = aliased(Command)
-    is_resource_taken = (
-        select(busy.id)
-        .where(busy.agent_id == agent_id, busy.state.in_(IN_FLIGHT), busy.resource == Command.resource)
-        .exists()
-    )
-    is_current = select(Agent.id).where(
-        Agent.id == agent_id, Agent.session_epoch == epoch, Agent.is_connected, Agent.revoked_at.is_(None)
-    )
-    candidates = db.session.scalars(
-        select(Command.id)
-        .where(
-            Command.agent_id == agent_id,
-            Command.state == CommandState.QUEUED,
-            or_(Command.not_before.is_(None), Command.not_before <= now),
-            Command.expires_at > now,
-            or_(Command.resource == "", ~is_resource_taken),
-            is_current.exists(),
-        )
-        .order_by(Command.seq)
-        .limit(1)
-    )
-    for command_id in candidates.all():
-        sent = {"sent_epoch": epoch, "sent_at": now, "delivery_count": Command.delivery_count + 1}
-        if change(command_id, (CommandState.QUEUED,), state=CommandState.SENT, **sent):
-            return db.session.get(Command, command_id)
-    return None
+    command_id = db.session.scalar(_NEXT, {"agent_id": agent_id, "epoch": epoch, "now": now})
+    if command_id is None:
+        return None
+    sent = {"sent_epoch": epoch, "sent_at": now, "delivery_count": Command.delivery_count + 1}
+    is_sent = change(command_id, (CommandState.QUEUED,), state=CommandState.SENT, **sent)
+    return db.session.get(Command, command_id) if is_sent else None
+
+
+def is_any_queued(agent_id: str) -> bool:
+    """Whether something waits to be sent, due or not."""
+    return db.session.scalar(_QUEUED, {"agent_id": agent_id}) is not None
 
 
 def next_due_at(agent_id: str, now: datetime) -> datetime | None:
     """When the next queued command that waits for its time may go; None when none waits."""
     return db.session.scalar(
         select(func.min(Command.not_before)).where(
-            Command.agent_id == agent_id, Command.state == CommandState.QUEUED, Command.not_before > now
+            Command.agent_id == agent_id, Command.state == CommandState.QUEUED, ~_is_due(now)
         )
     )
 
@@ -163,6 +149,49 @@ def announce(command: Command) -> None:
     wake_after_commit("jobs")
     if command.kind == CommandKind.APPLY_CONFIG:
         wake_after_commit("hosts")
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    """Whether its time has come; after the clock was put back it would not come for long."""
+    return or_(Command.not_before.is_(None), Command.not_before <= now, Command.created_at > now + CLOCK_PUT_BACK)
+
+
+# Built once: building costs more than running.
+_busy = aliased(Command)
+_NEXT = (
+    select(Command.id)
+    .where(
+        Command.agent_id == bindparam("agent_id"),
+        Command.state == CommandState.QUEUED,
+        or_(Command.not_before.is_(None), Command.not_before <= bindparam("now")),
+        Command.expires_at > bindparam("now"),
+        or_(
+            Command.resource == "",
+            ~select(_busy.id)
+            .where(
+                _busy.agent_id == bindparam("agent_id"),
+                _busy.state.in_(IN_FLIGHT),
+                _busy.resource == Command.resource,
+            )
+            .exists(),
+        ),
+        select(Agent.id)
+        .where(
+            Agent.id == bindparam("agent_id"),
+            Agent.session_epoch == bindparam("epoch"),
+            Agent.is_connected,
+            Agent.revoked_at.is_(None),
+        )
+        .exists(),
+    )
+    .order_by(Command.seq)
+    .limit(1)
+)
+_QUEUED = (
+    select(Command.id).where(Command.agent_id == bindparam("agent_id"), Command.state == CommandState.QUEUED).limit(1)
+)
+# Who changes a command has no use for its agent and its author.
+_ALONE = (lazyload(Command.agent), lazyload(Command.created_by))
 
 
 def _row(command_id: str, line: OutputLine) -> CommandOutput:

@@ -18,6 +18,7 @@ PILLS = {
     AgentStatus.ONLINE: ("ok", "Online"),
     AgentStatus.STALE: ("warn", "Not heard from"),
     AgentStatus.OFFLINE: ("bad", "Offline"),
+    AgentStatus.REFUSED: ("bad", "Not let in"),
     AgentStatus.REVOKED: ("off", "Revoked"),
 }
 
@@ -83,7 +84,9 @@ def card(agent: Agent, now: datetime, config: Config) -> Card:
         software=", ".join(filter(None, [f"nginx {agent.nginx_version}" if agent.nginx_version else "", agent.os])),
         host_count=proxy_hosts.list_page(agent_id=agent.id, per_page=1).total,
         last_seen_at=agent.last_seen_at,
-        note=NOTES.get(status),
+        note=Note("bad", "The panel does not let it in.", agent.refused_because)
+        if status is AgentStatus.REFUSED
+        else NOTES.get(status),
         problem=problem(agent),
     )
 

@@ -103,6 +103,7 @@ AGENT_TONES = {
     AgentStatus.SYNCING: ("run", "syncing"),
     AgentStatus.STALE: ("warn", "not heard from for a while"),
     AgentStatus.OFFLINE: ("warn", "offline"),
+    AgentStatus.REFUSED: ("bad", "not let in"),
     AgentStatus.WAITING: ("off", "has not joined yet"),
     AgentStatus.REVOKED: ("bad", "revoked"),
 }

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import bindparam, func, not_, or_, select, update
+from sqlalchemy.orm import aliased, lazyload
 
 from panel.extensions import db, wake_after_commit
 from panel.models import OPEN_STATES, Agent, Command, CommandKind, CommandOutput, CommandState
@@ -52,7 +52,7 @@ def claim_next(agent_id: str, epoch: int, now: datetime) -> Command | None:
 
     One command per resource is under way; questions go beside it. An older session gets nothing.
     """
-    command_id = db.session.scalar(_NEXT, {"agent_id": agent_id, "epoch": epoch, "now": now})
+    command_id = db.session.scalar(_NEXT, {"agent_id": agent_id, "epoch": epoch, **_moments(now)})
     if command_id is None:
         return None
     sent = {"sent_epoch": epoch, "sent_at": now, "delivery_count": Command.delivery_count + 1}
@@ -69,8 +69,9 @@ def next_due_at(agent_id: str, now: datetime) -> datetime | None:
     """When the next queued command that waits for its time may go; None when none waits."""
     return db.session.scalar(
         select(func.min(Command.not_before)).where(
-            Command.agent_id == agent_id, Command.state == CommandState.QUEUED, ~_is_due(now)
-        )
+            Command.agent_id == agent_id, Command.state == CommandState.QUEUED, not_(_IS_DUE)
+        ),
+        _moments(now),
     )
 
 
@@ -136,7 +137,7 @@ def change(command_id: str, expected: Iterable[str], **values: Any) -> bool:
         .returning(Command.id)
         .execution_options(synchronize_session=False)
     )
-    command = db.session.get(Command, command_id, populate_existing=True)
+    command = db.session.get(Command, command_id, populate_existing=True, options=_ALONE)
     if changed is not None and command is not None:
         announce(command)
     return changed is not None
@@ -151,19 +152,25 @@ def announce(command: Command) -> None:
         wake_after_commit("hosts")
 
 
-def _is_due(now: datetime) -> ColumnElement[bool]:
-    """Whether its time has come; after the clock was put back it would not come for long."""
-    return or_(Command.not_before.is_(None), Command.not_before <= now, Command.created_at > now + CLOCK_PUT_BACK)
+def _moments(now: datetime) -> dict[str, datetime]:
+    """What the statements below must know of the time."""
+    return {"now": now, "future": now + CLOCK_PUT_BACK}
 
 
 # Built once: building costs more than running.
 _busy = aliased(Command)
+# After the clock was put back the time of a command would not come for long.
+_IS_DUE = or_(
+    Command.not_before.is_(None),
+    Command.not_before <= bindparam("now"),
+    Command.created_at > bindparam("future"),
+)
 _NEXT = (
     select(Command.id)
     .where(
         Command.agent_id == bindparam("agent_id"),
         Command.state == CommandState.QUEUED,
-        or_(Command.not_before.is_(None), Command.not_before <= bindparam("now")),
+        _IS_DUE,
         Command.expires_at > bindparam("now"),
         or_(
             Command.resource == "",

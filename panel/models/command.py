@@ -29,6 +29,11 @@ class CommandKind(StrEnum):
         """Questions are answered in seconds or not at all, and never redelivered."""
         return self is CommandKind.CHECK_NGINX
 
+    @property
+    def has_bundle(self) -> bool:
+        """Whether files go with it."""
+        return self in {CommandKind.APPLY_CONFIG, CommandKind.TEST_CONFIG}
+
 
 class CommandState(StrEnum):
     """queued → sent → running → succeeded | failed | expired | cancelled."""

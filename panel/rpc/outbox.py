@@ -20,6 +20,8 @@ from protos import command_stream_pb2 as pb
 
 log = logging.getLogger(__name__)
 
+MAX_CLAIMS = 32  # in one transaction
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -30,15 +32,17 @@ class Claim:
     needs_ack: bool
 
 
-def claim(agent_id: str, epoch: int) -> Claim | None:
-    """Claims the agent's next command and prepares its message. None when nothing may be sent now."""
+def claim(agent_id: str, epoch: int) -> list[Claim]:
+    """Claims the agent's next commands and prepares their messages, in order. Empty when nothing may be sent now."""
+    if not transitions.is_any_queued(agent_id):
+        return []
     with transaction():
-        row = transitions.claim_next(agent_id, epoch, utcnow())
-        if row is None:
-            return None
-        message = _prepare(row)
-        needs_ack = message is not None and not CommandKind(row.kind).is_question
-        return Claim(row.id, message, needs_ack)
+        claims: list[Claim] = []
+        while len(claims) < MAX_CLAIMS and (row := transitions.claim_next(agent_id, epoch, utcnow())) is not None:
+            message = _prepare(row)
+            needs_ack = message is not None and not CommandKind(row.kind).is_question
+            claims.append(Claim(row.id, message, needs_ack))
+        return claims
 
 
 def cancellations(agent_id: str, known: set[str]) -> list[pb.PanelMessage]:
@@ -74,6 +78,8 @@ def contents(hashes: Iterable[str]) -> Mapping[str, str]:
 def _prepare(row: Command) -> pb.PanelMessage | None:
     """The message; on any fault of ours the command fails, so that it does not stand in the way of the next."""
     try:
+        if not CommandKind(row.kind).has_bundle:
+            return messages.command(row, contents, frozenset())
         with db.session.begin_nested():
             if row.kind == CommandKind.APPLY_CONFIG:
                 deployments.freeze(row)

@@ -174,16 +174,17 @@ class AgentSession:
             self._sync()
             for message in outbox.cancellations(self.agent_id, self._cancelled):
                 self.send(message)
-            while not self._is_closed:
-                sent = outbox.claim(self.agent_id, self.epoch)
-                if sent is None:
-                    break
-                if sent.needs_ack:
-                    self._awaiting_ack[sent.command_id] = time.monotonic()
-                if sent.message is not None:
-                    failpoints.hit("before_write")
-                    self.send(sent.message)
+            while not self._is_closed and (claims := outbox.claim(self.agent_id, self.epoch)):
+                for claim in claims:
+                    self._hand_over(claim)
             return min(LOOK_EVERY, outbox.seconds_until_due(self.agent_id))
+
+    def _hand_over(self, claim: outbox.Claim) -> None:
+        if claim.needs_ack:
+            self._awaiting_ack[claim.command_id] = time.monotonic()
+        if claim.message is not None:
+            failpoints.hit("before_write")
+            self.send(claim.message)
 
     def _is_entitled(self) -> bool:
         """Whether the stream may go on; if not, it is closed here with the reason."""

@@ -132,10 +132,10 @@ def wait(command_id: str, timeout: float) -> Command:
         while True:
             news.clear()
             db.session.rollback()  # what was read before would hide what has changed since
-            command = get(command_id)
+            state = db.session.scalar(select(Command.state).where(Command.id == command_id))
             left = deadline - time.monotonic()
-            if not command.is_open or left <= 0:
-                return command
+            if state not in OPEN_STATES or left <= 0:
+                return get(command_id)
             db.session.rollback()
             news.wait(min(left, 1.0))
 

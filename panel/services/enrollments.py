@@ -90,11 +90,15 @@ def renew(agent_id: str, csr_pem: bytes, authority: Authority, now: datetime) ->
 
 def is_admitted(agent_id: str, serial: str, now: datetime) -> bool:
     """Whether this certificate opens a stream: known, of this agent, neither revoked nor over."""
-    certificate = db.session.get(AgentCertificate, serial, populate_existing=True)
-    agent = db.session.get(Agent, agent_id, populate_existing=True)
-    if certificate is None or agent is None or certificate.agent_id != agent_id:
-        return False
-    return certificate.revoked_at is None and certificate.not_after > now and not agent.is_revoked
+    is_good = select(AgentCertificate.serial).where(
+        AgentCertificate.serial == serial,
+        AgentCertificate.agent_id == agent_id,
+        AgentCertificate.revoked_at.is_(None),
+        AgentCertificate.not_after > now,
+        Agent.id == AgentCertificate.agent_id,
+        Agent.revoked_at.is_(None),
+    )
+    return db.session.scalar(is_good) is not None
 
 
 def refusal(agent_id: str) -> str:

@@ -103,7 +103,10 @@ def disconnected(agent_id: str, epoch: int) -> bool:
 
 def is_current(agent_id: str, epoch: int) -> bool:
     """Whether this session is still the agent's own."""
-    return _current(agent_id, epoch) is not None
+    is_own = select(Agent.id).where(
+        Agent.id == agent_id, Agent.session_epoch == epoch, Agent.is_connected, Agent.revoked_at.is_(None)
+    )
+    return db.session.scalar(is_own) is not None
 
 
 def reset() -> frozenset[str]:

@@ -83,8 +83,9 @@ def acknowledge(command: Command, now: datetime) -> None:
 
 def start(command: Command, now: datetime) -> None:
     """The agent began to work on it. Repeats change nothing."""
-    if change(command.id, (CommandState.SENT,), state=CommandState.RUNNING, started_at=now):
-        acknowledge(command, now)
+    if command.state == CommandState.SENT:
+        acked_at = command.acked_at or now
+        change(command.id, (CommandState.SENT,), state=CommandState.RUNNING, started_at=now, acked_at=acked_at)
 
 
 def append_output(command: Command, lines: Iterable[OutputLine], now: datetime) -> int:
@@ -93,8 +94,8 @@ def append_output(command: Command, lines: Iterable[OutputLine], now: datetime) 
     Lines beyond the limits are counted but not kept; one line says so. The first line starts the command.
     """
     start(command, now)
-    room = MAX_OUTPUT_SIZE - _output_size(command.id)
     last = command.last_output_seq
+    room = MAX_OUTPUT_SIZE - (_output_size(command.id) if last else 0)
     for line in sorted(lines, key=lambda line: line.seq):
         if line.seq <= last:
             continue
@@ -146,7 +147,8 @@ def change(command_id: str, expected: Iterable[str], **values: Any) -> bool:
 def announce(command: Command) -> None:
     """Wakes, after the commit, all who watch this command or must act on it."""
     wake_after_commit(f"command:{command.id}")
-    wake_after_commit(f"agent:{command.agent_id}")
+    if command.state not in IN_FLIGHT or command.cancel_requested_at is not None:
+        wake_after_commit(f"agent:{command.agent_id}")
     wake_after_commit("jobs")
     if command.kind == CommandKind.APPLY_CONFIG:
         wake_after_commit("hosts")

@@ -33,6 +33,7 @@ class AgentConfig:
     letsencrypt_dir: Path = Path("/etc/letsencrypt")
     failpoint: str = ""
 
+    watchdog: int = 60
     @property
     def identity_dir(self) -> Path:
         """Where the agent's key and certificate live (0700)."""
@@ -67,6 +68,7 @@ class AgentConfig:
             failpoint=env.get("AGENT_FAILPOINT", ""),
         )
 
+            watchdog=_seconds(env, "AGENT_WATCHDOG", cls.watchdog),
     def read_join_token(self) -> str:
         """The token itself or the first line of its file; empty when neither exists. Read again at each attempt,
         because the panel may write the file after the agent started."""

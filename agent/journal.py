@@ -155,6 +155,18 @@ class Journal:
             rows = self._db.execute(f"{_SELECT} WHERE final_stored = 0 ORDER BY seq, accepted_at").fetchall()
         return [_entry(row) for row in rows]
 
+    def interrupted(self) -> list[Entry]:
+        """What was running when the journal was closed, also what the panel has given up, in the panel's order."""
+        with self._lock:
+            rows = self._db.execute(f"{_SELECT} WHERE state = ? ORDER BY seq", (State.RUNNING,)).fetchall()
+        return [_entry(row) for row in rows]
+
+    def last_command_seq(self) -> int:
+        """The highest number of a command that was ever accepted; 0 for a journal that has seen none."""
+        with self._lock:
+            (seq,) = self._db.execute("SELECT max(seq) FROM command").fetchone()
+        return int(seq or 0)
+
     def confirm(self, command_id: str, output_seq: int, final_stored: bool) -> None:
         """The panel has stored this much: its lines go; id, hash and result stay for the days of deduplication."""
         with self._transaction() as db:
@@ -172,10 +184,14 @@ class Journal:
             db.execute("DELETE FROM line WHERE command_id = ?", (command_id,))
 
     def prune(self) -> None:
-        """Drops what is settled and older than seven days."""
+        """Drops what is settled and older than seven days, save the newest command: it tells how far things went."""
         with self._transaction() as db:
             old = (time.time() - KEEP_SECONDS,)
-            db.execute("DELETE FROM command WHERE final_stored = 1 AND accepted_at < ?", old)
+            db.execute(
+                "DELETE FROM command WHERE final_stored = 1 AND accepted_at < ? AND state != 'running'"
+                " AND seq < (SELECT max(seq) FROM command)",
+                old,
+            )
             db.execute("DELETE FROM line WHERE command_id NOT IN (SELECT id FROM command)")
             db.execute("DELETE FROM apply WHERE updated_at < ?", old)
 

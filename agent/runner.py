@@ -29,6 +29,7 @@ from agent.handlers.questions import Questions, is_question
 from agent.handlers.wire import write_facts
 from agent.identity import Identity, csr_for, load, new_key, save
 from agent.journal import Journal, State
+from agent.lock import lock
 from agent.nginx.apply import Applier
 from agent.nginx.controller import LocalNginx
 from agent.nginx.layout import Layout
@@ -36,6 +37,7 @@ from agent.nginx.stage import Stager
 from agent.output import OutputLine
 from agent.stream.channel import open_channel
 from agent.stream.session import End, Session
+from agent.watchdog import Watchdog
 from protos import PROTOCOL_VERSION
 from protos import command_stream_pb2 as pb
 
@@ -70,6 +72,7 @@ class Agent:
         self._dispatcher = Dispatcher(self._journal, engines, self._inbox, self._notify)
         self._questions = Questions(engines, self._inbox, self._answer, self._stop)
         self._applier = applier
+        self._watchdog = Watchdog(config.watchdog)
         self._session: Session | None = None
         self._identity: Identity | None = None
 
@@ -79,6 +82,7 @@ class Agent:
             signal.signal(number, lambda *_: self.stop())
         self._dispatcher.start()
         self._questions.start()
+        self._watchdog.start()
         self._applier.prune()
         self._journal.prune()
         failures = 0
@@ -155,6 +159,7 @@ class Agent:
         """Waits; ends early when the agent is stopped or is given another token."""
         token, until = self._config.read_join_token(), time.monotonic() + seconds
         while not self._stop.is_set() and (left := until - time.monotonic()) > 0:
+            self._watchdog.beat()
             self._stop.wait(min(left, 2.0))
             if self._config.read_join_token() != token:
                 return
@@ -216,9 +221,14 @@ class Agent:
         """A piece of a content."""
         self._inbox.receive(content)
 
+    def turned(self) -> None:
+        """The loop is not stuck."""
+        self._watchdog.beat()
+
     def tick(self) -> None:
-        """With every heartbeat: keeps the error log small and renews the certificate at two thirds of its lifetime.
-        A failure is tried again with the next one."""
+        """With every heartbeat: journals what a full disk did not take, keeps the error log small and renews the
+        certificate at two thirds of its lifetime. A failure is tried again with the next one."""
+        self._dispatcher.write_results()
         self._nginx.rotate_log()
         identity, session = self._identity, self._session
         if identity is None or session is None or not identity.is_due_for_renewal(datetime.now(UTC)):
@@ -230,7 +240,11 @@ class Agent:
             _log.warning("the certificate could not be renewed yet: %s", error)
             return
         renewed = replace(identity, key_pem=key_pem, certificate_pem=reply.certificate_pem.decode())
-        save(self._config.identity_dir, renewed)
+        try:
+            save(self._config.identity_dir, renewed)
+        except OSError as error:
+            _log.warning("the renewed certificate could not be stored yet: %s", error)
+            return
         self._identity = renewed
         _log.info("the certificate was renewed until %s", f"{renewed.expires_at:%Y-%m-%d}")
 
@@ -250,8 +264,9 @@ class Agent:
 
 
 def run(config: AgentConfig) -> None:
-    """Runs the agent until it is told to stop."""
-    Agent(config).run()
+    """Runs the agent until it is told to stop. Raises AgentError when another agent runs with this state folder."""
+    with lock(config.state_dir):
+        Agent(config).run()
 
 
 def join_once(config: AgentConfig) -> Identity:

@@ -1,5 +1,5 @@
 """Takes commands in, runs each once, and writes down how it ended.
-May import: protos, agent.errors, agent.journal, agent.output, agent.nginx, agent.handlers."""
+May import: protos, agent.errors, agent.journal, agent.output, agent.failpoints, agent.nginx, agent.handlers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from agent import failpoints
 from agent.errors import Stopping
 from agent.handlers import HANDLERS
 from agent.handlers.attempt import attempt, guard_of, refusal, refuse
@@ -41,14 +42,14 @@ class Dispatcher:
         self._notify = notify
         self._queue: queue.Queue[pb.Command | None] = queue.Queue()
         self._cancels: dict[str, threading.Event] = {}
+        self._unwritten: dict[str, bytes] = {}
         self._stopping = threading.Event()
         self._worker = threading.Thread(target=self._work, name="nginx", daemon=True)
 
     def start(self) -> None:
         """Settles what the last run of the agent left, then begins to work. Takes seconds when nginx must be asked."""
-        for entry in self._journal.open_commands():
-            if entry.state is State.RUNNING:
-                self._settle(entry)
+        for entry in self._journal.interrupted():
+            self._settle(entry)
         for entry in self._journal.open_commands():
             if entry.state is State.ACCEPTED:
                 self.begin(pb.Command.FromString(entry.payload))
@@ -103,12 +104,15 @@ class Dispatcher:
 
     def _work(self) -> None:
         while (command := self._queue.get()) is not None and not self._stopping.is_set():
-            self._run(command)
+            try:
+                self._run(command)
+            except sqlite3.Error:
+                _log.exception("command %s was left alone: the journal cannot be used", command.command_id)
 
     def _run(self, command: pb.Command) -> None:
         entry = self._journal.get(command.command_id)
-        if entry is None or entry.state is State.FINISHED:
-            return
+        if entry is None or entry.state is State.FINISHED or entry.final_stored:
+            return  # unknown, ended, or given up by the panel before it began
         result = refuse(command, entry.age, self._cancels[command.command_id]) or self._handle(command, entry)
         if result is not None:
             self._finish(command.command_id, result)
@@ -120,6 +124,7 @@ class Dispatcher:
         source = CommandContents(command.command_id, join_pieces(sent_contents(command)), self._inbox)
         try:
             self._journal.start(command.command_id)
+            failpoints.hit("after_start")
             result = attempt(Job(command, self._engines, output, guard, source))
         except Stopping:
             return None
@@ -158,11 +163,20 @@ class Dispatcher:
         if last_seq is not None:
             result.last_output_seq = last_seq
         self._cancels.pop(command_id, None)
-        try:
-            self._journal.finish(command_id, result.SerializeToString())
-        except sqlite3.Error:
-            _log.exception("the result of command %s could not be journalled", command_id)
-        self._notify(command_id)
+        self._unwritten[command_id] = result.SerializeToString()
+        self.write_results()
+
+    def write_results(self) -> None:
+        """Journals the results that wait for it: one that a full disk did not take is tried again at each call."""
+        for command_id, result in tuple(self._unwritten.items()):
+            try:
+                self._journal.finish(command_id, result)
+            except sqlite3.Error:
+                _log.exception("the result of command %s could not be journalled yet", command_id)
+                return
+            failpoints.hit("after_result")
+            self._unwritten.pop(command_id, None)
+            self._notify(command_id)
 
     def _output(self, entry: Entry) -> Output:
         return Output(entry.command_id, self._journal, self._notify, last_seq=entry.last_seq)

@@ -3,6 +3,8 @@ May import: protos, agent.journal."""
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +12,8 @@ from dataclasses import dataclass
 
 from agent.journal import Entry, Journal, State
 from protos import command_stream_pb2 as pb
+
+_log = logging.getLogger(__name__)
 
 BATCH = 50
 RESEND_SECONDS = 30.0
@@ -89,9 +93,12 @@ class Outbox:
                     return
                 command_id = next(iter(self._dirty))
                 del self._dirty[command_id]
-            entry = self._journal.get(command_id)
-            if entry is not None and not self._send_new(entry):
-                return
+            try:
+                entry = self._journal.get(command_id)
+                if entry is not None and not self._send_new(entry):
+                    return
+            except sqlite3.Error:
+                _log.exception("the output of command %s cannot be read", command_id)
 
     def _send_new(self, entry: Entry) -> bool:
         """Lines first, then the result. False when the stream is gone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,9 @@ class Work(Protocol):
 
     def receive(self, content: pb.Content) -> None:
         """A piece of a content."""
+
+    def turned(self) -> None:
+        """Called with every turn of the loop."""
 
     def tick(self) -> None:
         """Called with every heartbeat, by the same loop."""
@@ -145,6 +149,7 @@ class Session:
         """Returns why it ended, when that is not in the call's own status."""
         welcome_by = time.monotonic() + WELCOME_SECONDS
         while True:
+            self._work.turned()
             if self._stop.is_set():
                 return "The agent is being stopped."
             if not self._is_open:
@@ -217,7 +222,7 @@ class Session:
         for stored in welcome.stored:
             self._settle(stored)
         for command_id in welcome.forget:
-            self._journal.forget(command_id)
+            self._forget(command_id)
         self._welcomed_at = self._acked_at = time.monotonic()
         self._next_beat = self._welcomed_at + self._interval
         self._outbox.start()
@@ -238,9 +243,19 @@ class Session:
             self._outbox.repeat(command.command_id)
 
     def _settle(self, stored: pb.ResultStored) -> None:
-        self._journal.confirm(stored.command_id, stored.output_seq, stored.final_stored)
+        try:
+            self._journal.confirm(stored.command_id, stored.output_seq, stored.final_stored)
+        except sqlite3.Error as error:
+            # A full disk. The panel says it again in the next Welcome; until then nothing of it is lost.
+            _log.warning("that the panel has command %s could not be journalled: %s", stored.command_id, error)
         if stored.final_stored:
             self._outbox.settle(stored.command_id)
+
+    def _forget(self, command_id: str) -> None:
+        try:
+            self._journal.forget(command_id)
+        except sqlite3.Error as error:
+            _log.warning("that the panel gave up command %s could not be journalled: %s", command_id, error)
 
     def _beat(self) -> str:
         """Heartbeat and watchdog; answers why the session must end, or nothing."""

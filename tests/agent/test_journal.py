@@ -71,8 +71,8 @@ def test_a_forgotten_command_is_not_replayed(path: Path) -> None:
 
 def test_ids_are_kept_seven_days_and_open_commands_longer(path: Path) -> None:
     journal = Journal(path)
-    for name in ("settled", "open", "young"):
-        journal.accept(name, 1, "reload", "hash", b"payload")
+    for seq, name in enumerate(("settled", "open", "young"), start=1):
+        journal.accept(name, seq, "reload", "hash", b"payload")
     for name in ("settled", "young"):
         journal.finish(name, b"result")
         journal.confirm(name, 0, final_stored=True)

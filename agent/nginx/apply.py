@@ -166,6 +166,8 @@ class Applier:
             verdict = self._stager.try_files(machine, folder, changed, run.output, run.guard)
         except NginxUnavailable as error:
             raise _Failure("test", error.message) from None
+        except OSError as error:
+            raise _Failure("test", f"The test cannot be written on the agent's machine: {error.strerror}.") from None
         run.warnings = (*run.warnings, *verdict.warnings)
         if not verdict.ok:
             raise _Failure("test", describe(verdict), verdict.file_errors)
@@ -243,17 +245,20 @@ class Applier:
             return self._degrade(run, outcome, problem)
         self._record(run, "rolled_back")
         run.output.succeed("The previous files are back, and nginx serves them")
-        if errors:
-            errors = self._undo.blame(run.entry.release, previous, run.output, run.guard) or errors
-        revision = revision_of(previous, self._releases.get)
-        return replace(outcome, revision=_wire(revision), rolled_back=True, file_errors=errors)
+        outcome = replace(outcome, revision=_wire(revision_of(previous, self._releases.get)), rolled_back=True)
+        if proof.is_about_ports:
+            return outcome
+        blamed = self._undo.blame(run.entry.release, previous, run.output, run.guard)
+        if blamed and not proof.lines:
+            outcome = replace(outcome, error=f"nginx refused the configuration: {blamed[0].text}")
+        return replace(outcome, file_errors=blamed or errors)
 
     def _degrade(self, run: _Run, outcome: Outcome, problem: str) -> Outcome:
         """Loud, and nothing is tried again; but whatever is on disk, nginx can be started from it."""
         self._record(run, "degraded")
         run.output.fail(problem)
         _log.error("apply %s: the rollback failed too: %s", run.entry.command_id, problem)
-        self._undo.rescue(run.output, run.guard.stopping)
+        self._undo.rescue(run.entry.release, run.output, run.guard.stopping)
         return replace(
             outcome, degraded=True, error=f"{outcome.error} Putting the previous files back failed too: {problem}"
         )

@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -92,6 +93,9 @@ class Nginx(Protocol):
     def revision(self) -> str:
         """What the revision endpoint answers on a fresh connection; empty when it does not answer."""
 
+    def reopen_log(self) -> None:
+        """Makes nginx write its error log where it is read, when somebody has moved the file away."""
+
     def mark_log(self) -> LogMark:
         """The end of the error log."""
 
@@ -133,7 +137,7 @@ class LocalNginx:
         """Runs the same binary that serves. Output is bounded by what nginx says of one configuration."""
         binary, (version, _) = self._binary(), self._build()
         # Without -e nginx also complains of the distribution's log file when it is not root. (1.18 has no -e.)
-        quiet = ["-e", "stderr"] if _as_numbers(version) >= (1, 19, 5) else []
+        quiet = ["-e", "stderr"] if tuple(map(int, version.split("."))) >= (1, 19, 5) else []
         command = [binary, "-t", "-q", *quiet, "-c", str(conf)]
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
@@ -186,6 +190,15 @@ class LocalNginx:
         finally:
             connection.close()
         return text if answer.status == 200 and re.fullmatch(r"[0-9a-z]{1,64}", text) else ""
+
+    def reopen_log(self) -> None:
+        """By USR1; waits up to a second for the file."""
+        if self._layout.error_log.exists():
+            return
+        os.kill(self._master()[0], signal.SIGUSR1)
+        for _ in range(100):
+            if not self._layout.error_log.exists():
+                time.sleep(0.01)
 
     def mark_log(self) -> LogMark:
         """Inode and size of the log; zeros when there is none yet."""
@@ -275,10 +288,6 @@ def _read_build(binary: str, _changed_at: int) -> tuple[str, tuple[str, ...]]:
     if version is None:
         raise NginxUnavailable("nginx cannot be run on this machine: it does not tell its version.")
     return version[1], tuple(sorted(set(re.findall(r"--(with-[a-z0-9_]+(?:=dynamic)?)(?=\s|$)", text))))
-
-
-def _as_numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
 
 
 def _children(pid: int) -> list[int]:

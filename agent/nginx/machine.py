@@ -25,7 +25,8 @@ def detect(config: AgentConfig, layout: Layout) -> tuple[Machine, list[str]]:
         warnings.append(
             "This machine has no name server in /etc/resolv.conf: upstreams given by name cannot be reached."
         )
-    return Machine(user, servers, has_ipv6(), config.status_port, config.http_port), warnings
+    machine = Machine(user, servers, has_ipv6(), config.status_port, config.http_port, config.shutdown_seconds)
+    return machine, warnings
 
 
 def has_ipv6() -> bool:

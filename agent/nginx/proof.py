@@ -36,6 +36,11 @@ class Proof:
         """Whether nginx was seen to serve the revision."""
         return not self.problem
 
+    @property
+    def is_about_ports(self) -> bool:
+        """Whether nginx could not listen, which no test of files finds."""
+        return any(line.text.startswith("bind()") for line in self.lines)
+
 
 @dataclass(frozen=True)
 class Before:
@@ -47,6 +52,7 @@ class Before:
 
 def look(nginx: Nginx) -> Before:
     """To be taken before the reload. Raises NginxUnavailable when nginx does not run."""
+    nginx.reopen_log()
     return Before(nginx.processes(), nginx.mark_log())
 
 

@@ -77,7 +77,7 @@ class Releases:
         if target.exists():
             return name
         temporary = self._layout.releases / f"{name}.tmp"
-        shutil.rmtree(temporary, ignore_errors=True)
+        _remove(temporary)
         written = write_tree(temporary, bundle, contents, held)
         _write(temporary / "nginx.conf", wrapper(target).encode())
         manifest = {"revision": bundle.revision, "files": [[f.path, f.sha256, f.size] for f in bundle.files]}
@@ -126,7 +126,7 @@ class Releases:
         wanted = {*keep, *self.names()[:KEEP], self.current_name()}
         for folder in self._layout.releases.iterdir():
             if folder.name not in wanted:
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
 
     def _free_name(self, bundle: Bundle, wrapper: WriteWrapper) -> str:
         """The revision; with a number behind it when a release of that revision exists and differs, because its
@@ -161,6 +161,14 @@ def write_tree(folder: Path, bundle: Bundle, contents: Mapping[str, bytes], held
         else:
             os.link(held[file.sha256], path)
     return written
+
+
+def _remove(path: Path) -> None:
+    """A folder, or whatever somebody has put in its place; links are not followed."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _write(path: Path, data: bytes) -> None:

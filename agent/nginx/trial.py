@@ -3,6 +3,7 @@ May import: agent.errors, agent.nginx.{controller,guard,layout,words,wrapper}.""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,14 +51,48 @@ def try_files(trial: Trial, folder: Path, paths: Sequence[str], guard: Guard) ->
         refusal = next((line for line in lines if line.level in FATAL), None)
         if refusal is None:
             return verdict
-        error = locate(refusal, folder)
-        if error is None:
+        errors = _errors(trial, folder, hosts, refusal, guard)
+        if not errors:
             return replace(verdict, problem=relative(refusal.text, folder, trial.layout.root))
-        verdict = replace(verdict, file_errors=(*verdict.file_errors, error))
-        if error.path not in hosts:
+        verdict = replace(verdict, file_errors=(*verdict.file_errors, *errors))
+        refused = {error.path for error in errors}
+        if not refused <= set(hosts):
             return verdict
-        hosts.remove(error.path)
+        hosts = [path for path in hosts if path not in refused]
     return verdict
+
+
+def _errors(trial: Trial, folder: Path, hosts: Sequence[str], refusal: LogLine, guard: Guard) -> list[FileError]:
+    """The files that one refusal is about. nginx names no place when it cannot load a file that a host needs."""
+    located = locate(refusal, folder)
+    if located is not None:
+        return [located]
+    text = relative(refusal.text, folder, trial.layout.root)
+    mentioned = [FileError(path, line, text) for path in hosts for line in _mentions(folder / path, refusal.text)]
+    return mentioned or _bisect(trial, folder, hosts, text, guard)
+
+
+def _mentions(file: Path, text: str) -> list[int]:
+    """The first line of the file that holds a path which the text names in quotes; empty when none does."""
+    named = re.findall(r'"(/[^"]+)"', text)
+    lines = enumerate(file.read_text().splitlines(), 1) if named else ()
+    return [number for number, line in lines if any(path in line for path in named)][:1]
+
+
+def _bisect(trial: Trial, folder: Path, hosts: Sequence[str], text: str, guard: Guard) -> list[FileError]:
+    """The file with which the refusal begins; none when nginx refuses without any host too."""
+
+    def is_refused(count: int) -> bool:
+        lines = _run(trial, folder, [*REQUIRED, *hosts[:count]], guard)
+        return any(line.level in FATAL for line in lines)
+
+    fine, refused = 0, len(hosts)
+    if refused == 0 or is_refused(0):
+        return []
+    while refused - fine > 1:
+        middle = (fine + refused) // 2
+        fine, refused = (fine, middle) if is_refused(middle) else (middle, refused)
+    return [FileError(hosts[refused - 1], 0, text)]
 
 
 def _run(trial: Trial, folder: Path, paths: Sequence[str], guard: Guard) -> list[LogLine]:

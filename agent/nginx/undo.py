@@ -80,14 +80,14 @@ class Undo:
         words = next((line.text for line in report.lines if line.level in FATAL), "no reason was given")
         return "" if report.ok else relative(words, self.layout.release(name), self.layout.root)
 
-    def rescue(self, output: Output, stopping: threading.Event) -> None:
-        """When nginx could not be started from the current release: switches to the newest one it could be started
-        from. A running nginx is left alone."""
+    def rescue(self, failed: str, output: Output, stopping: threading.Event) -> None:
+        """When nginx could not be started from the current release: switches to the newest one but `failed` that it
+        could be started from. A running nginx is left alone."""
         current = self.releases.current_name()
-        if not self.refusal(current, stopping):
+        if current != failed and not self.refusal(current, stopping):
             return
         for name in self.releases.names():
-            if name != current and not self.refusal(name, stopping):
+            if name not in {current, failed} and not self.refusal(name, stopping):
                 self.releases.switch(name)
                 output.warn(f"nginx goes on with what it runs; if it is restarted, it serves revision {name[:12]}")
                 return

@@ -23,6 +23,7 @@ class Machine:
     ipv6: bool
     status_port: int
     http_port: int
+    shutdown_seconds: int = 600
 
 
 def render(layout: Layout, machine: Machine, revision: str, files: Iterable[Path]) -> str:
@@ -34,7 +35,7 @@ def render(layout: Layout, machine: Machine, revision: str, files: Iterable[Path
 pid "{layout.pid}";
 error_log "{layout.error_log}" warn;
 # Old workers live as long as their connections; this ends those that never close, so that they do not pile up.
-worker_shutdown_timeout 10m;
+worker_shutdown_timeout {machine.shutdown_seconds}s;
 
 events {{
     worker_connections 4096;

@@ -39,7 +39,7 @@ def _settle_apply(command: Command) -> None:
         command.agent.reported_revision = revision
     if command.has_succeeded:
         deployments.applied(command, revision)
-    elif command.result.get("file_errors"):
+    elif command.result.get("file_errors") and not command.result.get("degraded"):
         deployments.refused(command, command.result["file_errors"])
     elif command.state != CommandState.CANCELLED:
         deployments.failed(command, command.error)

@@ -172,7 +172,7 @@ def stopped_bench(agent_config: AgentConfig) -> Iterator[Bench]:
     layout = Layout(agent_config.nginx_dir)
     journal = Journal(agent_config.journal_path)
     nginx = LocalNginx(agent_config, layout)
-    bench = Bench(agent_config, layout, journal, nginx, Applier(agent_config, layout, nginx, journal))
+    bench = Bench(agent_config, layout, journal, nginx, Applier(agent_config, layout, nginx, journal, patience=3.0))
     yield bench
     bench.stop()
     journal.close()

@@ -1,4 +1,4 @@
-"""A command through the stream (database, stream, real agent, and back) against a plain unary ping of the same server.
+"""The stream against a plain unary ping of the same server: a heartbeat, and a whole command with its rows and answer.
 May import: panel, agent's identity file, tests.product. Run: python -m benchmarks.roundtrip"""
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from tests.product import ROOT, find_nginx, free_ports, wait_until
 
 ROUNDS, WARM_UP = 200, 20
 PING = "/benchmark.Ping/Ping"
-PARTS = ("queued to sent", "sent to acknowledged", "acknowledged to stored")
+AT_ONCE = (1, 64)
+PARTS = ("queued to sent", "sent to stored")
 
 
 @dataclass(frozen=True)
@@ -62,44 +63,63 @@ class Ping(grpc.GenericRpcHandler):
 
 
 def main() -> None:
-    """Prints one table: both ways, one at a time and 64 at once, in the same processes."""
-    with tempfile.TemporaryDirectory() as folder, running_pair(Path(folder)) as (app, panel, agent_id):
-        print(f"{'':>12} {'command p50':>14} {'p99':>9} {'unary p50':>12} {'p99':>9} {'ratio p50':>10} {'p99':>6}")
-        for at_once in (1, 64):
-            trips = measure_commands(app, agent_id, at_once)
-            pings = measure_pings(Path(folder), panel.config.stream_port, at_once)
-            print(
-                f"{at_once:>3} at once  {1000 * trips.median:>11.2f} ms {1000 * trips.p99:>6.2f} ms "
-                f"{1000 * pings.median:>9.2f} ms {1000 * pings.p99:>6.2f} ms "
-                f"{trips.median / pings.median:>10.1f} {trips.p99 / pings.p99:>6.1f}",
-                flush=True,
-            )
-            if at_once == 1:
-                spent = ", ".join(f"{part} {1000 * seconds:.1f} ms" for part, seconds in where_it_goes(app).items())
-                print(f"             of which (medians): {spent}")
+    """Prints two tables against the same pings: the wire alone, and the whole of a durable command."""
+    with tempfile.TemporaryDirectory() as folder, running_panel(Path(folder)) as (app, panel):
+        with running_agent(Path(folder), app, panel) as agent_id:
+            trips = {at_once: measure_commands(app, agent_id, at_once) for at_once in AT_ONCE}
+            spent = ", ".join(f"{part} {1000 * seconds:.1f} ms" for part, seconds in where_it_goes(app).items())
+        # The real agent has left: its identity is free for a session that only beats.
+        beats = {at_once: measure_far_end("beat", Path(folder), panel, at_once) for at_once in AT_ONCE}
+        pings = {at_once: measure_far_end("ping", Path(folder), panel, at_once) for at_once in AT_ONCE}
+    print(f"{'':<36} {'p50':>9} {'p99':>9}   {'unary p50':>9} {'p99':>9}   {'ratio p50':>9} {'p99':>6}")
+    for at_once in AT_ONCE:
+        report(f"wire alone, {at_once} at once (aim: 2)", beats[at_once], pings[at_once])
+    for at_once in AT_ONCE:
+        report(f"durable command, {at_once} at once", trips[at_once], pings[at_once])
+    print(f"of one command at a time (medians): {spent}")
+
+
+def report(name: str, trips: Times, pings: Times) -> None:
+    """One row."""
+    print(
+        f"{name:<36} {1000 * trips.median:>6.2f} ms {1000 * trips.p99:>6.2f} ms   {1000 * pings.median:>6.2f} ms"
+        f" {1000 * pings.p99:>6.2f} ms   {trips.median / pings.median:>9.1f} {trips.p99 / pings.p99:>6.1f}",
+        flush=True,
+    )
 
 
 @contextmanager
-def running_pair(folder: Path) -> Iterator[tuple[Flask, Panel, str]]:
-    """The panel in this process and a real agent in another one, joined and online."""
+def running_panel(folder: Path) -> Iterator[tuple[Flask, Panel]]:
+    """The panel in this process."""
     state = folder / "panel"
     config = Config.from_env({"PANEL_STATE_DIR": str(state), "PANEL_BUNDLED_AGENT": "local", **_ports("PANEL")})
     app = create_app(config)
     with app.app_context():
         db.create_all()
-    panel_process = Panel(app)
+    panel = Panel(app)
     # The floor is only a floor on the very same server, so it is added to it from outside.
-    panel_process._stream.server.add_generic_rpc_handlers((Ping(),))  # noqa: SLF001
-    panel_process.start()
-    agent = subprocess.Popen(
-        [sys.executable, "-m", "agent", "run"], cwd=ROOT, env=_agent_environment(folder, panel_process)
-    )
+    panel._stream.server.add_generic_rpc_handlers((Ping(),))  # noqa: SLF001
+    panel.start()
     try:
-        yield app, panel_process, wait_until(lambda: _online(app), "the agent is online")
+        yield app, panel
     finally:
-        agent.terminate()
-        agent.wait()
-        panel_process.stop()
+        panel.stop()
+
+
+@contextmanager
+def running_agent(folder: Path, app: Flask, panel: Panel) -> Iterator[str]:
+    """A real agent in a process of its own, joined and online, beside a real nginx. The agent's id."""
+    environment = _agent_environment(folder, panel)
+    subprocess.run([sys.executable, "-m", "agent", "prepare"], cwd=ROOT, env=environment, check=True)
+    conf = folder / "agent" / "nginx" / "current" / "nginx.conf"
+    nginx = subprocess.Popen([find_nginx(), "-e", "stderr", "-c", str(conf), "-g", "daemon off;"])
+    agent = subprocess.Popen([sys.executable, "-m", "agent", "run"], cwd=ROOT, env=environment)
+    try:
+        yield wait_until(lambda: _online(app), "the agent is online")
+    finally:
+        for process in (agent, nginx):
+            process.terminate()
+            process.wait()
 
 
 def _ports(prefix: str) -> dict[str, str]:
@@ -154,9 +174,10 @@ def _repeat(trip: Callable[[], float], at_once: int) -> list[float]:
     return [task.get() for task in tasks]
 
 
-def measure_pings(folder: Path, port: int, at_once: int) -> Times:
-    """Unary calls from a process like the agent: plain threads, the agent's own certificate."""
-    command = [sys.executable, "-m", "benchmarks.pings", str(folder / "agent" / "identity"), str(port), str(at_once)]
+def measure_far_end(verb: str, folder: Path, panel: Panel, at_once: int) -> Times:
+    """Pings or heartbeats from a process like the agent: plain threads, the agent's own certificate."""
+    identity, port = str(folder / "agent" / "identity"), str(panel.config.stream_port)
+    command = [sys.executable, "-m", "benchmarks.pings", verb, identity, port, str(at_once)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return Times([float(line) for line in done.stdout.split()])
 
@@ -165,7 +186,7 @@ def where_it_goes(app: Flask) -> dict[str, float]:
     """Medians in seconds between the times of the first rows, which ran one at a time."""
     with app.app_context():
         rows = db.session.query(Command).order_by(Command.created_at).limit(ROUNDS).all()
-        times = [(row.created_at, row.sent_at, row.acked_at, row.finished_at) for row in rows]
+        times = [(row.created_at, row.sent_at, row.finished_at) for row in rows]
     complete = [[at for at in row if at is not None] for row in times]
     spans = [[(after - at).total_seconds() for at, after in pairwise(row)] for row in complete]
     return {

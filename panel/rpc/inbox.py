@@ -33,8 +33,8 @@ class Session(Protocol):
     def send(self, message: pb.PanelMessage) -> None:
         """Queues a message for the agent."""
 
-    def note_heartbeat(self) -> None:
-        """The agent's work loop runs."""
+    def note_heartbeat(self, facts: NginxFacts | None) -> bool:
+        """The agent's work loop runs; answers whether that is worth a row: it is time, or the facts are new."""
 
     def note_ack(self, command_id: str) -> None:
         """The agent holds this command."""
@@ -64,9 +64,10 @@ def receive(app: Flask, session: Session, message: pb.AgentMessage) -> None:
 
 
 def _heartbeat(session: Session, heartbeat: pb.Heartbeat) -> None:
-    session.note_heartbeat()
-    _note_alive(session, messages.nginx_facts(heartbeat.nginx) if heartbeat.HasField("nginx") else None)
     session.send(pb.PanelMessage(heartbeat_ack=pb.HeartbeatAck(sequence=heartbeat.sequence)))
+    facts = messages.nginx_facts(heartbeat.nginx) if heartbeat.HasField("nginx") else None
+    if session.note_heartbeat(facts):
+        _note_alive(session, facts)
 
 
 def _note_alive(session: Session, facts: NginxFacts | None) -> None:

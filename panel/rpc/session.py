@@ -14,12 +14,13 @@ from flask import Flask
 from gevent.queue import Empty, Full, Queue
 from sqlalchemy.exc import SQLAlchemyError
 
-from panel import failpoints
+from panel import failpoints, metrics
 from panel.config import Config
 from panel.extensions import stopping, transaction, wakeups
 from panel.models.types import utcnow
 from panel.rpc import inbox, messages, outbox
 from panel.services import enrollments, sessions
+from panel.services.sessions import NginxFacts
 from protos import command_stream_pb2 as pb
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ class AgentSession:
         config: Config = app.config["WAYPOST"]
         self._silence_limit = 3 * config.heartbeat_interval
         self._heard_at = time.monotonic()
+        self._store_after = 0.0
+        self._stored_facts: NginxFacts | None = None
         self._awaiting_ack: dict[str, float] = {}
         self._cancelled: set[str] = set()
         self._replaying: set[str] = set()
@@ -76,6 +79,7 @@ class AgentSession:
         if self._is_closed:
             return
         log.info("closing the stream of agent %s: %s", self.agent_id, text)
+        metrics.sessions_closed.labels(pb.Goodbye.Reason.Name(reason).lower()).inc()
         wait = messages.duration(timedelta(seconds=retry_after))
         self._goodbye = pb.Goodbye(reason=reason, text=text, retry_after=wait)
         self._drop()
@@ -102,9 +106,14 @@ class AgentSession:
         except Full:
             self.close(pb.Goodbye.SLOW, "The agent did not read its messages.")
 
-    def note_heartbeat(self) -> None:
-        """The agent's work loop has proved that it runs."""
+    def note_heartbeat(self, facts: NginxFacts | None) -> bool:
+        """The agent's work loop has proved that it runs. True when that is to be stored: facts that are new, or half
+        an interval has passed, so that an agent that beats too fast does not cost a transaction each time."""
         self._heard_at = time.monotonic()
+        if facts == self._stored_facts and self._heard_at < self._store_after:
+            return False
+        self._stored_facts, self._store_after = facts, self._heard_at + self._silence_limit / 6
+        return True
 
     def note_ack(self, command_id: str) -> None:
         """The agent holds this command."""
@@ -174,9 +183,12 @@ class AgentSession:
             self._sync()
             for message in outbox.cancellations(self.agent_id, self._cancelled):
                 self.send(message)
-            while not self._is_closed and (claims := outbox.claim(self.agent_id, self.epoch)):
+            is_more = True
+            while is_more and not self._is_closed:
+                claims = outbox.claim(self.agent_id, self.epoch)
                 for claim in claims:
                     self._hand_over(claim)
+                is_more = len(claims) == outbox.MAX_CLAIMS
             return min(LOOK_EVERY, outbox.seconds_until_due(self.agent_id))
 
     def _hand_over(self, claim: outbox.Claim) -> None:

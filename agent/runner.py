@@ -192,6 +192,7 @@ class Agent:
             ],
             hostname=socket.gethostname(),
             os=_system_name(),
+            last_command_seq=self._journal.last_command_seq(),
         )
 
     def facts(self) -> pb.NginxFacts:

@@ -188,6 +188,7 @@ class Hello(_message.Message):
     OPEN_COMMANDS_FIELD_NUMBER: _builtins.int
     HOSTNAME_FIELD_NUMBER: _builtins.int
     OS_FIELD_NUMBER: _builtins.int
+    LAST_COMMAND_SEQ_FIELD_NUMBER: _builtins.int
     protocol: _builtins.int
     """highest version the agent speaks"""
     agent_version: _builtins.str
@@ -196,6 +197,10 @@ class Hello(_message.Message):
     hostname: _builtins.str
     os: _builtins.str
     """"Debian GNU/Linux 12 (bookworm)" """
+    last_command_seq: _builtins.int
+    """The highest number of a command that is or was in the journal, 0 for a new one. A lower one than the panel saw
+    acknowledged tells that the journal was lost or is an old copy, so that its silence about a command says nothing.
+    """
     @_builtins.property
     def nginx(self) -> Global___NginxFacts: ...
     @_builtins.property
@@ -212,12 +217,15 @@ class Hello(_message.Message):
         open_commands: _abc.Iterable[Global___OpenCommand] | None = ...,
         hostname: _builtins.str = ...,
         os: _builtins.str = ...,
+        last_command_seq: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["nginx", b"nginx"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_last_command_seq", b"_last_command_seq", "last_command_seq", b"last_command_seq", "nginx", b"nginx"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "boot_id", b"boot_id", "hostname", b"hostname", "nginx", b"nginx", "open_commands", b"open_commands", "os", b"os", "protocol", b"protocol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_command_seq", b"_last_command_seq", "agent_version", b"agent_version", "boot_id", b"boot_id", "hostname", b"hostname", "last_command_seq", b"last_command_seq", "nginx", b"nginx", "open_commands", b"open_commands", "os", b"os", "protocol", b"protocol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__last_command_seq: _TypeAlias = _typing.Literal["last_command_seq"]  # noqa: Y015
+    _WhichOneofArgType__last_command_seq: _TypeAlias = _typing.Literal["_last_command_seq", b"_last_command_seq"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_command_seq) -> _WhichOneofReturnType__last_command_seq | None: ...
 
 Global___Hello: _TypeAlias = Hello  # noqa: Y015
 

@@ -12,7 +12,7 @@ MAX_MESSAGE = 1 << 20
 OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.ssl_target_name_override", PANEL_NAME),
     # More than the server's shortest allowed interval, else it answers "too many pings".
-    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     # The keepalive time-out alone is ignored by gRPC: without this a dead panel is noticed after a minute.
     ("grpc.http2.ping_timeout_ms", 10_000),

@@ -124,7 +124,8 @@ class CommandStreamServicer(command_stream_pb2_grpc.CommandStreamServicer):
                 for command in clones.hold_off(agent, now):
                     outcomes.settle(command)
                 return pb.Goodbye(reason=pb.Goodbye.REVOKED, text=clones.SENTENCE)
-            recovered = recovery.recover(agent, open_commands, now)
+            last_seq = hello.last_command_seq if hello.HasField("last_command_seq") else None
+            recovered = recovery.recover(agent, open_commands, now, last_seq=last_seq)
             for command in recovered.ended:
                 outcomes.settle(command)
             deployments.reconcile(agent, agent.reported_revision)

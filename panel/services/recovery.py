@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from panel.extensions import db
 from panel.models import OPEN_STATES, Agent, Command, CommandKind, CommandState
@@ -55,18 +55,22 @@ class Recovery:
     forget: list[str] = field(default_factory=list)
 
 
-def recover(agent: Agent, open_commands: Sequence[OpenCommand], now: datetime) -> Recovery:
+def recover(
+    agent: Agent, open_commands: Sequence[OpenCommand], now: datetime, *, last_seq: int | None = None
+) -> Recovery:
     """Compares the agent's journal with the commands under way: what never arrived is queued again.
 
     Questions are never asked twice, and what the agent once held and no longer knows has an unknown outcome.
+    `last_seq` is the highest command number in the journal: one that forgot commands cannot tell what never arrived.
     """
     recovery = Recovery()
+    is_reliable = last_seq is None or last_seq >= _highest_acknowledged(agent)
     for entry in open_commands:
         _compare(agent, entry, recovery, now)
     listed = {entry.command_id for entry in open_commands}
     under_way = select(Command).where(Command.agent_id == agent.id, Command.state.in_(IN_FLIGHT))
     for command in db.session.scalars(under_way.order_by(Command.seq)).all():
-        if command.id not in listed and _resolve_missing(command, now):
+        if command.id not in listed and _resolve_missing(command, now, is_reliable=is_reliable):
             recovery.ended.append(command)
     return recovery
 
@@ -98,11 +102,11 @@ def _compare(agent: Agent, entry: OpenCommand, recovery: Recovery, now: datetime
         transitions.start(command, now)
 
 
-def _resolve_missing(command: Command, now: datetime) -> bool:
+def _resolve_missing(command: Command, now: datetime, *, is_reliable: bool) -> bool:
     """Handles a command that the agent does not list; True when that ended it."""
     if CommandKind(command.kind).is_question:
         outcome = _failure("LOST", "The connection broke before the answer came. Ask again.")
-    elif command.acked_at is not None or command.state == CommandState.RUNNING:
+    elif command.acked_at is not None or command.state == CommandState.RUNNING or not is_reliable:
         outcome = _unknown(
             "LOST", "The agent no longer knows this job: its journal was lost. What it did is not known."
         )
@@ -114,6 +118,11 @@ def _resolve_missing(command: Command, now: datetime) -> bool:
         transitions.change(command.id, (CommandState.SENT,), state=CommandState.QUEUED, sent_epoch=None)
         return False
     return transitions.finish(command, outcome, now)
+
+
+def _highest_acknowledged(agent: Agent) -> int:
+    acknowledged = select(func.max(Command.seq)).where(Command.agent_id == agent.id, Command.acked_at.is_not(None))
+    return db.session.scalar(acknowledged) or 0
 
 
 def _overdue(command: Command, now: datetime) -> CommandOutcome | None:

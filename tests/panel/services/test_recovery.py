@@ -49,6 +49,22 @@ def test_what_the_agent_held_and_no_longer_knows_has_an_unknown_outcome(agent: A
     assert (command.state, command.reason, command.outcome_known) == (S.FAILED, "LOST", False)
 
 
+def test_what_a_journal_that_forgot_commands_does_not_list_has_an_unknown_outcome(agent: Agent) -> None:
+    before, command = sent(agent), sent(agent)
+    transitions.acknowledge(before, utcnow())
+    transitions.finish(before, CommandOutcome(S.SUCCEEDED), utcnow())
+    assert recovery.recover(agent, [], utcnow(), last_seq=before.seq - 1).ended == [command]
+    assert (command.state, command.reason, command.outcome_known) == (S.FAILED, "LOST", False)
+
+
+def test_what_a_journal_that_forgot_nothing_does_not_list_is_queued_again(agent: Agent) -> None:
+    before, command = sent(agent), sent(agent)
+    transitions.acknowledge(before, utcnow())
+    transitions.finish(before, CommandOutcome(S.SUCCEEDED), utcnow())
+    assert recovery.recover(agent, [], utcnow(), last_seq=before.seq).ended == []
+    assert command.state == S.QUEUED
+
+
 def test_a_question_is_never_asked_twice(agent: Agent) -> None:
     command = sent(agent, CommandKind.CHECK_NGINX)
     assert recovery.recover(agent, [], utcnow()).ended == [command]

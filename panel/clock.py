@@ -1,13 +1,15 @@
 """Door 3, time: what is due is done here, and nowhere is anything waited for.
-May import: panel.services, panel.models, panel.extensions, panel.config."""
+May import: panel.services, panel.models, panel.extensions, panel.config, panel.metrics."""
 
 from __future__ import annotations
 
 import logging
+import time
 from datetime import datetime, timedelta
 
 from flask import Flask
 
+from panel import metrics
 from panel.config import Config
 from panel.extensions import stopping, transaction, vitals, wake_after_commit
 from panel.models import AgentStatus
@@ -18,6 +20,8 @@ log = logging.getLogger(__name__)
 
 TICK_EVERY = 1.0  # seconds
 PRUNE_EVERY = timedelta(hours=1)
+LOOK_EVERY = 0.1  # seconds between looks at how late the process is
+LAG_KEPT = 30.0  # seconds that the worst of them is remembered
 
 
 class Clock:
@@ -62,3 +66,17 @@ def run(app: Flask) -> None:
             vitals.clock_ticked_at = now
         if stopping.wait(TICK_EVERY):
             return
+
+
+def watch_hub() -> None:
+    """Measures until the process stops how late a greenlet is woken: that long everything else waited too."""
+    worst_at = time.monotonic()
+    while True:
+        before = time.monotonic()
+        if stopping.wait(LOOK_EVERY):
+            return
+        now = time.monotonic()
+        lag = max(0.0, now - before - LOOK_EVERY)
+        metrics.hub_lag.observe(lag)
+        if lag >= vitals.hub_lag or now - worst_at > LAG_KEPT:
+            vitals.hub_lag, worst_at = lag, now

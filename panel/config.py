@@ -34,6 +34,7 @@ class Config:
     offline_after: float = 45.0
     apply_window: float = 1.0
     apply_longest_wait: float = 5.0
+    metrics_token: str = ""
     bundled_agent: str = ""
     failpoint: str = ""
 
@@ -66,6 +67,7 @@ class Config:
             offline_after=_number(env, "PANEL_OFFLINE_AFTER", cls.offline_after),
             apply_window=_number(env, "PANEL_APPLY_WINDOW", cls.apply_window),
             apply_longest_wait=_number(env, "PANEL_APPLY_LONGEST_WAIT", cls.apply_longest_wait),
+            metrics_token=_secret(env, "PANEL_METRICS_TOKEN"),
             bundled_agent=env.get("PANEL_BUNDLED_AGENT", ""),
             failpoint=env.get("PANEL_FAILPOINT", ""),
         )

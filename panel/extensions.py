@@ -1,11 +1,12 @@
 """The Flask extensions, the one transaction and the wake-ups between doors; knows no model.
-May import: Flask's extensions and gevent."""
+May import: Flask's extensions, gevent, panel.metrics."""
 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,8 @@ from gevent.lock import RLock
 from sqlalchemy import MetaData, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase
+
+from panel import metrics
 
 
 class Base(DeclarativeBase):
@@ -66,24 +69,41 @@ def transaction() -> Iterator[None]:
 
     Opened by doors only, one per request or stream message. Nothing may be awaited inside it.
     """
+    asked_at = time.perf_counter()
     with _write_lock:
+        began_at = time.perf_counter()
         # What was read before the lock may be old by now; whoever decides in here decides on what is true.
         db.session.expire_all()
         try:
             yield
             topics: set[str] = db.session.info.pop("topics", set())
+            actions: dict[str, Callable[[], object]] = db.session.info.pop("actions", {})
             db.session.commit()
         except BaseException:
             db.session.info.pop("topics", None)
+            db.session.info.pop("actions", None)
             db.session.rollback()
             raise
+        finally:
+            metrics.lock_wait.observe(began_at - asked_at)
+            metrics.transaction_time.observe(time.perf_counter() - began_at)
     for topic in topics:
         wakeups.wake(topic)
+    for action in actions.values():
+        action()
 
 
 def wake_after_commit(topic: str) -> None:
     """Asks the surrounding transaction() to wake `topic` once its changes are visible."""
     db.session.info.setdefault("topics", set()).add(topic)
+
+
+def after_commit(key: str, action: Callable[[], object]) -> None:
+    """Asks the surrounding transaction() to call `action`, which must not fail, once its changes are visible.
+
+    Of several actions with one key only the last is called.
+    """
+    db.session.info.setdefault("actions", {})[key] = action
 
 
 class Wakeups:
@@ -122,6 +142,8 @@ class Vitals:
     started_at: datetime | None = None
     is_stream_listening: bool = False
     clock_ticked_at: datetime | None = None
+    # The worst delay of the last half minute, in seconds: something kept the whole process busy for so long.
+    hub_lag: float = 0.0
     # Agents that were connected when the panel stopped; they get time to come back before they count as away.
     awaited_agents: frozenset[str] = frozenset()
 

@@ -1,5 +1,5 @@
 """Engine: password hashes, argon2id, computed in a thread pool of their own so that nothing else waits for them.
-May import: argon2 and gevent."""
+May import: argon2, gevent, panel.metrics."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import lru_cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from gevent.threadpool import ThreadPool
+
+from panel import metrics
 
 # 19 MiB, three passes, one lane: OWASP's first choice and one pass more. argon2's default of four lanes
 # would start four threads for each login.
@@ -27,7 +29,8 @@ def _dummy_hash() -> str:
 
 def hash_password(password: str) -> str:
     """The hash to store. Takes about 50 ms, in another thread: call it with no transaction open."""
-    return str(_pool().apply(_hasher.hash, (password,)))
+    with metrics.hashing.track_inprogress(), metrics.hashing_time.time():
+        return str(_pool().apply(_hasher.hash, (password,)))
 
 
 def verify(password_hash: str | None, password: str) -> bool:
@@ -35,7 +38,8 @@ def verify(password_hash: str | None, password: str) -> bool:
 
     Call it with no transaction open.
     """
-    return bool(_pool().apply(_verify, (password_hash, password)))
+    with metrics.hashing.track_inprogress(), metrics.hashing_time.time():
+        return bool(_pool().apply(_verify, (password_hash, password)))
 
 
 def needs_rehash(password_hash: str) -> bool:

@@ -64,8 +64,7 @@ class Panel:
         app.config["WAYPOST"] = dataclasses.replace(
             config, port=self._web.server_port or 0, stream_port=self._stream.port, enroll_port=self._enroll.port
         )
-        self._clock: gevent.Greenlet[..., None] | None = None
-        self._rotation: gevent.Greenlet[..., None] | None = None
+        self._tasks: list[gevent.Greenlet[..., None]] = []
 
     @property
     def config(self) -> Config:
@@ -81,8 +80,8 @@ class Panel:
         self._enroll.server.start()
         vitals.is_stream_listening = True
         self._web.start()
-        self._clock = gevent.spawn(clock.run, self._app)
-        self._rotation = gevent.spawn(self._rotate)
+        tasks = (lambda: clock.run(self._app), clock.watch_hub, self._rotate)
+        self._tasks = [gevent.spawn(task) for task in tasks]
         config = self.config
         log.info("listening for people on http://%s:%d", config.host, config.port)
         ports = (config.stream_host, config.stream_port, config.enroll_port)
@@ -99,7 +98,7 @@ class Panel:
         for event in ended:
             if not event.wait(max(0.0, deadline - time.monotonic())):
                 log.warning("some streams did not end in time")
-        gevent.killall([task for task in (self._clock, self._rotation) if task is not None], timeout=1.0)
+        gevent.killall(self._tasks, timeout=1.0)
         _checkpoint(self._app)
         log.info("stopped")
 

@@ -67,6 +67,7 @@ ROUTES = """
 /live GET
 /login GET POST
 /logout POST
+/metrics GET
 /setup GET POST
 /static/<path:filename> GET
 /theme POST

@@ -13,6 +13,7 @@ import gevent
 import grpc
 from flask import Flask
 
+from panel import metrics
 from panel.config import Config
 from panel.errors import Invalid
 from panel.extensions import db, stopping, transaction
@@ -72,6 +73,7 @@ class CommandStreamServicer(command_stream_pb2_grpc.CommandStreamServicer):
             return
         session = AgentSession(self._app, context, agent_id, serial, opening.epoch)
         self._sessions.add(session)
+        _count(opening)
         try:
             yield pb.PanelMessage(welcome=opening.welcome)
             if stopping.is_set():
@@ -80,6 +82,7 @@ class CommandStreamServicer(command_stream_pb2_grpc.CommandStreamServicer):
             yield from session.outgoing()
         finally:
             self._sessions.discard(session)
+            metrics.sessions.dec()
             session.end()
 
     def RenewCertificate(  # noqa: N802 - the contract's name
@@ -149,6 +152,13 @@ class CommandStreamServicer(command_stream_pb2_grpc.CommandStreamServicer):
             forget=recovered.forget,
             panel_time=messages.timestamp(utcnow()),
         )
+
+
+def _count(opening: Opening) -> None:
+    metrics.sessions.inc()
+    metrics.sessions_opened.inc()
+    if opening.epoch > 1:
+        metrics.reconnects.inc()
 
 
 def _receive_hello(requests: Iterator[pb.AgentMessage], context: grpc.ServicerContext) -> pb.Hello | None:

@@ -1,5 +1,5 @@
 """How commands move: sent, acknowledged, running, ended. Every change of a state is a compare-and-set.
-May import: panel.models, panel.extensions."""
+May import: panel.services.measures, panel.models, panel.extensions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy.orm import aliased, lazyload
 
 from panel.extensions import db, wake_after_commit
 from panel.models import OPEN_STATES, Agent, Command, CommandKind, CommandOutput, CommandState
+from panel.services import measures
 
 MAX_OUTPUT_LINES = 10_000
 MAX_OUTPUT_SIZE = 4 << 20  # characters of one command
@@ -145,13 +146,15 @@ def change(command_id: str, expected: Iterable[str], **values: Any) -> bool:
 
 
 def announce(command: Command) -> None:
-    """Wakes, after the commit, all who watch this command or must act on it."""
+    """Wakes, after the commit, all who watch this command or must act on it; what was decided is measured."""
     wake_after_commit(f"command:{command.id}")
-    if command.state not in IN_FLIGHT or command.cancel_requested_at is not None:
+    is_room_made = not command.is_open and command.resource
+    if command.state == CommandState.QUEUED or command.cancel_requested_at is not None or is_room_made:
         wake_after_commit(f"agent:{command.agent_id}")
     wake_after_commit("jobs")
     if command.kind == CommandKind.APPLY_CONFIG:
         wake_after_commit("hosts")
+    measures.note(command)
 
 
 def _moments(now: datetime) -> dict[str, datetime]:

@@ -67,7 +67,9 @@ def test_the_panel_serves_until_it_is_asked_to_stop(tmp_path: Path, number: sign
         status, body = get(f"{address}/healthz")
         while status != 200 and time.monotonic() < deadline:
             status, body = get(f"{address}/healthz")
-        assert json.loads(body) == {"status": "ok", "database": "ok", "stream_server": "ok", "clock": "ok"}
+        parts = dict.fromkeys(("status", "database", "stream_server", "clock", "hub", "disk"), "ok")
+        assert json.loads(body) == parts
+        assert "waypost_hub_lag_seconds_count" in get(f"{address}/metrics")[1]
         known = json.loads(get(f"{address}/.well-known/waypost")[1])
         assert known["ca_pem"].startswith("-----BEGIN CERTIFICATE-----")
         assert known["enroll_port"] > 0

@@ -12,7 +12,7 @@ from panel.models import Role, User
 from panel.models.types import utcnow
 from tests.conftest import login
 
-PUBLIC = {"/login", "/setup", "/theme", "/healthz", "/.well-known/waypost", "/static/<path:filename>"}
+PUBLIC = {"/login", "/setup", "/theme", "/healthz", "/metrics", "/.well-known/waypost", "/static/<path:filename>"}
 OPEN_TO_VIEWERS = {"/account", "/logout"}
 
 

@@ -1,0 +1,89 @@
+"""What operators watch of commands and agents: times and ends as they are committed, and what there is right now.
+May import: panel.services.jobs, panel.models, panel.extensions, panel.metrics."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import pairwise
+
+from sqlalchemy import func, select
+
+from panel import metrics
+from panel.extensions import after_commit, db
+from panel.models import OPEN_STATES, AgentStatus, Command, CommandKind, CommandState
+from panel.services import jobs
+
+
+def note(command: Command) -> None:
+    """Counts, once the transaction is committed, that a command was sent or has ended."""
+    if command.state == CommandState.SENT and command.sent_at is not None:
+        due_at = max(command.created_at, command.not_before or command.created_at)
+        waited = (command.sent_at - due_at).total_seconds()
+        after_commit(f"sent {command.id}", partial(metrics.command_wait.labels(command.kind).observe, max(0.0, waited)))
+    elif not command.is_open:
+        result = command.reason.lower() if command.reason and not command.has_succeeded else command.state
+        after_commit(f"ended {command.id}", _End(command.kind, result, _run_time(command), _stage_times(command)).count)
+
+
+@dataclass(frozen=True)
+class Census:
+    """How many open commands there are by (kind, state)."""
+
+    open_commands: dict[tuple[str, str], int]
+
+
+def take_census() -> Census:
+    """Counts what there is now; zero is counted too, so that a curve comes down."""
+    every = {(kind.value, state.value): 0 for kind in CommandKind for state in OPEN_STATES}
+    query = select(Command.kind, Command.state, func.count()).where(Command.state.in_(OPEN_STATES))
+    rows = db.session.execute(query.group_by(Command.kind, Command.state)).all()
+    return Census(every | {(kind, state): number for kind, state, number in rows})
+
+
+def show(census: Census, statuses: Iterable[AgentStatus]) -> None:
+    """Puts a census and the agents' statuses where they are read."""
+    for labels, number in census.open_commands.items():
+        metrics.commands_open.labels(*labels).set(number)
+    found = Counter(statuses)
+    for status in AgentStatus:
+        metrics.agents.labels(status.value).set(found[status])
+
+
+@dataclass(frozen=True)
+class _End:
+    """How a command ended, in plain values: the row may be gone when this is counted."""
+
+    kind: str
+    result: str
+    seconds: float | None
+    stages: dict[str, float]
+
+    def count(self) -> None:
+        metrics.commands_ended.labels(self.kind, self.result).inc()
+        if self.seconds is not None:
+            metrics.command_run.labels(self.kind).observe(self.seconds)
+        for stage, seconds in self.stages.items():
+            metrics.stages.labels(self.kind, stage).observe(seconds)
+
+
+def _run_time(command: Command) -> float | None:
+    if command.sent_at is None or command.finished_at is None:
+        return None
+    return max(0.0, (command.finished_at - command.sent_at).total_seconds())
+
+
+def _stage_times(command: Command) -> dict[str, float]:
+    """Seconds per stage; the last one lasts until its last line, because the panel's clock is another one."""
+    if not command.last_output_seq:
+        return {}
+    marks = [mark for mark in jobs.stage_marks(command.id) if mark.stage in STAGES]
+    ends: list[datetime] = [after.began for _, after in pairwise(marks)] + [mark.last_line for mark in marks[-1:]]
+    return {mark.stage: max(0.0, (end - mark.began).total_seconds()) for mark, end in zip(marks, ends, strict=True)}
+
+
+# What an agent says is no label: it could make any number of them.
+STAGES = frozenset({"fetch", "test", "switch", "reload", "prove", "rollback", "check"})

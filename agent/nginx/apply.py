@@ -245,13 +245,17 @@ class Applier:
             return self._degrade(run, outcome, problem)
         self._record(run, "rolled_back")
         run.output.succeed("The previous files are back, and nginx serves them")
-        outcome = replace(outcome, revision=_wire(revision_of(previous, self._releases.get)), rolled_back=True)
-        if proof.is_about_ports:
-            return outcome
-        blamed = self._undo.blame(run.entry.release, previous, run.output, run.guard)
+        blamed = () if proof.is_about_ports else self._undo.blame(run.entry.release, previous, run.output, run.guard)
+        refusal = self._undo.refusal(previous, run.guard.stopping)
+        if refusal and not blamed:
+            return self._degrade(run, outcome, f"nginx could not be started from them: {refusal}")
+        if refusal:
+            run.output.warn(f"nginx could not be started from the previous files: {refusal}")
+            self._undo.rescue(run.entry.release, run.output, run.guard.stopping)
         if blamed and not proof.lines:
             outcome = replace(outcome, error=f"nginx refused the configuration: {blamed[0].text}")
-        return replace(outcome, file_errors=blamed or errors)
+        revision = _wire(revision_of(previous, self._releases.get))
+        return replace(outcome, revision=revision, rolled_back=True, file_errors=blamed or errors)
 
     def _degrade(self, run: _Run, outcome: Outcome, problem: str) -> Outcome:
         """Loud, and nothing is tried again; but whatever is on disk, nginx can be started from it."""

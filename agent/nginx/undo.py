@@ -44,10 +44,7 @@ class Undo:
         except OSError as error:
             return f"The agent's machine refused it: {error.strerror}."
         problem = self._prove(name, proof, before, output, guard.stopping)
-        if problem:
-            return relative(problem, self.layout.release(name), self.layout.root)
-        refusal = self.refusal(name, guard.stopping)
-        return f"nginx could not be started from them: {refusal}" if refusal else ""
+        return relative(problem, self.layout.release(name), self.layout.root)
 
     def blame(self, failed: str, previous: str, output: Output, guard: Guard) -> tuple[FileError, ...]:
         """The files of a refused release that are at fault, by full tests in which changed files come last: nginx

@@ -117,6 +117,10 @@ class Bench:
             self.process.wait(10)
             self.process = None
 
+    def guard(self) -> Guard:
+        """A minute."""
+        return Guard(time.monotonic() + 60)
+
     def output(self, command_id: str) -> Output:
         return Output(command_id, self.journal, lambda _: None)
 
@@ -130,7 +134,7 @@ class Bench:
         source, output = Contents(contents), self.output(command_id)
         self.journal.accept(command_id, 1, "apply_config", command_id, b"")
         try:
-            return self.applier.apply(command_id, bundle, source, output, guard or Guard(time.monotonic() + 60))
+            return self.applier.apply(command_id, bundle, source, output, guard or self.guard())
         finally:
             output.close()
             self.asked = source.asked

@@ -334,7 +334,7 @@ def small_disk(agent_config: AgentConfig, request: pytest.FixtureRequest) -> Ite
 def fill(folder: Path) -> Path:
     """Leaves no byte."""
     path = folder / "filler"
-    with path.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+    with path.open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(b"x" * 4096)
     return path

@@ -106,7 +106,7 @@ def _result(session: Session, result: pb.CommandResult) -> None:
         if command is None:
             return
         if result.lines:
-            transitions.append_output(command, messages.output_lines(result.lines, now), now)
+            transitions.append_answer(command, messages.output_lines(result.lines, now), now)
         _store_result(command, result)
         stored = command.last_output_seq
         failpoints.hit("before_commit")
@@ -154,7 +154,7 @@ def _own_command(session: Session, command_id: str) -> Command | None:
     if command is None or command.agent_id != session.agent_id:
         log.warning("agent %s spoke of command %r, which is not its own", session.agent_id, command_id[:36])
         return None
-    if not sessions.is_current(session.agent_id, session.epoch):
+    if not sessions.is_own(command.agent, session.epoch):
         log.info("agent %s spoke in a session that a newer one has replaced", session.agent_id)
         return None
     return command

@@ -15,7 +15,7 @@ from panel.models import Agent, Command, CommandKind, CommandState, ConfigConten
 from panel.models.types import utcnow
 from panel.rpc import messages
 from panel.services import deployments, outcomes, transitions
-from panel.services.transitions import CommandOutcome
+from panel.services.transitions import Agenda, CommandOutcome
 from protos import command_stream_pb2 as pb
 
 log = logging.getLogger(__name__)
@@ -32,28 +32,27 @@ class Claim:
     needs_ack: bool
 
 
-def claim(agent_id: str, epoch: int) -> list[Claim]:
-    """Claims the agent's next commands and prepares their messages, in order. Empty when nothing may be sent now."""
-    if not transitions.is_any_queued(agent_id):
-        return []
+def claim(agent_id: str, epoch: int, most: int) -> list[Claim]:
+    """Claims up to `most` of the agent's next commands and prepares their messages, in order."""
     with transaction():
         claims: list[Claim] = []
-        while len(claims) < MAX_CLAIMS and (row := transitions.claim_next(agent_id, epoch, utcnow())) is not None:
+        while len(claims) < most and (row := transitions.claim_next(agent_id, epoch, utcnow())) is not None:
             message = _prepare(row)
             needs_ack = message is not None and not CommandKind(row.kind).is_question
             claims.append(Claim(row.id, message, needs_ack))
         return claims
 
 
-def cancellations(agent_id: str, known: set[str]) -> list[pb.PanelMessage]:
+def read_agenda(agent_id: str) -> Agenda:
+    """What there is to send. The connection is given back: sending may wait."""
+    agenda = transitions.read_agenda(agent_id)
+    db.session.rollback()
+    return agenda
+
+
+def cancellations(agenda: Agenda, known: set[str]) -> list[pb.PanelMessage]:
     """Requests to stop that this session has not passed on; `known` remembers them."""
-    wanted = select(Command.id).where(
-        Command.agent_id == agent_id,
-        Command.state.in_(transitions.IN_FLIGHT),
-        Command.cancel_requested_at.is_not(None),
-    )
-    fresh = [command_id for command_id in db.session.scalars(wanted) if command_id not in known]
-    db.session.rollback()  # sending may wait, and must not keep a connection meanwhile
+    fresh = [command_id for command_id in agenda.cancelled if command_id not in known]
     known.update(fresh)
     return [pb.PanelMessage(cancel_command=pb.CancelCommand(command_id=command_id)) for command_id in fresh]
 

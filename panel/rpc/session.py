@@ -181,15 +181,18 @@ class AgentSession:
             if not self._is_entitled():
                 return 0.0
             self._sync()
-            for message in outbox.cancellations(self.agent_id, self._cancelled):
+            agenda = outbox.read_agenda(self.agent_id)
+            for message in outbox.cancellations(agenda, self._cancelled):
                 self.send(message)
-            is_more = True
-            while is_more and not self._is_closed:
-                claims = outbox.claim(self.agent_id, self.epoch)
+            left = agenda.queued
+            while left and not self._is_closed:
+                claims = outbox.claim(self.agent_id, self.epoch, min(left, outbox.MAX_CLAIMS))
                 for claim in claims:
                     self._hand_over(claim)
-                is_more = len(claims) == outbox.MAX_CLAIMS
-            return min(LOOK_EVERY, outbox.seconds_until_due(self.agent_id))
+                if not claims:
+                    return min(LOOK_EVERY, outbox.seconds_until_due(self.agent_id))
+                left -= len(claims)
+            return LOOK_EVERY
 
     def _hand_over(self, claim: outbox.Claim) -> None:
         if claim.needs_ack:

@@ -101,6 +101,11 @@ def disconnected(agent_id: str, epoch: int) -> bool:
     return True
 
 
+def is_own(agent: Agent, epoch: int) -> bool:
+    """Whether this session holds an agent that was read in this transaction."""
+    return agent.session_epoch == epoch and agent.is_connected and not agent.is_revoked
+
+
 def is_current(agent_id: str, epoch: int) -> bool:
     """Whether this session is still the agent's own."""
     is_own = select(Agent.id).where(
@@ -139,8 +144,7 @@ def update_facts(agent: Agent, nginx: NginxFacts) -> None:
 
 def _current(agent_id: str, epoch: int) -> Agent | None:
     agent = db.session.get(Agent, agent_id, populate_existing=True)
-    is_current = agent is not None and agent.session_epoch == epoch and agent.is_connected and not agent.is_revoked
-    return agent if is_current else None
+    return agent if agent is not None and is_own(agent, epoch) else None
 
 
 def _announce(agent_id: str) -> None:

@@ -3,7 +3,7 @@ May import: panel.services.measures, panel.models, panel.extensions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,6 +38,14 @@ class OutputLine:
 
 
 @dataclass(frozen=True)
+class Agenda:
+    """How many commands wait to be sent, due or not, and the ids of those under way that are asked to stop."""
+
+    queued: int
+    cancelled: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class CommandOutcome:
     """How a command ended. `error` is the sentence people read; `result` holds plain JSON values."""
 
@@ -57,13 +65,14 @@ def claim_next(agent_id: str, epoch: int, now: datetime) -> Command | None:
     if command_id is None:
         return None
     sent = {"sent_epoch": epoch, "sent_at": now, "delivery_count": Command.delivery_count + 1}
-    is_sent = change(command_id, (CommandState.QUEUED,), state=CommandState.SENT, **sent)
-    return db.session.get(Command, command_id) if is_sent else None
+    return _change(command_id, (CommandState.QUEUED,), {"state": CommandState.SENT, **sent})
 
 
-def is_any_queued(agent_id: str) -> bool:
-    """Whether something waits to be sent, due or not."""
-    return db.session.scalar(_QUEUED, {"agent_id": agent_id}) is not None
+def read_agenda(agent_id: str) -> Agenda:
+    """What the agent's stream has to see to."""
+    rows = db.session.execute(_OPEN, {"agent_id": agent_id}).all()
+    queued = sum(state == CommandState.QUEUED for _, state, _ in rows)
+    return Agenda(queued, tuple(one for one, state, at in rows if at is not None and state in IN_FLIGHT))
 
 
 def next_due_at(agent_id: str, now: datetime) -> datetime | None:
@@ -95,6 +104,17 @@ def append_output(command: Command, lines: Iterable[OutputLine], now: datetime) 
     Lines beyond the limits are counted but not kept; one line says so. The first line starts the command.
     """
     start(command, now)
+    return _store_lines(command, lines)
+
+
+def append_answer(command: Command, lines: Iterable[OutputLine], now: datetime) -> None:
+    """Stores the lines that came together with a result, which is stored next: it began and ends at once."""
+    if command.is_open:
+        command.acked_at, command.started_at = command.acked_at or now, command.started_at or now
+    _store_lines(command, lines)
+
+
+def _store_lines(command: Command, lines: Iterable[OutputLine]) -> int:
     last = command.last_output_seq
     room = MAX_OUTPUT_SIZE - (_output_size(command.id) if last else 0)
     for line in sorted(lines, key=lambda line: line.seq):
@@ -132,17 +152,23 @@ def finish(command: Command, outcome: CommandOutcome, now: datetime) -> bool:
 
 def change(command_id: str, expected: Iterable[str], **values: Any) -> bool:
     """The compare-and-set: writes `values` if the state is one of `expected` and says whether it was."""
-    changed = db.session.scalar(
+    return _change(command_id, expected, values) is not None
+
+
+def _change(command_id: str, expected: Iterable[str], values: Mapping[str, Any]) -> Command | None:
+    """The command as it is now, or None when its state was another one. Whoever holds the row sees it fresh."""
+    command = db.session.scalar(
         update(Command)
         .where(Command.id == command_id, Command.state.in_(tuple(expected)))
         .values(**values)
-        .returning(Command.id)
-        .execution_options(synchronize_session=False)
+        .returning(Command)
+        .execution_options(synchronize_session=False, populate_existing=True)
     )
-    command = db.session.get(Command, command_id, populate_existing=True, options=_ALONE)
-    if changed is not None and command is not None:
+    if command is None:
+        db.session.get(Command, command_id, populate_existing=True, options=_ALONE)
+    else:
         announce(command)
-    return changed is not None
+    return command
 
 
 def announce(command: Command) -> None:
@@ -199,8 +225,8 @@ _NEXT = (
     .order_by(Command.seq)
     .limit(1)
 )
-_QUEUED = (
-    select(Command.id).where(Command.agent_id == bindparam("agent_id"), Command.state == CommandState.QUEUED).limit(1)
+_OPEN = select(Command.id, Command.state, Command.cancel_requested_at).where(
+    Command.agent_id == bindparam("agent_id"), Command.state.in_(OPEN_STATES)
 )
 # Who changes a command has no use for its agent and its author.
 _ALONE = (lazyload(Command.agent), lazyload(Command.created_by))

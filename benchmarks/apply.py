@@ -27,8 +27,8 @@ def main(sizes: list[int]) -> None:
         running_upstream("even") as even,
         running_upstream("odd") as odd,
         running_product(Path(folder) / "var") as product,
+        Operator(product) as operator,
     ):
-        operator = Operator(product)
         operator.set_up(product.setup_link)
         product.wait_online()
         agent_id = product.query("SELECT id FROM agent")[0][0]

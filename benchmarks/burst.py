@@ -25,8 +25,8 @@ def main(hosts: int, people: int) -> int:
         tempfile.TemporaryDirectory() as folder,
         running_upstream(TEXT) as upstream,
         running_product(Path(folder) / "var") as product,
+        Operator(product) as first,
     ):
-        first = Operator(product)
         first.set_up(product.setup_link)
         product.wait_online()
         agent_id = product.query("SELECT id FROM agent")[0][0]
@@ -54,19 +54,18 @@ def main(hosts: int, people: int) -> int:
 
 def create_at_once(product: Product, agent_id: str, upstream: int, hosts: int, people: int) -> list[str]:
     """Every person creates a share of the hosts as fast as the panel answers; what was not answered well."""
-    operators = [Operator(product) for _ in range(people)]
-    for operator in operators:
-        operator.log_in()
     names = _names(hosts)
 
     def work(number: int) -> list[str]:
         errors = []
-        for name in names[number::people]:
-            try:
-                operators[number].open("/hosts/new")
-                operators[number].save_host("/hosts/new", agent_id, name, upstream, "apply")
-            except (RuntimeError, OSError, HTTPException) as error:
-                errors.append(f"{name}: {error}")
+        with Operator(product) as operator:
+            operator.log_in()
+            for name in names[number::people]:
+                try:
+                    operator.open("/hosts/new")
+                    operator.save_host("/hosts/new", agent_id, name, upstream, "apply")
+                except (RuntimeError, OSError, HTTPException) as error:
+                    errors.append(f"{name}: {error}")
         return errors
 
     with ThreadPoolExecutor(people) as pool:

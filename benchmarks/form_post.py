@@ -20,8 +20,11 @@ OPEN = "SELECT count(*) FROM command WHERE state IN ('queued', 'sent', 'running'
 
 def main(sizes: list[int]) -> None:
     """Prints one row per size, in one run of one product, and how much the last is slower than the first."""
-    with tempfile.TemporaryDirectory() as folder, running_product(Path(folder) / "var") as product:
-        operator = Operator(product)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_product(Path(folder) / "var") as product,
+        Operator(product) as operator,
+    ):
         operator.set_up(product.setup_link)
         product.wait_online()
         bench = Bench(product, operator)

@@ -22,6 +22,12 @@ class Operator:
         self._cookies: dict[str, str] = {}
         self._hidden: dict[str, str] = {}
 
+    def __enter__(self) -> Operator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
     def set_up(self, link: str) -> None:
         """Makes the administrator, who is logged in by that."""
         parts = urlsplit(link)

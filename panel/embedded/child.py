@@ -70,6 +70,9 @@ class Child:
         self.kill()
         if self._keeper is not None:
             await self._keeper
+        if self._reader is not None:
+            await asyncio.wait([self._reader], timeout=1)
+            self._reader.cancel()
 
     def kill(self) -> None:
         """Ends the whole process group at once."""
@@ -108,10 +111,11 @@ class Child:
         finally:
             os.close(writing)
         stream = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reading, "rb", 0)
         )
         self._reader = asyncio.create_task(self._read(stream, aloud), name=f"read {self.name}")
+        self._reader.add_done_callback(lambda _: transport.close())
         return process, self._reader
 
     async def _keep(self, process: asyncio.subprocess.Process) -> None:

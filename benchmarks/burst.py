@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from http.client import HTTPException
 from pathlib import Path
 
@@ -58,17 +59,18 @@ def create_at_once(product: Product, agent_id: str, upstream: int, hosts: int, p
 
     def work(number: int) -> list[str]:
         errors = []
-        with Operator(product) as operator:
-            operator.log_in()
-            for name in names[number::people]:
-                try:
-                    operator.open("/hosts/new")
-                    operator.save_host("/hosts/new", agent_id, name, upstream, "apply")
-                except (RuntimeError, OSError, HTTPException) as error:
-                    errors.append(f"{name}: {error}")
+        for name in names[number::people]:
+            try:
+                operators[number].open("/hosts/new")
+                operators[number].save_host("/hosts/new", agent_id, name, upstream, "apply")
+            except (RuntimeError, OSError, HTTPException) as error:
+                errors.append(f"{name}: {error}")
         return errors
 
-    with ThreadPoolExecutor(people) as pool:
+    with ExitStack() as sessions, ThreadPoolExecutor(people) as pool:
+        operators = [sessions.enter_context(Operator(product)) for _ in range(people)]
+        for operator in operators:
+            operator.log_in()
         return [words for errors in pool.map(work, range(people)) for words in errors]
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,7 @@ from panel.embedded.run import Refusal, Run, lock, read_run, require_ports
 from panel.embedded.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
+ENOUGH_FILES = 65_536
 SLOW, TOO_LONG = 5.0, 60.0  # seconds until a wait is mentioned, and until it is given up
 
 
@@ -156,8 +158,17 @@ def main(arguments: list[str]) -> int:
         terminal.say(str(refusal))
         return 2
     os.chdir(ROOT)
+    allow_connections()
     with held:
         return asyncio.run(Supervisor(run, terminal).main())
+
+
+def allow_connections() -> None:
+    """Lets the children open as many files as the machine allows: each connection of nginx and each agent is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 if __name__ == "__main__":

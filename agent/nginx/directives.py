@@ -179,6 +179,7 @@ _EVERYWHERE: dict[str, Check] = {
     "gzip_vary": _SWITCH,
     "http2": _SWITCH,
     "ignore_invalid_headers": _SWITCH,
+    "keepalive_min_timeout": _TIME,
     "keepalive_requests": _NUMBER,
     "keepalive_timeout": _TIME,
     "large_client_header_buffers": _SIZE,

@@ -21,11 +21,14 @@ DEFAULT_PATH = "default.conf"
 
 # `server … resolve` without the commercial nginx.
 _RESOLVE_SINCE = (1, 27, 3)
+# `keepalive_min_timeout`: old workers keep idle connections for that long instead of closing them under a request.
+_KEEP_SINCE = (1, 27, 4)
 _FILE_NAME_LENGTH = 200
 # nginx's resolver reads no hosts file, and not every name server knows this one.
 _LOCAL_ADDRESSES = {"localhost": "127.0.0.1"}
 _BARE = re.compile(r"\A[A-Za-z0-9._:/*\[\]-]+\Z")
 _QUOTABLE = re.compile(r"\A[ -~]*\Z")
+_CERTIFICATE_PATH = re.compile(r"\A/[A-Za-z0-9_.@/ -]+\Z")
 _HOST_PATH = re.compile(r"\Ahosts/(?P<id>[0-9]+)-")
 
 
@@ -59,8 +62,29 @@ class NginxFacts:
     @property
     def can_resolve(self) -> bool:
         """Whether upstream groups may hold names that are looked up while nginx runs."""
+        return self._is_at_least(_RESOLVE_SINCE)
+
+    @property
+    def can_keep(self) -> bool:
+        """Whether a reload can leave idle connections open for a while."""
+        return self._is_at_least(_KEEP_SINCE)
+
+    @property
+    def listen_tls(self) -> tuple[str, ...]:
+        """The addresses of HTTPS."""
+        return (str(self.https_port), f"[::]:{self.https_port}") if self.ipv6 else (str(self.https_port),)
+
+    def _is_at_least(self, version: tuple[int, ...]) -> bool:
         parts = self.version.split(".")
-        return all(map(str.isdigit, parts)) and tuple(map(int, parts)) >= _RESOLVE_SINCE
+        return all(map(str.isdigit, parts)) and tuple(map(int, parts)) >= version
+
+
+@dataclass(frozen=True)
+class CertificateFiles:
+    """Absolute paths on the agent's machine, inside its folder of certificates, which the agent checks."""
+
+    chain: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -93,21 +117,25 @@ class Site:
         return f"hosts/{self.label}-{name}.conf"
 
 
-def render_host(host: ProxyHost, facts: NginxFacts) -> ConfigFile:
-    """The file of one host. Raises UnsafeValue when a value is not of the grammar's spelling."""
-    return _render_site(Site.of(host), facts)
+def render_host(host: ProxyHost, facts: NginxFacts, certificate: CertificateFiles | None = None) -> ConfigFile:
+    """The file of one host, which also listens for HTTPS when it has a certificate. Raises UnsafeValue when a value is
+    not of the grammar's spelling."""
+    return _render_site(Site.of(host), facts, certificate)
 
 
 @lru_cache(maxsize=8)
-def render_http(facts: NginxFacts) -> ConfigFile:
-    """What all hosts share."""
-    return ConfigFile(HTTP_PATH, _ENVIRONMENT.get_template("http.conf.j2").render(listen=facts.listen))
+def render_http(facts: NginxFacts, *, tls: bool = False) -> ConfigFile:
+    """What all hosts share. `tls`: whether any of them has a certificate."""
+    text = _ENVIRONMENT.get_template("http.conf.j2").render(can_keep=facts.can_keep, tls=tls)
+    return ConfigFile(HTTP_PATH, text)
 
 
 @lru_cache(maxsize=8)
-def render_default(facts: NginxFacts) -> ConfigFile:
-    """What answers for names that no host has."""
-    return ConfigFile(DEFAULT_PATH, _ENVIRONMENT.get_template("default.conf.j2").render(listen=facts.listen))
+def render_default(facts: NginxFacts, *, tls: bool = False) -> ConfigFile:
+    """What answers for names that no host has. A handshake for such a name is refused: no certificate would fit."""
+    listen_tls = facts.listen_tls if tls else ()
+    text = _ENVIRONMENT.get_template("default.conf.j2").render(listen=facts.listen, listen_tls=listen_tls)
+    return ConfigFile(DEFAULT_PATH, text)
 
 
 def render_bundle(hosts: Iterable[ProxyHost], facts: NginxFacts) -> ConfigBundle:
@@ -123,8 +151,9 @@ def host_id_of(path: str) -> int | None:
 
 # A thousand hosts with their drafts; what did not change since the last apply is not rendered again.
 @lru_cache(maxsize=4096)
-def _render_site(site: Site, facts: NginxFacts) -> ConfigFile:
+def _render_site(site: Site, facts: NginxFacts, certificate: CertificateFiles | None) -> ConfigFile:
     _guard(site)
+    _guard_paths(certificate)
     address = _LOCAL_ADDRESSES.get(site.forward_host, site.forward_host)
     is_address = _is_address(address)
     in_group = is_address or facts.can_resolve
@@ -132,6 +161,8 @@ def _render_site(site: Site, facts: NginxFacts) -> ConfigFile:
     text = _ENVIRONMENT.get_template("host.conf.j2").render(
         site=site,
         listen=facts.listen,
+        listen_tls=facts.listen_tls if certificate else (),
+        certificate=certificate,
         url=f"{site.forward_scheme}://{server}",
         server=server,
         group=f"waypost_{site.label}" if in_group else "",
@@ -149,6 +180,12 @@ def _guard(site: Site) -> None:
     _check("forward_port", grammar.parse_port, site.forward_port)
     if not (site.label == "new" or (site.label.isascii() and site.label.isdigit())):
         raise UnsafeValue("A host's id is a number.")
+
+
+def _guard_paths(certificate: CertificateFiles | None) -> None:
+    for path in (certificate.chain, certificate.key) if certificate else ():
+        if not _CERTIFICATE_PATH.match(path) or ".." in path:
+            raise UnsafeValue("The certificate lies at a path that nginx could misread.")
 
 
 def _check(field: str, parse: Callable[[Any], Any], value: object) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from panel.models import ProxyHost
 from panel.nginx import render
 from panel.nginx.bundle import ConfigBundle, ConfigFile, revision_of
 from panel.nginx.locate import locate_field
-from panel.nginx.render import NginxFacts, UnsafeValue, quote
+from panel.nginx.render import CertificateFiles, NginxFacts, UnsafeValue, quote
 from tests.panel.nginx.hosts import NEW, OLD, host
 from tests.panel.nginx.servers import free_port, nginx_version, run_test
 
@@ -62,10 +63,64 @@ def test_what_all_hosts_share_is_rendered_as_its_golden_files(facts: NginxFacts)
     compare(f"default{suffix}", render.render_default(facts).text)
 
 
+def test_a_reload_leaves_idle_connections_open_where_nginx_can() -> None:
+    compare("http-keepalive", render.render_http(NEW).text)
+    for version in ("1.27.3", "1.22.1", "", "1.28.x"):
+        assert "keepalive_min_timeout" not in render.render_http(replace(NEW, version=version)).text
+    for version in ("1.27.4", "1.28.0", "2.0"):
+        assert "keepalive_min_timeout" in render.render_http(replace(NEW, version=version)).text
+
+
+def tls_bundle(folder: Path, facts: NginxFacts, count: int = 2) -> ConfigBundle:
+    """Hosts with certificates of their own, in certbot's layout."""
+    files = []
+    for number in range(1, count + 1):
+        live = folder / f"live/app{number}.example.com"
+        make_certificate(live)
+        certificate = CertificateFiles(f"{live}/fullchain.pem", f"{live}/privkey.pem")
+        subject = host(id=number, domain_names=[f"app{number}.example.com"])
+        files.append(render.render_host(subject, facts, certificate))
+    shared = (render.render_http(facts, tls=True), render.render_default(facts, tls=True))
+    return ConfigBundle.of((*shared, *files))
+
+
+def make_certificate(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    paths = ["-keyout", str(folder / "privkey.pem"), "-out", str(folder / "fullchain.pem")]
+    subprocess.run([*command, *paths, "-subj", "/CN=x.example"], check=True, capture_output=True)
+
+
+def test_a_host_with_a_certificate_is_rendered_as_its_golden_files() -> None:
+    live = "/etc/letsencrypt/live/app.example.com"
+    certificate = CertificateFiles(f"{live}/fullchain.pem", f"{live}/privkey.pem")
+    compare("certificate", render.render_host(host(), OLD, certificate).text)
+    compare("http-tls", render.render_http(OLD, tls=True).text)
+    compare("default-tls", render.render_default(OLD, tls=True).text)
+
+
+def test_nginx_reads_hosts_with_certificates_without_a_word_and_the_agent_takes_them(tmp_path: Path) -> None:
+    bundle = tls_bundle(tmp_path / "letsencrypt", OLD)
+    assert run_test(tmp_path, bundle) == ""
+    policy = replace(POLICY, certificate_dir=tmp_path / "letsencrypt")
+    for file in bundle.files:
+        check_text(file.text, policy)
+
+
+@pytest.mark.parametrize("path", ["/etc/x;y", '/etc/"x', "/etc/$x", "etc/x", "/etc/../x", "/etc/x\ny"])
+def test_a_certificate_at_an_odd_path_is_refused(path: str) -> None:
+    with pytest.raises(UnsafeValue):
+        render.render_host(host(), OLD, CertificateFiles(path, "/etc/letsencrypt/live/a/privkey.pem"))
+
+
 @pytest.mark.parametrize("name", HOSTS)
 def test_nginx_reads_every_golden_file_without_a_word(name: str, tmp_path: Path) -> None:
     subject, facts = HOSTS[name]
-    said = run_test(tmp_path, render.render_bundle([subject], facts))
+    bundle = render.render_bundle([subject], facts)
+    if facts.can_keep and nginx_version() < (1, 27, 4):
+        shared = [render.render_http(OLD), render.render_default(facts)]
+        bundle = ConfigBundle.of([*shared, render.render_host(subject, facts)])
+    said = run_test(tmp_path, bundle)
     if facts.can_resolve and nginx_version() < (1, 27, 3):
         text = render.render_host(subject, facts).text
         assert 'invalid parameter "resolve"' in said

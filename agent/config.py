@@ -31,9 +31,10 @@ class AgentConfig:
     https_port: int = 7443
     status_port: int = 7803
     letsencrypt_dir: Path = Path("/etc/letsencrypt")
+    shutdown_seconds: int = 600
     failpoint: str = ""
-
     watchdog: int = 60
+
     @property
     def identity_dir(self) -> Path:
         """Where the agent's key and certificate live (0700)."""
@@ -65,10 +66,11 @@ class AgentConfig:
             https_port=_port(env, "AGENT_HTTPS_PORT", cls.https_port),
             status_port=_port(env, "AGENT_STATUS_PORT", cls.status_port),
             letsencrypt_dir=_path(env, "LETSENCRYPT_DIR", str(cls.letsencrypt_dir)),
+            shutdown_seconds=_seconds(env, "AGENT_WORKER_SHUTDOWN_SECONDS", cls.shutdown_seconds),
             failpoint=env.get("AGENT_FAILPOINT", ""),
+            watchdog=_seconds(env, "AGENT_WATCHDOG", cls.watchdog),
         )
 
-            watchdog=_seconds(env, "AGENT_WATCHDOG", cls.watchdog),
     def read_join_token(self) -> str:
         """The token itself or the first line of its file; empty when neither exists. Read again at each attempt,
         because the panel may write the file after the agent started."""
@@ -102,6 +104,13 @@ def _user(env: Mapping[str, str], name: str) -> str:
     if user and not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", user):
         raise ConfigError(f"{name}: use the name of a user, not {user!r}.")
     return user
+
+
+def _seconds(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 86_400:
+        raise ConfigError(f"{name}: use a number of seconds from 1 to 86400, not {text!r}.")
+    return int(text)
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

@@ -1,5 +1,5 @@
 """Assembles the process: `python wsgi.py` serves, `flask --app wsgi …` administers.
-May import: panel.bootstrap first, then panel.serve, panel.app, panel.config."""
+May import: panel.bootstrap first, then panel.serve or panel.cli, panel.app, panel.config."""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ import sys
 
 from flask import Flask
 
-from panel import serve
 from panel.app import create_app as assemble
 from panel.config import Config, ConfigError
+
+# Each of the two has no use for the other; without the migrations' tools the panel is 11 MiB smaller.
+if __name__ == "__main__":
+    from panel import serve
+else:
+    from panel import cli
 
 
 def create_app() -> Flask:
     """The application as the environment describes it; a setting that cannot be used ends the program (code 2)."""
     try:
-        return assemble(Config.from_env())
+        app = assemble(Config.from_env())
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201 - there is no log yet
         raise SystemExit(2) from error
+    if __name__ != "__main__":
+        cli.register(app)
+    return app
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """Assembles the Flask application: a list of calls. Starts no server and touches no table.
-May import: everything in panel except panel.serve."""
+May import: everything in panel except panel.serve and panel.cli."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from flask import Flask
 
-import panel.models  # noqa: F401 - migrations see every table
-from panel import cli, web
+import panel.models  # noqa: F401 - the database knows every table
+from panel import web
 from panel.config import Config
-from panel.extensions import csrf, db, login_manager, migrate
+from panel.extensions import csrf, db, login_manager
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,11 +22,9 @@ def create_app(config: Config) -> Flask:
     app.config.update(_flask_settings(config))
     config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     db.init_app(app)
-    migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     login_manager.init_app(app)
     csrf.init_app(app)
     web.register(app)
-    cli.register(app)
     return app
 
 

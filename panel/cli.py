@@ -6,19 +6,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup
+from flask_migrate import Migrate
 
 from panel.config import Config
 from panel.errors import PanelError
-from panel.extensions import transaction
+from panel.extensions import db, transaction
 from panel.models import Role
 from panel.models.types import utcnow
 from panel.pki import PkiError, open_authority
 from panel.services import accounts, agents
 
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+migrate = Migrate(render_as_batch=True)
 admin = AppGroup("admin", help="People: who may log in.")
 agent = AppGroup("agent", help="Agents: machines with nginx.")
 
@@ -28,7 +33,8 @@ password_option = click.option("--password-stdin", is_flag=True, help="Read the 
 
 
 def register(app: Flask) -> None:
-    """Adds `flask admin …` and `flask agent …`."""
+    """Adds `flask admin …`, `flask agent …` and `flask db …`."""
+    migrate.init_app(app, db, directory=str(MIGRATIONS))
     app.cli.add_command(admin)
     app.cli.add_command(agent)
 

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import gevent
 from flask_login import LoginManager
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
 from gevent.event import Event
 from gevent.lock import RLock
 from sqlalchemy import MetaData, event
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
 from panel import metrics
@@ -44,12 +45,13 @@ if TYPE_CHECKING:
     Model = Base  # a class made at run time has no type
 else:
     Model = db.Model
-migrate = Migrate(render_as_batch=True)
 login_manager = LoginManager()
 csrf = CSRFProtect()
 
 # SQLite's busy handler sleeps inside C and would stop every greenlet, so writers queue here instead.
 _write_lock = RLock()
+BUSY_TIMEOUT = 5000  # milliseconds
+LOCKED_WITHIN = 5.0  # seconds that a transaction waits for another program
 
 
 @event.listens_for(Engine, "connect")
@@ -59,7 +61,7 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA busy_timeout=5000")
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
         cursor.close()
 
 
@@ -75,6 +77,7 @@ def transaction() -> Iterator[None]:
         # What was read before the lock may be old by now; whoever decides in here decides on what is true.
         db.session.expire_all()
         try:
+            _begin()
             yield
             topics: set[str] = db.session.info.pop("topics", set())
             actions: dict[str, Callable[[], object]] = db.session.info.pop("actions", {})
@@ -91,6 +94,29 @@ def transaction() -> Iterator[None]:
         wakeups.wake(topic)
     for action in actions.values():
         action()
+
+
+def _begin() -> None:
+    """On SQLite begins here and not at the first write: a savepoint before that would commit by itself.
+
+    Another program that holds the file is waited for among the greenlets; the busy handler would stop them all.
+    """
+    connection = db.session.connection()
+    raw = connection.connection.dbapi_connection
+    if not isinstance(raw, sqlite3.Connection) or raw.in_transaction:
+        return
+    deadline = time.monotonic() + LOCKED_WITHIN
+    raw.execute("PRAGMA busy_timeout=0")
+    try:
+        while not raw.in_transaction:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                gevent.sleep(0.02)
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
 
 
 def wake_after_commit(topic: str) -> None:

@@ -11,6 +11,7 @@ from flask import Flask
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import inspect
 
+from panel import cli
 from panel.app import create_app
 from panel.config import Config
 from panel.extensions import Base, db
@@ -19,6 +20,7 @@ from panel.extensions import Base, db
 @pytest.fixture
 def empty_app(config: Config) -> Iterator[Flask]:
     app = create_app(config)
+    cli.register(app)
     with app.app_context():
         yield app
         db.session.remove()

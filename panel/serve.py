@@ -6,17 +6,15 @@ from __future__ import annotations
 import dataclasses
 import logging
 import signal
-import socket
 import sys
 import time
-from typing import Any
 
 import gevent
 from flask import Flask
 from gevent import monkey
 from gevent.event import Event
 from gevent.pool import Pool
-from gevent.pywsgi import WSGIHandler, WSGIServer
+from gevent.pywsgi import WSGIServer
 from sqlalchemy import text
 
 from panel import clock, failpoints, pki
@@ -27,6 +25,7 @@ from panel.pki import Authority, PkiError, ServerIdentity
 from panel.rpc.command_stream import CommandStreamServicer
 from panel.rpc.server import GrpcServer, PortTaken, build_enroll_server, build_stream_server
 from panel.services import accounts, agents, sessions
+from panel.web.connection import PanelHandler
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +37,6 @@ ROTATE_EVERY = 3600.0  # seconds between looks at the server certificate's age
 
 class StartRefused(Exception):
     """The panel cannot start; the sentence says why and what to do."""
-
-
-class PanelHandler(WSGIHandler):
-    """Sends what it has at once: headers and body go out in two writes, and the second would wait 40 ms."""
-
-    def __init__(self, sock: socket.socket, address: Any, server: WSGIServer) -> None:
-        if sock.family in {socket.AF_INET, socket.AF_INET6}:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        super().__init__(sock, address, server)
 
 
 class Panel:

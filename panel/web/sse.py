@@ -1,21 +1,59 @@
-"""Server-sent events: framing, waiting without holding anything, ending when the panel stops.
-May import: Flask, gevent, panel.extensions."""
+"""Server-sent events: framing, one message at a time, waiting without holding anything, limits, the end.
+May import: Flask, gevent, panel.extensions, panel.errors, panel.metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 import gevent
 from flask import Flask, Response, current_app, g, request
+from flask_login import current_user
 from gevent.event import Event
+from gevent.lock import RLock
 
+from panel import metrics
+from panel.errors import Throttled
 from panel.extensions import stopping
 
 PING_INTERVAL = 15.0  # seconds: a write to a dead client is how its end is noticed
 PING = ": ping\n\n"
 DONE = "event: done\ndata: ok\n\n"
 NEWS = "event: news\ndata: ok\n\n"
+
+
+MOST_PER_PERSON = 30  # live pages; browsers let go of those in the background
+MOST = 1000  # half of all connections, so that pages are answered whatever streams do
+STUCK = "waypost.stuck"  # set in the environment of a request whose client takes nothing any more
+
+
+class _Turns:
+    """Streams are rendered one after the other and at most half of the time: pages and agents come first.
+
+    Whoever waits for a turn misses nothing, because it renders what is true when the turn comes.
+    """
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._free_at = 0.0
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Waits for a turn and holds it."""
+        with self._lock:
+            gevent.sleep(max(0.0, self._free_at - time.monotonic()))
+            began_at = time.monotonic()
+            try:
+                yield
+            finally:
+                now = time.monotonic()
+                self._free_at = now + (now - began_at)
+
+
+_turns = _Turns()
+_open: Counter[str] = Counter()
 
 
 class Connection:
@@ -32,7 +70,7 @@ class Connection:
 
         One CSRF token serves the whole stream, so that a form is not news each time it is rendered.
         """
-        with self._app.request_context(self._environ):
+        with _turns.take(), self._app.request_context(self._environ):
             if self._csrf_token:
                 g.csrf_token = self._csrf_token
             yield
@@ -61,11 +99,54 @@ def is_stopping() -> bool:
 
 
 def stream(chunks: Iterator[str]) -> Response:
-    """The answer around a generator. The generator opens an app context per message and holds no session."""
-    response = Response(chunks, mimetype="text/event-stream")
+    """The answer around a generator, which opens a context per message and holds no session.
+
+    Nothing is queued for a client: the next message is made when the one before was taken. Raises Throttled when the
+    person, or everybody together, has too many streams open.
+    """
+    owner = str(current_user.get_id()).partition(":")[0]
+    if _open[owner] >= MOST_PER_PERSON:
+        metrics.browser_streams_ended.labels("refused").inc()
+        sentence = f"You have {MOST_PER_PERSON} live pages open. This one does not update itself: close some others."
+        raise Throttled(sentence, 60)
+    if _open.total() >= MOST:
+        metrics.browser_streams_ended.labels("refused").inc()
+        raise Throttled("Too many live pages are open. This one does not update itself for now.", 60)
+    response = Response(_Stream(chunks, owner), mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
+
+
+class _Stream:
+    """The chunks of one answer, counted until it is closed, also when it never began."""
+
+    def __init__(self, chunks: Iterator[str], owner: str) -> None:
+        self._chunks = chunks
+        self._owner = owner
+        self._environ = request.environ
+        self._has_ended = self._is_closed = False
+        _open[owner] += 1
+        metrics.browser_streams.inc()
+
+    def __iter__(self) -> Iterator[str]:
+        """Passes the chunks on, one at a time."""
+        yield from self._chunks
+        self._has_ended = True
+
+    def close(self) -> None:
+        """Called by the server when the answer is over, for whatever reason."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if isinstance(self._chunks, Generator):
+            self._chunks.close()
+        _open[self._owner] -= 1
+        if not _open[self._owner]:
+            del _open[self._owner]
+        metrics.browser_streams.dec()
+        how = "over" if self._has_ended else ("slow" if self._environ.get(STUCK) else "gone")
+        metrics.browser_streams_ended.labels(how).inc()
 
 
 def last_event_id(value: str | None) -> int:

@@ -36,6 +36,8 @@ def follow(connection: sse.Connection, command_id: str, after: int) -> Iterator[
             if is_over:
                 yield sse.DONE
                 return
+            if follower.has_more:
+                continue
             if not sse.wait(news):
                 yield sse.PING
             gevent.sleep(BATCH_DELAY)
@@ -48,25 +50,28 @@ class _Follower:
         self._command_id = command_id
         self._cursor = after
         self._told: dict[str, str] = {}
+        self.has_more = False
 
     def read(self) -> tuple[list[str], bool]:
-        """The messages that are due, and whether they are the last ones."""
-        job = view.view(commands.get(self._command_id))
-        messages = list(self._lines())
+        """The messages that are due, one batch of lines at most, and whether they are the last ones."""
+        command = commands.get(self._command_id)  # before its lines: when it is over, they are all there
+        messages = self._lines()
+        if self.has_more:
+            return messages, False
+        job = view.view(command)
         changed = self._changed(_regions(job))
         if changed:
             messages.append(sse.message(changed, cursor=self._cursor))
         return messages, not job.is_open
 
-    def _lines(self) -> Iterator[str]:
+    def _lines(self) -> list[str]:
+        lines = commands.outputs(self._command_id, self._cursor, BATCH_LINES)
+        self.has_more = len(lines) == BATCH_LINES
+        if not lines:
+            return []
+        self._cursor = lines[-1].seq
         log_lines = get_template_attribute("components/log.html", "log_lines")
-        while True:
-            lines = commands.outputs(self._command_id, self._cursor, BATCH_LINES)
-            if lines:
-                self._cursor = lines[-1].seq
-                yield sse.message(log_lines(lines), cursor=self._cursor)
-            if len(lines) < BATCH_LINES:
-                return
+        return [sse.message(log_lines(lines), cursor=self._cursor)]
 
     def _changed(self, regions: dict[str, str]) -> str:
         changed = {target: html for target, html in regions.items() if self._told.get(target) != html}

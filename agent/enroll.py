@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 
 from agent.errors import Refused, Unreachable
-from agent.identity import PANEL_NAME, Identity, csr_for, joining_key, save
+from agent.identity import PANEL_NAME, Identity, joining_request, read_der, save
 from protos import command_stream_pb2 as pb
 from protos import command_stream_pb2_grpc as pb_grpc
 
@@ -53,15 +51,15 @@ def join(panel_url: str, token: str, folder: Path) -> Identity:
         raise Refused(
             f"{panel_url} is not the panel that this token is from. Check the address, or make a new token there."
         )
-    key_pem = joining_key(folder)
-    reply = _enroll(panel, match[1], csr_for(key_pem))
+    request = joining_request(folder)
+    reply = _enroll(panel, match[1], request.csr_pem)
     identity = Identity(
         agent_id=reply.agent_id,
         agent_name=reply.agent_name,
         host=panel.host,
         stream_port=reply.stream_port,
         ca_pem=panel.ca_pem,
-        key_pem=key_pem,
+        key_pem=request.key_pem,
         certificate_pem=reply.certificate_pem.decode(),
         token_sha256=token_sha256(token),
     )
@@ -89,7 +87,7 @@ def _discover(panel_url: str) -> _Panel:
 
 def _fingerprint(ca_pem: str) -> str:
     try:
-        return x509.load_pem_x509_certificate(ca_pem.encode()).fingerprint(hashes.SHA256()).hex()
+        return hashlib.sha256(read_der(ca_pem)).hexdigest()
     except ValueError:
         return ""
 

@@ -1,21 +1,24 @@
 """Who this agent is: its key, its certificate and where its panel listens, in files that only it can read.
-May import: the standard library and cryptography only."""
+May import: agent.errors."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
+import subprocess
+import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from agent.errors import AgentError
 
 # The SAN of the panel's server certificate. Its address may be anything; this name is what the CA certifies.
 PANEL_NAME = "panel.waypost.internal"
+
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Identity:
     @property
     def expires_at(self) -> datetime:
         """When the certificate ends (UTC)."""
-        return self._certificate().not_valid_after_utc
+        return _validity(self.certificate_pem)[1]
 
     def is_expired(self, now: datetime) -> bool:
         """Whether the panel will refuse this certificate."""
@@ -47,12 +50,16 @@ class Identity:
 
     def is_due_for_renewal(self, now: datetime) -> bool:
         """Whether two thirds of the certificate's lifetime have passed."""
-        certificate = self._certificate()
-        start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        start, end = _validity(self.certificate_pem)
         return now >= start + (end - start) * 2 / 3
 
-    def _certificate(self) -> x509.Certificate:
-        return x509.load_pem_x509_certificate(self.certificate_pem.encode())
+
+@dataclass(frozen=True)
+class SigningRequest:
+    """A key, which stays here, and what the panel gets of it."""
+
+    key_pem: str
+    csr_pem: bytes
 
 
 def load(folder: Path) -> Identity | None:
@@ -72,30 +79,69 @@ def save(folder: Path, identity: Identity) -> None:
     (folder / "joining.key").unlink(missing_ok=True)
 
 
-def joining_key(folder: Path) -> str:
-    """The key of a join that is under way: kept until it ends, because a lost reply is asked for again with it."""
+def joining_request(folder: Path) -> SigningRequest:
+    """For a join that is under way: its key is kept until it ends, because a lost reply is asked for again with it.
+    Raises AgentError."""
     path = folder / "joining.key"
-    if not path.exists():
-        write_private(path, new_key().encode())
-    return path.read_text()
+    request = make_request(path.read_text() if path.exists() else "")
+    write_private(path, request.key_pem.encode())
+    return request
 
 
-def new_key() -> str:
-    """A P-256 key as PEM. It never leaves this machine."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
+def make_request(key_pem: str = "") -> SigningRequest:
+    """A request for this key, or for a new one. agent.keys makes it, in a process of its own. Raises AgentError."""
+    command = [sys.executable, "-m", "agent.keys"]
+    folder = Path(__file__).parents[1]
+    try:
+        done = subprocess.run(command, input=key_pem, cwd=folder, capture_output=True, text=True, timeout=30)
+        made = json.loads(done.stdout)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise AgentError(f"The agent could not make a key ({error}).") from error
+    except ValueError as error:
+        reason = done.stderr.strip().rpartition("\n")[2]
+        raise AgentError(f"The agent could not make a key ({reason}).") from error
+    return SigningRequest(made["key_pem"], made["csr_pem"].encode())
 
 
-def csr_for(key_pem: str) -> bytes:
-    """A signing request for the key. Its subject is ignored by the panel."""
-    key = serialization.load_pem_private_key(key_pem.encode(), None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise TypeError("The agent's key is not an elliptic-curve key.")
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "waypost agent")])
-    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
-    return request.public_bytes(serialization.Encoding.PEM)
+def read_der(certificate_pem: str) -> bytes:
+    """The certificate inside the PEM. Raises ValueError."""
+    match = _PEM.search(certificate_pem)
+    if match is None:
+        raise ValueError("not a certificate")
+    return base64.b64decode("".join(match[1].split()), validate=True)
+
+
+def _validity(certificate_pem: str) -> tuple[datetime, datetime]:
+    """When a certificate begins and ends (UTC): RFC 5280, section 4.1. Raises ValueError."""
+    try:
+        ((_, certificate),) = _elements(read_der(certificate_pem))
+        fields = _elements(_elements(certificate)[0][1])
+        start, end = _elements(fields[4][1])  # after version, serial number, algorithm and issuer
+        return _moment(*start), _moment(*end)
+    except IndexError as error:
+        raise ValueError("not a certificate") from error
+
+
+def _elements(data: bytes) -> list[tuple[int, bytes]]:
+    """Tag and content of each DER element. Raises IndexError or ValueError when there is something else."""
+    found, at = list[tuple[int, bytes]](), 0
+    while at < len(data):
+        tag, length, at = data[at], data[at + 1], at + 2
+        if length & 0x80:
+            size = length & 0x7F
+            length, at = int.from_bytes(data[at : at + size]), at + size
+        if at + length > len(data):
+            raise ValueError("cut off")
+        found.append((tag, data[at : at + length]))
+        at += length
+    return found
+
+
+def _moment(tag: int, text: bytes) -> datetime:
+    """UTCTime, or GeneralizedTime from 2050 on."""
+    return datetime.strptime(text.decode("ascii"), "%y%m%d%H%M%SZ" if tag == 0x17 else "%Y%m%d%H%M%SZ").replace(
+        tzinfo=UTC
+    )
 
 
 def write_private(path: Path, data: bytes) -> None:

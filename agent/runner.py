@@ -27,7 +27,7 @@ from agent.handlers.dispatch import Dispatcher
 from agent.handlers.job import Engines
 from agent.handlers.questions import Questions, is_question
 from agent.handlers.wire import write_facts
-from agent.identity import Identity, csr_for, load, new_key, save
+from agent.identity import Identity, load, make_request, save
 from agent.journal import Journal, State
 from agent.lock import lock
 from agent.nginx.apply import Applier
@@ -234,13 +234,13 @@ class Agent:
         identity, session = self._identity, self._session
         if identity is None or session is None or not identity.is_due_for_renewal(datetime.now(UTC)):
             return
-        key_pem = new_key()
         try:
-            reply = session.renew(csr_for(key_pem))
-        except grpc.RpcError as error:
+            request = make_request()
+            reply = session.renew(request.csr_pem)
+        except (AgentError, grpc.RpcError) as error:
             _log.warning("the certificate could not be renewed yet: %s", error)
             return
-        renewed = replace(identity, key_pem=key_pem, certificate_pem=reply.certificate_pem.decode())
+        renewed = replace(identity, key_pem=request.key_pem, certificate_pem=reply.certificate_pem.decode())
         try:
             save(self._config.identity_dir, renewed)
         except OSError as error:

@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from agent.config import AgentConfig
-from agent.identity import PANEL_NAME, Identity, csr_for, new_key
+from agent.identity import PANEL_NAME, Identity
+from agent.keys import csr_for, new_key
 from agent.nginx.bundle import Bundle
 from protos import command_stream_pb2 as pb
 from protos import command_stream_pb2_grpc as pb_grpc
@@ -239,12 +240,28 @@ class AgentProcess:
     def log(self) -> str:
         return self._log.read_text()
 
-    def start(self) -> AgentProcess:
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, **environ: str) -> AgentProcess:
+        """With more variables for this run."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "agent", "run"], cwd=ROOT, env=self._environ, stdout=log, stderr=log
+                [sys.executable, "-m", "agent", "run"],
+                cwd=ROOT,
+                env={**self._environ, **environ},
+                stdout=log,
+                stderr=log,
             )
         return self
+
+    def wait_dead(self, seconds: float = 30.0) -> int:
+        """Until it ended by itself; its exit status."""
+        process, self._process = self._process, None
+        assert process is not None
+        return process.wait(seconds)
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)

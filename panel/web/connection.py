@@ -33,6 +33,12 @@ class PanelHandler(WSGIHandler):
         sock.settimeout(IDLE_AFTER)
         super().__init__(sock, address, server)
 
+    def get_environ(self) -> dict[str, Any]:
+        """The request, and its connection for who waits to see it end."""
+        environ: dict[str, Any] = super().get_environ()
+        environ[sse.SOCKET] = self.socket
+        return environ
+
     def _sendall(self, data: bytes | bytearray) -> None:
         self.socket.settimeout(STUCK_AFTER)
         try:

@@ -3,6 +3,7 @@ May import: Flask, gevent, panel.extensions, panel.errors, panel.metrics."""
 
 from __future__ import annotations
 
+import socket
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -26,6 +27,7 @@ NEWS = "event: news\ndata: ok\n\n"
 
 MOST_PER_PERSON = 30  # live pages; browsers let go of those in the background
 MOST = 1000  # half of all connections, so that pages are answered whatever streams do
+SOCKET = "waypost.socket"  # in the environment of a request: its connection
 STUCK = "waypost.stuck"  # set in the environment of a request whose client takes nothing any more
 
 
@@ -62,7 +64,36 @@ class Connection:
     def __init__(self) -> None:
         self._app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - outlives it
         self._environ = request.environ
+        self._socket: socket.socket | None = request.environ.get(SOCKET)
         self._csrf_token = ""
+        self.has_left = False
+
+    def wait(self, news: Event, timeout: float = PING_INTERVAL) -> bool:
+        """Waits for news, the panel's stop or the client's leaving; False when the time passed without any."""
+        left = Event()
+        with self._watch(left):
+            happened = bool(gevent.wait([news, stopping, left], timeout=timeout, count=1))
+        if left.is_set() and self._socket is not None:
+            try:
+                self.has_left = not self._socket.recv(1, socket.MSG_PEEK)
+            except OSError:
+                self.has_left = True
+            self._socket = None  # what it says instead of leaving is read after the answer
+        return happened
+
+    @contextmanager
+    def _watch(self, left: Event) -> Iterator[None]:
+        """Sets `left` when the client closes its end: people who click fast would leave many streams behind."""
+        if self._socket is None:
+            yield
+            return
+        watcher = gevent.get_hub().loop.io(self._socket.fileno(), 1)
+        watcher.start(left.set)
+        try:
+            yield
+        finally:
+            watcher.stop()
+            watcher.close()
 
     @contextmanager
     def context(self) -> Iterator[None]:
@@ -88,17 +119,12 @@ def partial(target: str, html: str, swap: str = "innerMorph") -> str:
     return f'<hx-partial hx-target="{target}" hx-swap="{swap}">{html}</hx-partial>'
 
 
-def wait(news: Event, timeout: float = PING_INTERVAL) -> bool:
-    """Waits for news or the panel's stop; False when the time passed without either."""
-    return bool(gevent.wait([news, stopping], timeout=timeout, count=1))
-
-
 def is_stopping() -> bool:
     """Whether streams must end now."""
     return stopping.is_set()
 
 
-def stream(chunks: Iterator[str]) -> Response:
+def stream(connection: Connection, chunks: Iterator[str]) -> Response:
     """The answer around a generator, which opens a context per message and holds no session.
 
     Nothing is queued for a client: the next message is made when the one before was taken. Raises Throttled when the
@@ -112,7 +138,7 @@ def stream(chunks: Iterator[str]) -> Response:
     if _open.total() >= MOST:
         metrics.browser_streams_ended.labels("refused").inc()
         raise Throttled("Too many live pages are open. This one does not update itself for now.", 60)
-    response = Response(_Stream(chunks, owner), mimetype="text/event-stream")
+    response = Response(_Stream(connection, chunks, owner), mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
@@ -121,7 +147,8 @@ def stream(chunks: Iterator[str]) -> Response:
 class _Stream:
     """The chunks of one answer, counted until it is closed, also when it never began."""
 
-    def __init__(self, chunks: Iterator[str], owner: str) -> None:
+    def __init__(self, connection: Connection, chunks: Iterator[str], owner: str) -> None:
+        self._connection = connection
         self._chunks = chunks
         self._owner = owner
         self._environ = request.environ
@@ -145,8 +172,12 @@ class _Stream:
         if not _open[self._owner]:
             del _open[self._owner]
         metrics.browser_streams.dec()
-        how = "over" if self._has_ended else ("slow" if self._environ.get(STUCK) else "gone")
-        metrics.browser_streams_ended.labels(how).inc()
+        metrics.browser_streams_ended.labels(self._how_it_ended()).inc()
+
+    def _how_it_ended(self) -> str:
+        if self._environ.get(STUCK):
+            return "slow"
+        return "over" if self._has_ended and not self._connection.has_left else "gone"
 
 
 def last_event_id(value: str | None) -> int:

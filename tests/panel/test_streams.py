@@ -124,7 +124,7 @@ def test_a_person_has_a_limited_number_of_streams_and_is_told_so(site: Site) -> 
         assert "Retry-After: 60" in answer
         with site.open(site.cookies[1], "/live?topics=jobs") as of_another:
             assert of_another.recv(65536).startswith(b"HTTP/1.1 200 ")
-    wait_until(lambda: site.measure("browser_streams") == 0, "those who left are noticed", timeout=40)
+    wait_until(lambda: site.measure("browser_streams") == 0, "those who left are noticed at once", timeout=5)
     with site.open(site.cookies[0], "/live?topics=jobs") as again:
         assert again.recv(65536).startswith(b"HTTP/1.1 200 ")
 

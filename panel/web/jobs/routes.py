@@ -51,7 +51,8 @@ def follow(command_id: str) -> Response:
     """Server-sent events: lines as they come, steps and status beside them."""
     commands.get(command_id)
     seen = sse.last_event_id(request.headers.get("Last-Event-ID") or request.args.get("after"))
-    return sse.stream(stream.follow(sse.Connection(), command_id, seen))
+    connection = sse.Connection()
+    return sse.stream(connection, stream.follow(connection, command_id, seen))
 
 
 @bp.get("/jobs/<command_id>/output.txt")

@@ -26,7 +26,7 @@ def follow(connection: sse.Connection, command_id: str, after: int) -> Iterator[
     follower = _Follower(command_id, after)
     ends_at = time.monotonic() + LIFETIME
     with wakeups.subscribe(f"command:{command_id}", "jobs") as news:
-        while not sse.is_stopping() and time.monotonic() < ends_at:
+        while not (sse.is_stopping() or connection.has_left) and time.monotonic() < ends_at:
             news.clear()
             with connection.context():
                 if not current_user.is_authenticated:
@@ -38,7 +38,7 @@ def follow(connection: sse.Connection, command_id: str, after: int) -> Iterator[
                 return
             if follower.has_more:
                 continue
-            if not sse.wait(news):
+            if not connection.wait(news):
                 yield sse.PING
             gevent.sleep(BATCH_DELAY)
 

@@ -25,14 +25,15 @@ def stream() -> Response:
     """`topics` is a list with commas; unknown ones are ignored."""
     wanted = request.args.get("topics", "").split(",")[:8]
     topics = tuple(dict.fromkeys(topic for topic in wanted if renderer(topic)))
-    return sse.stream(_follow(sse.Connection(), topics))
+    connection = sse.Connection()
+    return sse.stream(connection, _follow(connection, topics))
 
 
 def _follow(connection: sse.Connection, topics: tuple[str, ...]) -> Iterator[str]:
     told: dict[str, str] = {}
     ends_at = time.monotonic() + LIFETIME
     with wakeups.subscribe(*topics) as news:
-        while not sse.is_stopping() and time.monotonic() < ends_at:
+        while not (sse.is_stopping() or connection.has_left) and time.monotonic() < ends_at:
             news.clear()
             with connection.context():
                 if not current_user.is_authenticated:
@@ -41,7 +42,7 @@ def _follow(connection: sse.Connection, topics: tuple[str, ...]) -> Iterator[str
             changed = "".join(sse.partial(name, html) for name, html in regions.items() if told.get(name) != html)
             told = regions
             yield sse.message(changed) if changed else sse.PING
-            has_news = sse.wait(news)
+            has_news = connection.wait(news)
             gevent.sleep(COLLECT)
             if has_news:
                 yield sse.NEWS

@@ -232,6 +232,7 @@ _EVERYWHERE: dict[str, Check] = {
     "types_hash_bucket_size": _NUMBER,
     "types_hash_max_size": _NUMBER,
     "underscores_in_headers": _SWITCH,
+    "uninitialized_variable_warn": _SWITCH,
 }
 
 _UPSTREAM_SERVER = _each(

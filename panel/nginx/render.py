@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -138,9 +138,14 @@ def render_default(facts: NginxFacts, *, tls: bool = False) -> ConfigFile:
     return ConfigFile(DEFAULT_PATH, text)
 
 
-def render_bundle(hosts: Iterable[ProxyHost], facts: NginxFacts) -> ConfigBundle:
-    """All files of an nginx that serves these hosts. Raises UnsafeValue."""
-    return ConfigBundle.of((render_http(facts), render_default(facts), *(render_host(h, facts) for h in hosts)))
+def render_bundle(
+    hosts: Iterable[ProxyHost], facts: NginxFacts, certificates: Mapping[int, CertificateFiles] | None = None
+) -> ConfigBundle:
+    """All files of an nginx that serves these hosts, those in `certificates` (by id) with HTTPS. Raises UnsafeValue."""
+    pairs = certificates or {}
+    files = [render_host(host, facts, pairs.get(host.id)) for host in hosts]
+    shared = (render_http(facts, tls=bool(pairs)), render_default(facts, tls=bool(pairs)))
+    return ConfigBundle.of((*shared, *files))
 
 
 def host_id_of(path: str) -> int | None:
@@ -163,6 +168,8 @@ def _render_site(site: Site, facts: NginxFacts, certificate: CertificateFiles | 
         listen=facts.listen,
         listen_tls=facts.listen_tls if certificate else (),
         certificate=certificate,
+        # Only a certificate that is to be renewed needs them; for other names the default server answers them.
+        challenges=certificate is not None,
         url=f"{site.forward_scheme}://{server}",
         server=server,
         group=f"waypost_{site.label}" if in_group else "",

@@ -16,6 +16,7 @@ from typing import Any
 from gevent.server import DatagramServer, StreamServer
 
 from panel.nginx.bundle import ConfigBundle
+from panel.nginx.render import CertificateFiles
 
 
 def free_port(address: str = "127.0.0.1") -> int:
@@ -59,6 +60,16 @@ def write_bundle(folder: Path, bundle: ConfigBundle, *, agent_port: int, resolve
         f"    upstream waypost_agent {{ server 127.0.0.1:{agent_port}; }}\n{includes}}}\n"
     )
     return conf
+
+
+def make_certificate(folder: Path) -> CertificateFiles:
+    """A self-signed pair in a new folder."""
+    folder.mkdir(parents=True)
+    pair = CertificateFiles(f"{folder}/fullchain.pem", f"{folder}/privkey.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    paths = ["-keyout", pair.key, "-out", pair.chain, "-subj", "/CN=app.example.com"]
+    subprocess.run([*command, *paths], check=True, capture_output=True)
+    return pair
 
 
 def run_test(folder: Path, bundle: ConfigBundle) -> str:

@@ -21,7 +21,7 @@ from panel.nginx.bundle import ConfigBundle, ConfigFile, revision_of
 from panel.nginx.locate import locate_field
 from panel.nginx.render import CertificateFiles, NginxFacts, UnsafeValue, quote
 from tests.panel.nginx.hosts import NEW, OLD, host
-from tests.panel.nginx.servers import free_port, nginx_version, run_test
+from tests.panel.nginx.servers import free_port, make_certificate, nginx_version, run_test
 
 GOLDEN = Path(__file__).parent / "golden"
 POLICY = Policy(ports=frozenset({8080, 8443}), certificate_dir=Path("/etc/letsencrypt"))
@@ -71,26 +71,6 @@ def test_a_reload_leaves_idle_connections_open_where_nginx_can() -> None:
         assert "keepalive_min_timeout" in render.render_http(replace(NEW, version=version)).text
 
 
-def tls_bundle(folder: Path, facts: NginxFacts, count: int = 2) -> ConfigBundle:
-    """Hosts with certificates of their own, in certbot's layout."""
-    files = []
-    for number in range(1, count + 1):
-        live = folder / f"live/app{number}.example.com"
-        make_certificate(live)
-        certificate = CertificateFiles(f"{live}/fullchain.pem", f"{live}/privkey.pem")
-        subject = host(id=number, domain_names=[f"app{number}.example.com"])
-        files.append(render.render_host(subject, facts, certificate))
-    shared = (render.render_http(facts, tls=True), render.render_default(facts, tls=True))
-    return ConfigBundle.of((*shared, *files))
-
-
-def make_certificate(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    paths = ["-keyout", str(folder / "privkey.pem"), "-out", str(folder / "fullchain.pem")]
-    subprocess.run([*command, *paths, "-subj", "/CN=x.example"], check=True, capture_output=True)
-
-
 def test_a_host_with_a_certificate_is_rendered_as_its_golden_files() -> None:
     live = "/etc/letsencrypt/live/app.example.com"
     certificate = CertificateFiles(f"{live}/fullchain.pem", f"{live}/privkey.pem")
@@ -100,7 +80,9 @@ def test_a_host_with_a_certificate_is_rendered_as_its_golden_files() -> None:
 
 
 def test_nginx_reads_hosts_with_certificates_without_a_word_and_the_agent_takes_them(tmp_path: Path) -> None:
-    bundle = tls_bundle(tmp_path / "letsencrypt", OLD)
+    certificates = {number: make_certificate(tmp_path / f"letsencrypt/live/{number}") for number in (1, 2)}
+    hosts = [host(id=number, domain_names=[f"app{number}.example.com"]) for number in (1, 2, 3)]
+    bundle = render.render_bundle(hosts, OLD, certificates)
     assert run_test(tmp_path, bundle) == ""
     policy = replace(POLICY, certificate_dir=tmp_path / "letsencrypt")
     for file in bundle.files:
@@ -279,7 +261,7 @@ def test_what_nginx_would_split_is_quoted(text: str, word: str) -> None:
         ("address-websocket", "proxy_read_timeout", "", "websocket"),
         ("address", "server {", "", ""),
         ("address", "listen 8080", "bind() failed", ""),
-        ("address", "proxy_pass http://waypost_agent", "", ""),
+        ("certificate", "proxy_pass http://waypost_agent", "", ""),
     ],
 )
 def test_a_refused_line_leads_to_its_field(name: str, snippet: str, message: str, field: str) -> None:

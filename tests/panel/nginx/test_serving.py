@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.panel.nginx.servers import (
     free_port,
     get,
     has_ipv6,
+    make_certificate,
     read_reply,
 )
 
@@ -65,9 +67,10 @@ def names() -> Iterator[NameServer]:
 def serve(tmp_path: Path, challenges: Upstream, names: NameServer) -> Iterator[Serve]:
     running: list[Nginx] = []
 
-    def start(*hosts: ProxyHost, ipv6: bool = False) -> NginxFacts:
-        facts = replace(OLD, http_port=free_port(), ipv6=ipv6)
-        bundle = render.render_bundle(hosts, facts)
+    def start(*hosts: ProxyHost, ipv6: bool = False, tls: bool = False) -> NginxFacts:
+        facts = replace(OLD, http_port=free_port(), https_port=free_port(), ipv6=ipv6)
+        pairs = {host.id: make_certificate(tmp_path / f"live/{host.id}") for host in hosts if tls}
+        bundle = render.render_bundle(hosts, facts, pairs)
         running.append(Nginx(tmp_path, bundle, agent_port=challenges.port, resolver=names.address))
         return facts
 
@@ -188,7 +191,7 @@ def test_a_dead_name_harms_nobody_else(serve: Serve, upstream: Upstream) -> None
 @pytest.mark.parametrize("name", ["app.example.com", "dead.example.com", "unknown.example.com"])
 def test_nothing_shadows_the_challenge(serve: Serve, upstream: Upstream, challenges: Upstream, name: str) -> None:
     dead = to(upstream, id=1, domain_names=["dead.example.com"], forward_host="gone.test")
-    port = serve(to(upstream, websocket=True), dead).http_port
+    port = serve(to(upstream, websocket=True), dead, tls=True).http_port
     reply = get(port, name, "/.well-known/acme-challenge/token")
     assert reply.status == 200
     assert challenges.requests[0]["line"] == "GET /.well-known/acme-challenge/token HTTP/1.1"
@@ -198,9 +201,29 @@ def test_nothing_shadows_the_challenge(serve: Serve, upstream: Upstream, challen
 def test_a_path_that_climbs_out_of_the_challenge_does_not_reach_it(
     serve: Serve, upstream: Upstream, challenges: Upstream
 ) -> None:
-    port = serve(to(upstream)).http_port
+    port = serve(to(upstream), tls=True).http_port
     get(port, "app.example.com", "/.well-known/acme-challenge/../../revision")
     assert challenges.requests == []
+
+
+def test_a_host_with_a_certificate_is_served_over_tls_and_an_unknown_name_gets_no_handshake(
+    serve: Serve, upstream: Upstream
+) -> None:
+    facts = serve(to(upstream), tls=True)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", facts.https_port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="app.example.com") as connection,
+    ):
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: app.example.com\r\nConnection: close\r\n\r\n")
+        reply = read_reply(connection)
+    assert header(reply, "x-forwarded-proto") == ["https"]
+    with (
+        socket.create_connection(("127.0.0.1", facts.https_port), timeout=10) as plain,
+        pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"),
+    ):
+        context.wrap_socket(plain, server_hostname="unknown.example.com")
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")

@@ -75,7 +75,7 @@ def test_a_preview_shows_the_file_and_how_it_differs_from_the_live_one(
     assert changed.path == "hosts/1-app.example.com.conf"
     assert ("-", "    server 10.0.0.5:3000;") in changed.diff
     assert ("+", "    server 10.0.0.5:4000;") in changed.diff
-    assert (" ", "    keepalive 16;") in changed.diff
+    assert (" ", "    keepalive 8;") in changed.diff
     assert deployments.preview(host, proxy_hosts.spec_of(host), agent).diff == []
     assert (
         deployments.preview(None, replace(draft, domain_names=("x.example",)), agent).path == "hosts/new-x.example.conf"

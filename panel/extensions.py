@@ -102,7 +102,7 @@ def _begin() -> None:
     Another program that holds the file is waited for among the greenlets; the busy handler would stop them all.
     """
     connection = db.session.connection()
-    raw = connection.connection.dbapi_connection
+    raw: object = connection.connection.dbapi_connection
     if not isinstance(raw, sqlite3.Connection) or raw.in_transaction:
         return
     deadline = time.monotonic() + LOCKED_WITHIN

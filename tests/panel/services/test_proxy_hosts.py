@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import create_engine, event, select, text
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection
 
 from panel.errors import Conflict, Forbidden, Invalid, NotFound
 from panel.extensions import db, transaction
@@ -106,35 +106,32 @@ def test_a_wildcard_may_overlap_with_a_name(spec: ProxyHostSpec) -> None:
     assert create(replace(spec, domain_names=("*.example.com",))).primary_name == "*.example.com"
 
 
-def test_a_name_taken_between_the_look_and_the_write_is_refused(app: Flask, spec: ProxyHostSpec, agent: Agent) -> None:
+def test_a_name_taken_between_the_look_and_the_write_is_refused(spec: ProxyHostSpec, agent: Agent) -> None:
     rival = create(replace(spec, domain_names=("rival.example.com",)))
     rival_id, agent_id = rival.id, agent.id
     db.session.rollback()
-    outside = create_engine(app.config["SQLALCHEMY_DATABASE_URI"])
     looks: list[str] = []
 
-    def take_the_name(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+    def take_the_name(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
         if not statement.startswith("SELECT domain_name"):
             return
         looks.append(statement)
         if len(looks) == 1:
-            _insert_claim(outside, agent_id, "app.example.com", rival_id)
+            _insert_claim(connection, agent_id, "app.example.com", rival_id)
 
     event.listen(db.engine, "after_cursor_execute", take_the_name)
     with pytest.raises(Invalid, match=r"already belongs to the host rival\.example\.com"):
         create(spec)
-    outside.dispose()
     assert db.session.query(ProxyHost).count() == 1
     db.session.rollback()
     assert db.session.get_one(Agent, agent_id).generation == 1
 
 
-def _insert_claim(engine: Engine, agent_id: str, name: str, host_id: int) -> None:
-    with engine.begin() as connection:
-        connection.execute(
-            text("INSERT INTO domain_name (agent_id, name, proxy_host_id) VALUES (:agent, :name, :host)"),
-            {"agent": agent_id, "name": name, "host": host_id},
-        )
+def _insert_claim(connection: Connection, agent_id: str, name: str, host_id: int) -> None:
+    connection.execute(
+        text("INSERT INTO domain_name (agent_id, name, proxy_host_id) VALUES (:agent, :name, :host)"),
+        {"agent": agent_id, "name": name, "host": host_id},
+    )
 
 
 @pytest.mark.parametrize(

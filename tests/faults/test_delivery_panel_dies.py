@@ -1,0 +1,78 @@
+"""The panel is killed at any point, or its database fails: nothing is lost, nothing is confirmed that is not stored."""
+
+from __future__ import annotations
+
+import pytest
+
+from panel import failpoints
+from panel.models import AgentStatus, CommandState
+from tests.faults.plant import PanelProcess, Plant
+
+S = CommandState
+Far = tuple[Plant, PanelProcess]
+
+
+@pytest.mark.parametrize(
+    "failpoint",
+    [
+        pytest.param("before_write", id="case_2_claimed_and_not_written"),
+        pytest.param("after_write", id="case_3_written"),
+        pytest.param("before_commit", id="case_9_result_read_and_not_stored"),
+        pytest.param("after_commit", id="result_stored_and_nobody_woken"),
+        pytest.param("before_ack", id="case_8_result_stored_and_not_confirmed"),
+    ],
+)
+def test_a_command_whose_panel_is_killed_runs_once_and_ends_once(far: Far, failpoint: str) -> None:
+    plant, panel = far
+    first_apply_has_passed = ":2"
+    panel.start(failpoint + first_apply_has_passed)
+    plant.agent.start()
+    plant.until_online()
+    command_id = plant.enqueue()
+    panel.wait_dead()
+    panel.start()
+    command = plant.until_ended(command_id)
+    assert (command.state, plant.reloads(command_id)) == (S.SUCCEEDED, 1)
+    plant.until_online()
+    plant.until(lambda: not plant.bench.journal.open_commands())  # the agent need not repeat it any more
+
+
+def test_case_9_a_result_that_could_not_be_committed_is_repeated_and_stored_once(near: Plant) -> None:
+    failpoints.arm("before_commit:raise")
+    command_id = near.enqueue()
+    near.until_away()
+    assert near.command(command_id).state == S.RUNNING
+    assert [entry.command_id for entry in near.bench.journal.open_commands()] == [command_id]
+    command = near.until_ended(command_id)
+    assert (command.state, near.reloads(command_id)) == (S.SUCCEEDED, 1)
+
+
+def test_case_52_a_database_that_is_locked_for_a_while_loses_nothing(far: Far) -> None:
+    plant, panel = far
+    panel.start()
+    plant.agent.start()
+    plant.until_online()
+    command_id = plant.enqueue()
+    with plant.locked_database():
+        plant.until(lambda: "locked" in panel.log)
+    command = plant.until_ended(command_id)
+    assert (command.state, plant.reloads(command_id)) == (S.SUCCEEDED, 1)
+    plant.until(lambda: plant.status() is AgentStatus.ONLINE)
+
+
+def test_case_52_a_panel_whose_disk_is_full_confirms_nothing_and_goes_on_when_there_is_room(far: Far) -> None:
+    plant, panel = far
+    panel.start()
+    plant.agent.start()
+    plant.until_online()
+    command_id = plant.enqueue()
+    plant.until(lambda: plant.command(command_id).state != S.QUEUED)
+    panel.limit_files(0)
+    following = [plant.enqueue() for _ in range(3)]
+    plant.until(lambda: plant.status() is not AgentStatus.ONLINE)
+    assert any(plant.command(each).is_open for each in following)
+    panel.limit_files(-1)
+    for each in (command_id, *following):
+        command = plant.until_ended(each)
+        assert (command.state, plant.reloads(each)) == (S.SUCCEEDED, 1)
+    plant.until(lambda: plant.status() is AgentStatus.ONLINE)

@@ -156,7 +156,7 @@ def test_a_real_refusal_of_a_real_nginx_ends_in_the_others_being_served(
     agent: Agent, save: Callable[..., ProxyHost], tmp_path: Path
 ) -> None:
     with transaction():
-        agent.nginx_version, agent.http_port = "1.29.0", 8080  # what it said is not what it is
+        agent.nginx_version, agent.http_port = "1.27.3", 8080  # what it said is not what it is
     bad, good = save(forward_host="app_1"), save("good.example.com")
     rounds = 0
     command = send(enqueue(agent))

@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 from flask import Flask
 
-from agent.identity import Identity, csr_for, new_key, save
+from agent.identity import Identity, save
+from agent.keys import csr_for, new_key
 from panel import pki
 from panel.config import Config
 from panel.extensions import db, transaction

@@ -4,7 +4,6 @@ May import: all of agent, protos."""
 from __future__ import annotations
 
 import logging
-import platform
 import random
 import signal
 import socket
@@ -24,6 +23,7 @@ from agent.enroll import join, token_sha256
 from agent.errors import AgentError, Refused
 from agent.handlers.contents import ContentInbox
 from agent.handlers.dispatch import Dispatcher
+from agent.handlers.drift import DriftReporter
 from agent.handlers.job import Engines
 from agent.handlers.questions import Questions, is_question
 from agent.handlers.wire import write_facts
@@ -32,8 +32,11 @@ from agent.journal import Journal, State
 from agent.lock import lock
 from agent.nginx.apply import Applier
 from agent.nginx.controller import LocalNginx
+from agent.nginx.drift import DriftWatch
 from agent.nginx.layout import Layout
+from agent.nginx.release import Releases
 from agent.nginx.stage import Stager
+from agent.nginx.system import system_name
 from agent.output import OutputLine
 from agent.stream.channel import open_channel
 from agent.stream.session import End, Session
@@ -67,7 +70,9 @@ class Agent:
             _log.error("the journal was damaged; it lies at %s and a new one was begun", self._journal.quarantined)
         self._nginx = LocalNginx(config, layout)
         applier = Applier(config, layout, self._nginx, self._journal)
-        engines = Engines(self._nginx, Stager(config, layout, self._nginx), applier)
+        watch = DriftWatch(layout, self._nginx, Releases(layout))
+        self._drift = DriftReporter(watch, self.facts, self._send)
+        engines = Engines(self._nginx, Stager(config, layout, self._nginx), applier, self._drift.report)
         self._inbox = ContentInbox(self._send)
         self._dispatcher = Dispatcher(self._journal, engines, self._inbox, self._notify)
         self._questions = Questions(engines, self._inbox, self._answer, self._stop)
@@ -191,7 +196,7 @@ class Agent:
                 for e in entries
             ],
             hostname=socket.gethostname(),
-            os=_system_name(),
+            os=system_name(),
             last_command_seq=self._journal.last_command_seq(),
         )
 
@@ -216,6 +221,7 @@ class Agent:
         """Asks again for contents that a lost stream did not bring, and renews the certificate when it is time."""
         self._session = session
         self._inbox.resend()
+        self._drift.restart()
         self.tick()
 
     def receive(self, content: pb.Content) -> None:
@@ -227,10 +233,11 @@ class Agent:
         self._watchdog.beat()
 
     def tick(self) -> None:
-        """With every heartbeat: journals what a full disk did not take, keeps the error log small and renews the
-        certificate at two thirds of its lifetime. A failure is tried again with the next one."""
+        """With every heartbeat: journals what a full disk did not take, keeps the error log small, tells of files that
+        somebody changed, renews the certificate at two thirds of its lifetime. A failure is tried again next time."""
         self._dispatcher.write_results()
         self._nginx.rotate_log()
+        self._drift.report()
         identity, session = self._identity, self._session
         if identity is None or session is None or not identity.is_due_for_renewal(datetime.now(UTC)):
             return
@@ -287,10 +294,3 @@ def wait_and_join(config: AgentConfig, seconds: float) -> Identity:
             if time.monotonic() > deadline:
                 raise
         time.sleep(1)
-
-
-def _system_name() -> str:
-    try:
-        return platform.freedesktop_os_release().get("PRETTY_NAME", platform.platform())
-    except OSError:
-        return platform.platform()

@@ -748,20 +748,118 @@ class Report(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NGINX_FIELD_NUMBER: _builtins.int
+    DRIFT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def nginx(self) -> Global___NginxFacts: ...
+    @_builtins.property
+    def drift(self) -> Global___Drift:
+        """Set once after Welcome and whenever it differs from the last one; at the latest 60 s after the edit. Says all of
+        it, so that an empty one tells that everything is as it was written.
+        """
+
     def __init__(
         self,
         *,
         nginx: Global___NginxFacts | None = ...,
+        drift: Global___Drift | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["nginx", b"nginx"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drift", b"drift", "nginx", b"nginx"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["nginx", b"nginx"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drift", b"drift", "nginx", b"nginx"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Report: _TypeAlias = Report  # noqa: Y015
+
+@_typing.final
+class Drift(_message.Message):
+    """Files of the current release that are not as the agent wrote them. Nothing was done about it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILES_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    more: _builtins.int
+    """how many are not listed"""
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___DriftedFile]:
+        """at most 50, with at most 192 KiB of text"""
+
+    def __init__(
+        self,
+        *,
+        files: _abc.Iterable[Global___DriftedFile] | None = ...,
+        more: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files", "more", b"more"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Drift: _TypeAlias = Drift  # noqa: Y015
+
+@_typing.final
+class DriftedFile(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[DriftedFile._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: DriftedFile._Kind.ValueType  # 0
+        CHANGED: DriftedFile._Kind.ValueType  # 1
+        MISSING: DriftedFile._Kind.ValueType  # 2
+        ADDED: DriftedFile._Kind.ValueType  # 3
+        """nobody wrote it, but nginx reads it"""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    KIND_UNSPECIFIED: DriftedFile.Kind.ValueType  # 0
+    CHANGED: DriftedFile.Kind.ValueType  # 1
+    MISSING: DriftedFile.Kind.ValueType  # 2
+    ADDED: DriftedFile.Kind.ValueType  # 3
+    """nobody wrote it, but nginx reads it"""
+
+    PATH_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    ORIGINAL_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    LOADED_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """inside the release: a file of the bundle, or "nginx.conf" """
+    kind: Global___DriftedFile.Kind.ValueType
+    sha256: _builtins.str
+    """of what was written; the panel has that content by this hash"""
+    text: _builtins.str
+    """what stands there now, at most 32 KiB"""
+    original: _builtins.str
+    """what was written, where the panel does not know it: "nginx.conf" """
+    truncated: _builtins.bool
+    """text is not all of it"""
+    loaded: _builtins.bool
+    """nginx's workers were started after the edit, so that they serve it"""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        kind: Global___DriftedFile.Kind.ValueType = ...,
+        sha256: _builtins.str = ...,
+        text: _builtins.str = ...,
+        original: _builtins.str = ...,
+        truncated: _builtins.bool = ...,
+        loaded: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "loaded", b"loaded", "original", b"original", "path", b"path", "sha256", b"sha256", "text", b"text", "truncated", b"truncated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DriftedFile: _TypeAlias = DriftedFile  # noqa: Y015
 
 @_typing.final
 class PanelMessage(_message.Message):

@@ -21,6 +21,7 @@ class Engines:
     nginx: Nginx
     stager: Stager
     applier: Applier
+    report_drift: Callable[[], None]
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
 """How the agent handles a running nginx: its facts, tests, signals, workers, error log and revision.
-May import: agent.config, agent.errors, agent.nginx.{guard,layout,machine,words,wrapper}."""
+May import: agent.config, agent.errors, agent.nginx.{guard,layout,machine,system,words,wrapper}."""
 
 from __future__ import annotations
 
-import functools
 import http.client
 import logging
 import os
@@ -23,6 +22,7 @@ from agent.errors import NginxUnavailable, TimedOut
 from agent.nginx.guard import Guard
 from agent.nginx.layout import Layout
 from agent.nginx.machine import has_ipv6
+from agent.nginx.system import children, read_build, started_at
 from agent.nginx.words import LogLine, read_lines
 from agent.nginx.wrapper import NO_REVISION
 
@@ -86,6 +86,9 @@ class Nginx(Protocol):
 
     def processes(self) -> Processes:
         """The master and its workers, now."""
+
+    def serving_since(self) -> float:
+        """When the oldest worker that serves was started, in seconds since the epoch."""
 
     def reload(self) -> None:
         """Sends HUP to the master; returns before nginx has done anything."""
@@ -156,7 +159,7 @@ class LocalNginx:
         master = self._master()
         serving: set[ProcessKey] = set()
         leaving: set[ProcessKey] = set()
-        for pid in _children(master[0]):
+        for pid in children(master[0]):
             try:
                 process = psutil.Process(pid)
                 title, key = " ".join(process.cmdline()), (pid, process.create_time())
@@ -166,6 +169,10 @@ class LocalNginx:
             if title.startswith("nginx: worker process"):
                 (leaving if "shutting down" in title else serving).add(key)
         return Processes(master, frozenset(serving), frozenset(leaving))
+
+    def serving_since(self) -> float:
+        """From the kernel's own clock: psutil's start times are rounded to the second of the machine's start."""
+        return min((started_at(pid) for pid, _ in self.processes().serving), default=0.0)
 
     def reload(self) -> None:
         """HUP by process id; nginx keeps its configuration when the new one is bad."""
@@ -240,7 +247,7 @@ class LocalNginx:
 
     def _build(self) -> tuple[str, tuple[str, ...]]:
         binary = self._binary()
-        return _read_build(binary, Path(binary).stat().st_mtime_ns)
+        return read_build(binary, Path(binary).stat().st_mtime_ns)
 
     def _master(self) -> ProcessKey:
         try:
@@ -274,25 +281,3 @@ def _wait(process: subprocess.Popen[bytes], guard: Guard) -> bytes:
             waited += 0.1
         if waited >= TEST_SECONDS:
             raise TimedOut(f"nginx did not finish the test within {TEST_SECONDS:.0f} seconds. Nothing was changed.")
-
-
-@functools.lru_cache(maxsize=4)
-def _read_build(binary: str, _changed_at: int) -> tuple[str, tuple[str, ...]]:
-    """Version and --with… arguments of the binary; remembered until the file changes."""
-    try:
-        done = subprocess.run([binary, "-V"], capture_output=True, timeout=10, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise NginxUnavailable(f"nginx cannot be run on this machine ({error}).") from None
-    text = (done.stderr + done.stdout).decode(errors="replace")
-    version = re.search(r"nginx version: \S+?/(\d+(?:\.\d+)+)", text)
-    if version is None:
-        raise NginxUnavailable("nginx cannot be run on this machine: it does not tell its version.")
-    return version[1], tuple(sorted(set(re.findall(r"--(with-[a-z0-9_]+(?:=dynamic)?)(?=\s|$)", text))))
-
-
-def _children(pid: int) -> list[int]:
-    """Direct children. The kernel's own list is fast; not every kernel has it."""
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return [child.pid for child in psutil.Process(pid).children()]

@@ -24,10 +24,11 @@ WriteWrapper = Callable[[Path], str]
 
 @dataclass(frozen=True)
 class Release:
-    """A finished release: the name of its folder and what was written to it."""
+    """A finished release: the its folder's name and what was written to it. `wrapper` is the text of its nginx.conf."""
 
     name: str
     bundle: Bundle
+    wrapper: str = ""
 
 
 class Releases:
@@ -53,7 +54,7 @@ class Releases:
         try:
             stored = json.loads((self._layout.release(name) / "manifest.json").read_text())
             files = tuple(BundleFile(path, sha256, size) for path, sha256, size in stored["files"])
-            return Release(name, Bundle(stored["revision"], files))
+            return Release(name, Bundle(stored["revision"], files), stored.get("wrapper", ""))
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
@@ -79,8 +80,10 @@ class Releases:
         temporary = self._layout.releases / f"{name}.tmp"
         _remove(temporary)
         written = write_tree(temporary, bundle, contents, held)
-        _write(temporary / "nginx.conf", wrapper(target).encode())
-        manifest = {"revision": bundle.revision, "files": [[f.path, f.sha256, f.size] for f in bundle.files]}
+        conf = wrapper(target)
+        _write(temporary / "nginx.conf", conf.encode())
+        files = [[f.path, f.sha256, f.size] for f in bundle.files]
+        manifest = {"revision": bundle.revision, "files": files, "wrapper": conf}
         _write(temporary / "manifest.json", json.dumps(manifest).encode())
         # Side by side, because the disk takes many syncs in hardly more time than one.
         with ThreadPoolExecutor(max_workers=16) as pool:

@@ -3,7 +3,7 @@ May import: agent.config, agent.output and the parts of agent.nginx below agent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -53,6 +53,7 @@ class Stager:
         """Writes the release. Raises BundleRefused, OSError, and what fetching raises."""
         contents, held = self._collect(bundle, source, guard)
         machine, warnings = detect(self._config, self._layout)
+        warnings += self._edits(held)
         name = self._releases.stage(bundle, contents, held, lambda folder: self.wrapper(machine, bundle, folder))
         return Staged(name, machine, len(contents), tuple(warnings))
 
@@ -88,6 +89,16 @@ class Stager:
         """nginx.conf of a release that lies in `folder`."""
         files = [*(folder / path for path in REQUIRED), folder / "hosts" / "*.conf"]
         return render(self._layout, machine, bundle.revision, files)
+
+    def _edits(self, held: Mapping[str, Path]) -> list[str]:
+        """Says of hand edits that the release will not have them."""
+        current = self._releases.current()
+        files = current.bundle.files if current else ()
+        return [
+            f"{file.path} was edited by hand. The edit is not kept: the agent's page shows it."
+            for file in files
+            if file.sha256 not in held
+        ]
 
     def _collect(self, bundle: Bundle, source: ContentSource, guard: Guard) -> tuple[dict[str, bytes], dict[str, Path]]:
         """New contents, checked, and the files that are already here."""

@@ -168,8 +168,6 @@ def _render_site(site: Site, facts: NginxFacts, certificate: CertificateFiles | 
         listen=facts.listen,
         listen_tls=facts.listen_tls if certificate else (),
         certificate=certificate,
-        # Only a certificate that is to be renewed needs them; for other names the default server answers them.
-        challenges=certificate is not None,
         url=f"{site.forward_scheme}://{server}",
         server=server,
         group=f"waypost_{site.label}" if in_group else "",

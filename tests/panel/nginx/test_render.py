@@ -261,7 +261,7 @@ def test_what_nginx_would_split_is_quoted(text: str, word: str) -> None:
         ("address-websocket", "proxy_read_timeout", "", "websocket"),
         ("address", "server {", "", ""),
         ("address", "listen 8080", "bind() failed", ""),
-        ("certificate", "proxy_pass http://waypost_agent", "", ""),
+        ("address", "proxy_pass http://waypost_agent", "", ""),
     ],
 )
 def test_a_refused_line_leads_to_its_field(name: str, snippet: str, message: str, field: str) -> None:

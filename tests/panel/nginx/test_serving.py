@@ -189,9 +189,12 @@ def test_a_dead_name_harms_nobody_else(serve: Serve, upstream: Upstream) -> None
 
 
 @pytest.mark.parametrize("name", ["app.example.com", "dead.example.com", "unknown.example.com"])
-def test_nothing_shadows_the_challenge(serve: Serve, upstream: Upstream, challenges: Upstream, name: str) -> None:
+@pytest.mark.parametrize("tls", [False, True])
+def test_nothing_shadows_the_challenge(
+    serve: Serve, upstream: Upstream, challenges: Upstream, name: str, *, tls: bool
+) -> None:
     dead = to(upstream, id=1, domain_names=["dead.example.com"], forward_host="gone.test")
-    port = serve(to(upstream, websocket=True), dead, tls=True).http_port
+    port = serve(to(upstream, websocket=True), dead, tls=tls).http_port
     reply = get(port, name, "/.well-known/acme-challenge/token")
     assert reply.status == 200
     assert challenges.requests[0]["line"] == "GET /.well-known/acme-challenge/token HTTP/1.1"
@@ -201,7 +204,7 @@ def test_nothing_shadows_the_challenge(serve: Serve, upstream: Upstream, challen
 def test_a_path_that_climbs_out_of_the_challenge_does_not_reach_it(
     serve: Serve, upstream: Upstream, challenges: Upstream
 ) -> None:
-    port = serve(to(upstream), tls=True).http_port
+    port = serve(to(upstream)).http_port
     get(port, "app.example.com", "/.well-known/acme-challenge/../../revision")
     assert challenges.requests == []
 

@@ -1,5 +1,5 @@
 """What Waypost costs: seconds from a clean clone to the setup link, memory after start, bytes of the first page.
-May import: tests.product, psutil. Run: python -m benchmarks.footprint"""
+May import: benchmarks.operator, tests.product, psutil. Run: python -m benchmarks.footprint"""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.operator import NAME, PASSWORD, Operator
 from tests.product import PORTS, ROOT, Product, fetch, free_ports, running_product
 
 _ASSET = re.compile(r'(?:href|src)="(/static/[^"#]+)')
@@ -26,8 +27,10 @@ def main() -> None:
         with running_product(Path(folder) / "var") as product:
             product.wait_online()
             time.sleep(5)  # what is only needed at start has been given back
-            report_memory(product)
+            report_memory(product, "after start")
             report_first_page(product)
+            use(product)
+            report_memory(product, "after use")
 
 
 def time_to_setup_link(folder: Path) -> float:
@@ -55,17 +58,37 @@ def base_python() -> str:
     return shutil.which("python3", path=f"{sys.base_prefix}/bin") or sys.executable
 
 
-def report_memory(product: Product) -> None:
-    """Resident memory of each process, in MiB; nginx with its workers."""
-    sizes = {name: _resident(product.child(name)) for name in ("panel", "agent", "nginx")}
-    both = sizes["panel"] + sizes["agent"]
-    print("memory after start: " + ", ".join(f"{name} {size:.0f} MiB" for name, size in sizes.items()))
-    print(f"panel and agent together: {both:.0f} MiB (aim: at most 160 MiB)")
+def use(product: Product) -> None:
+    """An administrator logs in a few times, saves and applies hosts and reads all lists."""
+    operator = Operator(product)
+    operator.set_up(product.setup_link)
+    for _ in range(5):
+        again = Operator(product)
+        again.open("/login")
+        again.post("/login", username=NAME, password=PASSWORD)
+    agent_id = product.query("SELECT id FROM agent")[0][0]
+    for number in range(20):
+        operator.open("/hosts/new")
+        operator.save_host("/hosts/new", agent_id, f"site-{number}.example.test", 9, "save" if number % 5 else "apply")
+    for _ in range(50):
+        for address in ("/", "/hosts", "/hosts/1/edit", "/agents", "/jobs"):
+            operator.open(address)
 
 
-def _resident(process: psutil.Process) -> float:
-    processes = [process, *process.children(recursive=True)]
-    return float(sum(each.memory_info().rss for each in processes)) / (1 << 20)
+def report_memory(product: Product, when: str) -> None:
+    """Resident memory of each process, in MiB; nginx with its workers. In brackets the shares (PSS): libraries that
+    several processes have mapped count once."""
+    sizes = {name: _measure(product.child(name)) for name in ("panel", "agent", "nginx")}
+    words = ", ".join(f"{name} {rss:.0f} MiB ({pss:.0f})" for name, (rss, pss) in sizes.items())
+    both = sizes["panel"][0] + sizes["agent"][0]
+    aim = " (aim: at most 160 MiB)" if when == "after start" else ""
+    print(f"memory {when}: {words}; panel and agent together {both:.0f} MiB{aim}", flush=True)
+
+
+def _measure(process: psutil.Process) -> tuple[float, float]:
+    """RSS and PSS of a process and its children, in MiB."""
+    found = [each.memory_full_info() for each in (process, *process.children(recursive=True))]
+    return sum(one.rss for one in found) / (1 << 20), sum(one.pss for one in found) / (1 << 20)
 
 
 def report_first_page(product: Product) -> None:

@@ -1,8 +1,10 @@
 """Engine: password hashes, argon2id, computed in a thread pool of their own so that nothing else waits for them.
-May import: argon2, gevent, panel.metrics."""
+May import: the standard library, argon2, gevent, panel.metrics."""
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from functools import lru_cache
 
 from argon2 import PasswordHasher
@@ -15,11 +17,21 @@ from panel import metrics
 # would start four threads for each login.
 _hasher = PasswordHasher(time_cost=3, memory_cost=19_456, parallelism=1)
 
+_M_MMAP_THRESHOLD = -3  # malloc.h
+
 
 @lru_cache(maxsize=1)
 def _pool() -> ThreadPool:
     """Two logins at once; more wait here, and pages, streams and heartbeats go on."""
+    _give_memory_back()
     return ThreadPool(2)
+
+
+def _give_memory_back() -> None:
+    """Without a fixed limit glibc learns from the first hash to keep blocks of its size: 19 MiB for good."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:  # other C libraries learn nothing
+        mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import gevent
+import psutil
 
 from panel import passwords
 
@@ -16,6 +17,15 @@ def test_a_hash_is_argon2id_with_one_lane_and_its_own_salt() -> None:
     assert first.startswith("$argon2id$")
     assert ",p=1$" in first
     assert first != second
+
+
+def test_hashing_gives_its_memory_back() -> None:
+    process = psutil.Process()
+    passwords.hash_password(PASSWORD)
+    before = process.memory_info().rss
+    for _ in range(6):
+        gevent.joinall([gevent.spawn(passwords.hash_password, PASSWORD) for _ in range(2)])
+    assert process.memory_info().rss - before < 8 << 20
 
 
 def test_only_the_right_password_fits() -> None:

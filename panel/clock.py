@@ -46,7 +46,7 @@ class Clock:
 
     def _watch(self, now: datetime) -> None:
         """Silence is no event: that an agent became stale or offline is noticed only here."""
-        statuses = {agent.id: agents.status(agent, now, self._config) for agent in agents.list_all()}
+        statuses = agents.statuses(now, self._config)
         if statuses != self._statuses:
             wake_after_commit("agents")
         self._statuses = statuses

@@ -22,6 +22,7 @@ from panel.config import Config
 from panel.extensions import db, stopping, transaction, vitals
 from panel.models.types import utcnow
 from panel.pki import Authority, PkiError, ServerIdentity
+from panel.rpc import watch
 from panel.rpc.command_stream import CommandStreamServicer
 from panel.rpc.server import GrpcServer, PortTaken, build_enroll_server, build_stream_server
 from panel.services import accounts, agents, sessions
@@ -70,8 +71,12 @@ class Panel:
         self._enroll.server.start()
         vitals.is_stream_listening = True
         self._web.start()
-        tasks = (lambda: clock.run(self._app), clock.watch_hub, self._rotate)
-        self._tasks = [gevent.spawn(task) for task in tasks]
+        self._tasks = [
+            gevent.spawn(clock.run, self._app),
+            gevent.spawn(clock.watch_hub),
+            gevent.spawn(watch.run, self._app, self._servicer.streams),
+            gevent.spawn(self._rotate),
+        ]
         config = self.config
         log.info("listening for people on http://%s:%d", config.host, config.port)
         ports = (config.stream_host, config.stream_port, config.enroll_port)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -102,6 +102,10 @@ class CommandStreamServicer(command_stream_pb2_grpc.CommandStreamServicer):
             return pb.RenewCertificateReply(certificate_pem=certificate_pem, ca_pem=self._authority.pem)
         context.abort(refusal, sentence)
         raise AssertionError("abort() does not return")
+
+    def streams(self) -> Iterable[AgentSession]:
+        """The sessions of this process, as they are now."""
+        return tuple(self._sessions)
 
     def say_goodbye(self) -> None:
         """Ends every stream because the panel stops; agents come back a second later, many of them spread out."""

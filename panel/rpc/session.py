@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import gevent
 import grpc
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 QUEUE_LENGTH = 256
 SLOW_AFTER = 10.0  # seconds that the queue may stay full
 ACK_WITHIN = 30.0  # seconds between handing a command over and the agent's word that it holds it
-LOOK_EVERY = 2.0  # seconds; wake-ups make it sooner
+LOOK_EVERY = 30.0  # seconds; wake-ups make it sooner, and panel.rpc.watch looks for what woke nobody
 CANCEL_AFTER = 1.0  # seconds that a peer has to read its Goodbye
 
 
@@ -40,7 +40,7 @@ class AgentSession:
         self.epoch = epoch
         self._app = app
         self._context = context
-        self._serial = serial
+        self.serial = serial
         self._queue: Queue[pb.PanelMessage | None] = Queue(QUEUE_LENGTH)
         self._goodbye: pb.Goodbye | None = None
         self._is_closed = False
@@ -48,7 +48,7 @@ class AgentSession:
         config: Config = app.config["WAYPOST"]
         self._silence_limit = 3 * config.heartbeat_interval
         self._heard_at = time.monotonic()
-        self._store_after = 0.0
+        self._sign_of_life: datetime | None = None
         self._stored_facts: NginxFacts | None = None
         self._awaiting_ack: dict[str, float] = {}
         self._cancelled: set[str] = set()
@@ -107,13 +107,23 @@ class AgentSession:
             self.close(pb.Goodbye.SLOW, "The agent did not read its messages.")
 
     def note_heartbeat(self, facts: NginxFacts | None) -> bool:
-        """The agent's work loop has proved that it runs. True when that is to be stored: facts that are new, or half
-        an interval has passed, so that an agent that beats too fast does not cost a transaction each time."""
+        """The agent's work loop has proved that it runs. True when it brought facts that are new, to be stored."""
         self._heard_at = time.monotonic()
-        if facts == self._stored_facts and self._heard_at < self._store_after:
+        self._sign_of_life = utcnow()
+        if facts == self._stored_facts:
             return False
-        self._stored_facts, self._store_after = facts, self._heard_at + self._silence_limit / 6
+        self._stored_facts = facts
         return True
+
+    def take_sign_of_life(self) -> datetime | None:
+        """When the last heartbeat came, if nobody has asked since."""
+        taken, self._sign_of_life = self._sign_of_life, None
+        return taken
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether the agent owes a heartbeat or an acknowledgement. `now` is time.monotonic()."""
+        owes_ack = any(now - sent_at > ACK_WITHIN for sent_at in self._awaiting_ack.values())
+        return owes_ack or now - self._heard_at > self._silence_limit
 
     def note_ack(self, command_id: str) -> None:
         """The agent holds this command."""
@@ -163,7 +173,7 @@ class AgentSession:
         self._drop()
 
     def _feed(self) -> None:
-        """The feeder: looks when woken and at least every two seconds, until the stream is over."""
+        """The feeder: looks when woken, until the stream is over."""
         try:
             with wakeups.subscribe(f"agent:{self.agent_id}") as news:
                 while not self._is_closed:
@@ -204,7 +214,7 @@ class AgentSession:
     def _is_entitled(self) -> bool:
         """Whether the stream may go on; if not, it is closed here with the reason."""
         now = time.monotonic()
-        if not enrollments.is_admitted(self.agent_id, self._serial, utcnow()):
+        if not enrollments.is_admitted(self.agent_id, self.serial, utcnow()):
             self.close(pb.Goodbye.REVOKED, enrollments.refusal(self.agent_id))
         elif not sessions.is_current(self.agent_id, self.epoch):
             self.close(pb.Goodbye.REPLACED, "A newer session of this agent has taken over.")

@@ -3,15 +3,15 @@ May import: panel.models, panel.extensions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, or_, select, update
 
 from panel.extensions import db, wake_after_commit
-from panel.models import Agent
+from panel.models import OPEN_STATES, Agent, AgentCertificate, Command, CommandState
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,39 @@ def seen(agent_id: str, epoch: int, now: datetime, nginx: NginxFacts | None = No
         update_facts(agent, nginx)
     db.session.flush()
     return True
+
+
+def seen_many(signs: Sequence[tuple[str, int, datetime]]) -> None:
+    """Notes signs of life of many sessions at once, as (agent id, epoch, time); those that were replaced are left."""
+    is_own = (Agent.id == bindparam("agent"), Agent.session_epoch == bindparam("epoch"), Agent.is_connected)
+    statement = update(Agent).where(*is_own).values(last_seen_at=bindparam("at"))
+    values = [{"agent": agent_id, "epoch": epoch, "at": at} for agent_id, epoch, at in signs]
+    db.session.connection().execute(statement, values)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What decides whether a session may go on undisturbed, of all agents at once."""
+
+    epochs: Mapping[str, int]
+    serials: Set[str]
+    awaited: Set[str]
+
+    def is_calm(self, agent_id: str, epoch: int, serial: str) -> bool:
+        """Whether this session is still its agent's own, its certificate good, and nothing is to be sent."""
+        return self.epochs.get(agent_id) == epoch and serial in self.serials and agent_id not in self.awaited
+
+
+def read_standing(now: datetime) -> Standing:
+    """The epochs of connected agents, the certificates that are good, and the agents that have something to get."""
+    epochs = select(Agent.id, Agent.session_epoch).where(Agent.is_connected, Agent.revoked_at.is_(None))
+    good = (AgentCertificate.revoked_at.is_(None), AgentCertificate.not_after > now)
+    has_news = or_(Command.state == CommandState.QUEUED, Command.cancel_requested_at.is_not(None))
+    return Standing(
+        {row.id: row.session_epoch for row in db.session.execute(epochs)},
+        set(db.session.scalars(select(AgentCertificate.serial).where(*good))),
+        set(db.session.scalars(select(Command.agent_id).where(Command.state.in_(OPEN_STATES), has_news))),
+    )
 
 
 def synced(agent_id: str, epoch: int) -> bool:

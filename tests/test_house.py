@@ -40,7 +40,9 @@ ROUTES = """
 /agents/<agent_id> GET
 /agents/<agent_id>/apply POST
 /agents/<agent_id>/check POST
+/agents/<agent_id>/healing POST
 /agents/<agent_id>/join-command POST
+/agents/<agent_id>/put-back POST
 /agents/<agent_id>/reload POST
 /agents/<agent_id>/revoke POST
 /agents/new GET POST

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -68,6 +69,12 @@ class Agent(Model):
     reported_revision: Mapped[str] = mapped_column(String(64), default="")
     apply_error: Mapped[str] = mapped_column(Text, default="")
     apply_error_command_id: Mapped[str | None] = mapped_column(String(36))
+
+    # Files on its machine that somebody changed by hand, as panel.services.drift describes them; and what is done then.
+    drift: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    drift_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    heals_drift: Mapped[bool] = mapped_column(default=False)
+    drift_healed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     next_command_seq: Mapped[int] = mapped_column(BigInteger, default=1)
 

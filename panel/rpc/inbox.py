@@ -11,10 +11,10 @@ from sqlalchemy.exc import OperationalError
 
 from panel import failpoints
 from panel.extensions import db, transaction
-from panel.models import Command, CommandState
+from panel.models import Agent, Command, CommandState
 from panel.models.types import utcnow
 from panel.rpc import messages, outbox
-from panel.services import outcomes, sessions, transitions
+from panel.services import drift, outcomes, sessions, transitions
 from panel.services.sessions import NginxFacts
 from panel.services.transitions import CommandOutcome
 from protos import command_stream_pb2 as pb
@@ -34,7 +34,7 @@ class Session(Protocol):
         """Queues a message for the agent."""
 
     def note_heartbeat(self, facts: NginxFacts | None) -> bool:
-        """The agent's work loop runs; answers whether that is worth a row: it is time, or the facts are new."""
+        """The agent's work loop runs; answers whether the facts are new and must be stored."""
 
     def note_ack(self, command_id: str) -> None:
         """The agent holds this command."""
@@ -58,7 +58,7 @@ def receive(app: Flask, session: Session, message: pb.AgentMessage) -> None:
         elif kind == "content_request":
             _contents(session, message.content_request)
         elif kind == "report":
-            _note_alive(session, messages.nginx_facts(message.report.nginx))
+            _report(session, message.report)
         else:
             log.warning("agent %s sent %s, which means nothing here", session.agent_id, kind or "an unknown message")
 
@@ -73,6 +73,15 @@ def _heartbeat(session: Session, heartbeat: pb.Heartbeat) -> None:
 def _note_alive(session: Session, facts: NginxFacts | None) -> None:
     with transaction():
         sessions.seen(session.agent_id, session.epoch, utcnow(), facts)
+
+
+def _report(session: Session, report: pb.Report) -> None:
+    _note_alive(session, messages.nginx_facts(report.nginx))
+    if report.HasField("drift"):
+        with transaction():
+            if sessions.is_current(session.agent_id, session.epoch):
+                agent = db.session.get_one(Agent, session.agent_id)
+                drift.report(agent, messages.edits(report.drift), report.drift.more, utcnow())
 
 
 def _ack(session: Session, ack: pb.CommandAck) -> None:

@@ -13,6 +13,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from panel.models import Command, CommandKind, CommandState
+from panel.services.drift import Edit
 from panel.services.recovery import REDELIVERY_WINDOW, JournalState, OpenCommand
 from panel.services.sessions import AgentFacts, NginxFacts
 from panel.services.transitions import CommandOutcome, OutputLine
@@ -21,6 +22,8 @@ from protos import command_stream_pb2 as pb
 MAX_TEXT = 4096  # characters of one line or sentence
 MAX_LINES = 500  # of one message
 MAX_LISTED = 1000  # open commands, modules, file errors
+MAX_EDITS = 50  # files that somebody changed by hand
+MAX_EDITED = 64 << 10  # characters of one of them
 MAX_SEQ = 1 << 62  # what a signed column holds
 MAX_MESSAGE = 1 << 20  # bytes
 INLINE_CONTENTS = 256 << 10  # bytes
@@ -40,6 +43,11 @@ _JOURNAL_STATES: Mapping[int, JournalState] = {
     pb.OpenCommand.ACCEPTED: JournalState.ACCEPTED,
     pb.OpenCommand.RUNNING: JournalState.RUNNING,
     pb.OpenCommand.FINISHED: JournalState.FINISHED,
+}
+_EDITS: Mapping[int, str] = {
+    pb.DriftedFile.CHANGED: "changed",
+    pb.DriftedFile.MISSING: "missing",
+    pb.DriftedFile.ADDED: "added",
 }
 # Outcome to state, reason, and the sentence for an agent that gave none.
 _OUTCOMES: Mapping[int, tuple[CommandState, str, str]] = {
@@ -77,6 +85,23 @@ def nginx_facts(message: pb.NginxFacts) -> NginxFacts:
         problem=clean(message.problem),
         ipv6=message.ipv6,
     )
+
+
+def edits(message: pb.Drift) -> list[Edit]:
+    """Files that somebody changed on an agent's machine; those of a kind that this panel does not know are left out."""
+    return [
+        Edit(
+            path=clean(file.path, 255),
+            kind=_EDITS[file.kind],
+            sha256=clean(file.sha256, 64),
+            text=_clean_text(file.text),
+            original=_clean_text(file.original),
+            is_truncated=file.truncated,
+            is_loaded=file.loaded,
+        )
+        for file in message.files[:MAX_EDITS]
+        if file.kind in _EDITS
+    ]
 
 
 def agent_facts(hello: pb.Hello, protocol: int) -> AgentFacts:
@@ -192,6 +217,11 @@ def _bundle(
             break  # the agent asks for the rest
         bundle.contents.add(sha256=sha256, data=data, last=True)
     return bundle
+
+
+def _clean_text(text: str) -> str:
+    """Lines of harmless text."""
+    return "\n".join(clean(line) for line in text[:MAX_EDITED].splitlines())
 
 
 def _is_proved(row: Command, detail: str | None, result: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from panel.config import Config
 from panel.models import Agent
 from panel.services import agents, proxy_hosts
-from panel.web.agents import view
+from panel.web.agents import edits, view
 from panel.web.hosts.view import host_row
 from panel.web.jobs import lines
 
@@ -27,5 +27,7 @@ def values(agent: Agent, now: datetime, config: Config) -> dict[str, Any]:
         "rows": [host_row(host, status) for host in found.items],
         "host_count": found.total,
         "jobs": lines.recent(agent.id, JOBS_SHOWN),
+        "edits": edits.now(agent),
+        "earlier_edits": edits.earlier(agent),
         "token_expires_at": agents.join_token_expiry(agent, now),
     }

@@ -11,7 +11,7 @@ from panel.errors import Invalid
 from panel.extensions import transaction
 from panel.models import Agent, Command, CommandKind
 from panel.models.types import utcnow
-from panel.services import agents, commands, deployments
+from panel.services import agents, commands, deployments, drift
 from panel.web import htmx
 from panel.web.access import actor, administrators_only
 from panel.web.agents import live, page, view
@@ -82,6 +82,25 @@ def apply(agent_id: str) -> BaseResponse:
     with transaction():
         job_id = deployments.apply(agents.get(agent_id), actor(), at_once=True).id
     return htmx.go(f"/jobs/{job_id}")
+
+
+@bp.post("/agents/<agent_id>/put-back")
+def put_back(agent_id: str) -> BaseResponse:
+    """Undoes what somebody changed by hand: exactly what was live is applied again."""
+    with transaction():
+        job_id = drift.put_back(agents.get(agent_id), actor()).id
+    return htmx.go(f"/jobs/{job_id}")
+
+
+@bp.post("/agents/<agent_id>/healing")
+def healing(agent_id: str) -> BaseResponse:
+    """Whether hand edits are put back at once, or reported and left to a person."""
+    with transaction():
+        agent = agents.get(agent_id)
+        drift.set_healing(agent, request.form.get("heal") == "y", actor())
+        said = "put back at once" if agent.heals_drift else "reported and left as they are"
+    htmx.toast(f"Setting saved: hand edits on {agent.name} are {said}.")
+    return htmx.go(f"/agents/{agent_id}")
 
 
 @bp.post("/agents/<agent_id>/revoke")

@@ -65,6 +65,7 @@ class Card:
     last_seen_at: datetime | None
     note: Note | None
     problem: str
+    edited: int
 
 
 def card(agent: Agent, now: datetime, config: Config) -> Card:
@@ -88,6 +89,7 @@ def card(agent: Agent, now: datetime, config: Config) -> Card:
         if status is AgentStatus.REFUSED
         else NOTES.get(status),
         problem=problem(agent),
+        edited=len(agent.drift),
     )
 
 

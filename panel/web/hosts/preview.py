@@ -37,7 +37,7 @@ def of_draft(host: ProxyHost | None, spec: ProxyHostSpec, agent: Agent) -> FileV
     if not spec.is_enabled:
         return _gone(host, "Disabled: nginx gets no file for it, and visitors get the default page.")
     found = deployments.preview(host, spec, agent)
-    return FileView(found.path, found.problem or _note(found), tuple(_lines(found.diff)), found.text)
+    return FileView(found.path, found.problem or _note(found), tuple(lines(found.diff)), found.text)
 
 
 def of_saved(host: ProxyHost) -> FileView:
@@ -54,7 +54,7 @@ def live_text(host: ProxyHost) -> str:
 
 def _gone(host: ProxyHost | None, note: str) -> FileView:
     live = live_text(host) if host else ""
-    diff = tuple(_lines(("-", line) for line in live.splitlines()))
+    diff = tuple(lines(("-", line) for line in live.splitlines()))
     return FileView(host.live_path if host else "", note, diff, "")
 
 
@@ -64,7 +64,8 @@ def _note(found: deployments.Preview) -> str:
     return "" if found.diff else "nginx serves exactly this file."
 
 
-def _lines(diff: Iterable[tuple[str, str]]) -> Iterator[DiffLine]:
+def lines(diff: Iterable[tuple[str, str]]) -> Iterator[DiffLine]:
+    """A difference (sign, text) as a page shows it; "@" lines become an ellipsis."""
     for position, (sign, text) in enumerate(diff):
         if sign != "@":
             yield DiffLine(sign, CSS[sign], text)

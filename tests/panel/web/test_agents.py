@@ -16,6 +16,8 @@ from panel.config import Config
 from panel.extensions import db, transaction
 from panel.models import Agent, CommandKind, User
 from panel.models.types import utcnow
+from panel.services import drift
+from panel.services.drift import Edit
 from panel.web.agents import view
 from tests.conftest import login
 from tests.hosts import add_host, commands, make_live
@@ -196,3 +198,42 @@ def test_the_join_page_turns_live_when_the_agent_arrives(app: Flask, alices: Fla
         first = next(response.iter_encoded()).decode()
     assert f'hx-target="#arrival-{agent.id}"' in first
     assert "has arrived and is online" in first
+
+
+def edit_by_hand(app: Flask, agent: Agent) -> None:
+    with app.app_context(), transaction():
+        known, text = db.session.get_one(Agent, agent.id), "evil <b>text</b>\n"
+        edit = Edit("hosts/1-app.example.com.conf", "changed", "", text, "", is_truncated=False, is_loaded=False)
+        drift.report(known, [edit], 0, utcnow())
+
+
+def test_hand_edits_are_shown_with_their_meaning_and_a_way_back(app: Flask, alices: FlaskClient, agent: Agent) -> None:
+    add_host(app, agent)
+    make_live(app, agent)
+    edit_by_hand(app, agent)
+    assert "1 file changed by hand." in alices.get("/agents").text
+    page = alices.get(f"/agents/{agent.id}").text
+    assert "1 file differs from what was applied" in page
+    assert "nginx has not loaded it" in page
+    assert "evil &lt;b&gt;text" in page
+    answer = alices.post(f"/agents/{agent.id}/put-back")
+    assert answer.status_code == 303
+    assert commands(app)[-1].payload["exact"]
+
+
+def test_healing_is_a_setting_of_each_agent(app: Flask, alices: FlaskClient, agent: Agent) -> None:
+    assert "left until a person decides" in alices.get(f"/agents/{agent.id}").text
+    alices.post(f"/agents/{agent.id}/healing", data={"heal": "y"})
+    assert "are put back within a minute" in alices.get(f"/agents/{agent.id}").text
+    alices.post(f"/agents/{agent.id}/healing")
+    assert "left until a person decides" in alices.get(f"/agents/{agent.id}").text
+
+
+def test_a_hand_edit_that_is_over_stays_readable(app: Flask, alices: FlaskClient, agent: Agent) -> None:
+    edit_by_hand(app, agent)
+    with app.app_context(), transaction():
+        drift.report(db.session.get_one(Agent, agent.id), [], 0, utcnow())
+    page = alices.get(f"/agents/{agent.id}").text
+    assert "differs from what was applied" not in page
+    assert "1 file changed by hand, " in page
+    assert "evil &lt;b&gt;text" in page

@@ -22,7 +22,7 @@ PROTOC := $(BIN)/python -m grpc_tools.protoc -I. --plugin=protoc-gen-mypy=$(BIN)
 	--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc
 
 .DEFAULT_GOAL := help
-.PHONY: help run agent test check bench protos protos-current lock screenshots clean
+.PHONY: help run agent test check bench soak protos protos-current lock screenshots clean
 
 help: ## This list
 	@echo "Waypost"
@@ -57,11 +57,18 @@ check: protos-current ## Lint, types, import rules, templates, generated code an
 	$(BIN)/djlint templates --lint --quiet --profile jinja --ignore H015,H043,J018
 	$(BIN)/python -m panel.embedded.lock check
 
-bench: ## Measure the promises: apply, round trip, footprint
+bench: ## Measure the promises: apply, round trip, form, burst, idle agents, footprint
 	@$(PROVISION) bench
 	@$(BIN)/python -m benchmarks.apply
 	@$(BIN)/python -m benchmarks.roundtrip
+	@$(BIN)/python -m benchmarks.form_post
+	@$(BIN)/python -m benchmarks.burst
+	@$(BIN)/python -m benchmarks.idle_agents
 	@$(BIN)/python -m benchmarks.footprint
+
+soak: ## Ten minutes of edits and random kills; nothing may be lost (ARGS="--minutes 60")
+	@$(PROVISION) bench
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 protos: ## Generate the code of protos/command_stream.proto
 	@$(PROVISION) check

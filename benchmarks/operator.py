@@ -70,6 +70,14 @@ class Operator:
         )
 
     def _send(self, method: str, address: str, fields: dict[str, str | int] | None) -> tuple[int, str, str]:
+        """Status, body and Location. Raises OSError or HTTPException when the panel does not answer; try again then."""
+        try:
+            return self._exchange(method, address, fields)
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            raise
+
+    def _exchange(self, method: str, address: str, fields: dict[str, str | int] | None) -> tuple[int, str, str]:
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
         if fields is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"

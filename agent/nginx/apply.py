@@ -1,5 +1,5 @@
 """Applying a bundle: fetch, test, switch, reload, prove; and back to the release before when that fails.
-May import: agent.config, agent.errors, agent.journal, agent.output and all of agent.nginx."""
+May import: agent.config, agent.errors, agent.failpoints, agent.journal, agent.output and all of agent.nginx."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from dataclasses import dataclass, field, replace
 
+from agent import failpoints
 from agent.config import AgentConfig
 from agent.errors import AgentError, BundleRefused, NginxUnavailable
 from agent.journal import ApplyEntry, Journal
@@ -121,7 +122,9 @@ class Applier:
         self._record(run, "fetch")
         run.output.stage("fetch", f"Fetching and checking {len(bundle.files)} files")
         machine = self._stage(run, bundle, source)
+        failpoints.hit("apply:staged")
         self._test(run, bundle, machine, previous)
+        failpoints.hit("apply:tested")
         run.output.stage("switch", "Putting the new files in place")
         before = self._look(run)
         run.guard.check()
@@ -192,7 +195,9 @@ class Applier:
     def _go_live(self, run: _Run, before: Before | None) -> Outcome:
         try:
             self._record(run, "switch")
+            failpoints.hit("apply:intent")
             self._releases.switch(run.entry.release)
+            failpoints.hit("apply:switched")
         except OSError as error:
             return self._fail(run, _Failure("switch", f"The files cannot be put in place: {error.strerror}."))
         run.output.succeed("The new files are in place")
@@ -213,6 +218,7 @@ class Applier:
             self._nginx.reload()
         except NginxUnavailable as error:
             return self._roll_back(run, "reload", Proof(error.message, settled=True), before)
+        failpoints.hit("apply:hup_sent")
         run.output.succeed("nginx was told")
         return self._prove(run, before)
 
@@ -222,7 +228,9 @@ class Applier:
         proof = prove(self._nginx, run.entry.revision, before, run.guard.stopping, self._patience)
         if not proof.ok:
             return self._roll_back(run, "reload" if proof.lines else "prove", proof, before)
+        failpoints.hit("apply:verified")
         self._record(run, "applied")
+        failpoints.hit("apply:applied_journalled")
         self._releases.prune(run.entry.previous)
         run.output.succeed(f"nginx serves revision {run.entry.revision[:12]}")
         return Outcome(revision=run.entry.revision, warnings=run.warnings)

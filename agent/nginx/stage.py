@@ -1,5 +1,5 @@
 """Everything before the switch: contents are fetched and checked, releases written, files tested. Nothing live changes.
-May import: agent.config, agent.output and the parts of agent.nginx below agent.nginx.apply."""
+May import: agent.config, agent.failpoints, agent.output and the parts of agent.nginx below agent.nginx.apply."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from agent import failpoints
 from agent.config import AgentConfig
 from agent.nginx.bundle import REQUIRED, Bundle, check_content, check_manifest
 from agent.nginx.controller import Nginx
@@ -52,6 +53,7 @@ class Stager:
     def stage(self, bundle: Bundle, source: ContentSource, guard: Guard) -> Staged:
         """Writes the release. Raises BundleRefused, OSError, and what fetching raises."""
         contents, held = self._collect(bundle, source, guard)
+        failpoints.hit("apply:fetched")
         machine, warnings = detect(self._config, self._layout)
         warnings += self._edits(held)
         name = self._releases.stage(bundle, contents, held, lambda folder: self.wrapper(machine, bundle, folder))

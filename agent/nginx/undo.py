@@ -1,5 +1,5 @@
 """After a reload that failed: the files before come back, the files at fault are named, nginx can start from disk.
-May import: agent.errors, agent.output and the parts of agent.nginx below agent.nginx.apply."""
+May import: agent.errors, agent.failpoints, agent.output and the parts of agent.nginx below agent.nginx.apply."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent import failpoints
 from agent.errors import AgentError, NginxUnavailable
 from agent.nginx.controller import Nginx
 from agent.nginx.guard import Guard
@@ -43,7 +44,9 @@ class Undo:
             self.releases.switch(name)
         except OSError as error:
             return f"The agent's machine refused it: {error.strerror}."
+        failpoints.hit("rollback:switched")
         problem = self._prove(name, proof, before, output, guard.stopping)
+        failpoints.hit("rollback:verified")
         return relative(problem, self.layout.release(name), self.layout.root)
 
     def blame(self, failed: str, previous: str, output: Output, guard: Guard) -> tuple[FileError, ...]:

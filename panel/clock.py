@@ -7,6 +7,7 @@ import logging
 import time
 from datetime import datetime, timedelta
 
+import gevent
 from flask import Flask
 
 from panel import metrics
@@ -41,8 +42,10 @@ class Clock:
             self._watch(now)
         if self._pruned_at is None or abs(now - self._pruned_at) >= PRUNE_EVERY:
             self._pruned_at = now
-            with transaction():
-                retention.prune(now)
+            for step in retention.steps(now):
+                with transaction():
+                    step()
+                gevent.sleep(0)  # pages and agents come in between
 
     def _watch(self, now: datetime) -> None:
         """Silence is no event: that an agent became stale or offline is noticed only here."""

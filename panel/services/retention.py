@@ -3,7 +3,9 @@ May import: panel.models, panel.extensions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import delete, select
 
@@ -13,22 +15,30 @@ from panel.models import OPEN_STATES, Agent, Command, CommandOutput, ConfigConte
 OUTPUT_KEPT = timedelta(days=30)
 REVISIONS_KEPT = 50  # per agent, the live one not counted
 CONTENT_BATCH = 500
+COMMANDS_AT_ONCE = 20  # whose output is deleted in one step
 
 
-def prune(now: datetime) -> None:
-    """Deletes what is older than it is kept; nothing that is live or that an open command needs."""
-    _prune_output(now - OUTPUT_KEPT)
-    for agent in db.session.scalars(select(Agent)).all():
-        _prune_revisions(agent)
-    _prune_contents()
+def steps(now: datetime) -> Iterator[Callable[[], object]]:
+    """What must be deleted because it is older than it is kept, in steps that are short: one transaction each.
+
+    Nothing that is live or that an open command needs. Call each step before asking for the next one.
+    """
+    yield from _output_steps(now - OUTPUT_KEPT)
+    for agent_id in db.session.scalars(select(Agent.id)).all():
+        yield partial(_prune_revisions, agent_id)
+    yield _prune_contents
 
 
-def _prune_output(before: datetime) -> None:
-    old = select(Command.id).where(Command.finished_at < before, Command.state.not_in(OPEN_STATES))
-    _execute(delete(CommandOutput).where(CommandOutput.command_id.in_(old)))
+def _output_steps(before: datetime) -> Iterator[Callable[[], object]]:
+    has_output = select(CommandOutput.seq).where(CommandOutput.command_id == Command.id).exists()
+    for agent_id in db.session.scalars(select(Agent.id)).all():
+        old = select(Command.id).where(Command.agent_id == agent_id, Command.finished_at < before, has_output)
+        while command_ids := db.session.scalars(old.limit(COMMANDS_AT_ONCE)).all():
+            yield partial(_execute, delete(CommandOutput).where(CommandOutput.command_id.in_(command_ids)))
 
 
-def _prune_revisions(agent: Agent) -> None:
+def _prune_revisions(agent_id: str) -> None:
+    agent = db.session.get_one(Agent, agent_id)
     protected = {agent.applied_revision, agent.reported_revision}
     open_payloads = select(Command.payload).where(Command.agent_id == agent.id, Command.state.in_(OPEN_STATES))
     protected.update(payload.get("revision", "") for payload in db.session.scalars(open_payloads))

@@ -57,13 +57,14 @@ check: protos-current ## Lint, types, import rules, templates, generated code an
 	$(BIN)/djlint templates --lint --quiet --profile jinja --ignore H015,H043,J018
 	$(BIN)/python -m panel.embedded.lock check
 
-bench: ## Measure the promises: apply, round trip, form, burst, idle agents, footprint
+bench: ## Measure the promises: apply, round trip, form, burst, idle agents, live pages, footprint
 	@$(PROVISION) bench
 	@$(BIN)/python -m benchmarks.apply
 	@$(BIN)/python -m benchmarks.roundtrip
 	@$(BIN)/python -m benchmarks.form_post
 	@$(BIN)/python -m benchmarks.burst
 	@$(BIN)/python -m benchmarks.idle_agents
+	@$(BIN)/python -m benchmarks.streams
 	@$(BIN)/python -m benchmarks.footprint
 
 soak: ## Ten minutes of edits and random kills; nothing may be lost (ARGS="--minutes 60")

@@ -119,6 +119,11 @@ def partial(target: str, html: str, swap: str = "innerMorph") -> str:
     return f'<hx-partial hx-target="{target}" hx-swap="{swap}">{html}</hx-partial>'
 
 
+def breathe() -> None:
+    """Called between the parts of a long message, so that nobody waits for all of it. Not in a transaction."""
+    gevent.sleep(0)
+
+
 def is_stopping() -> bool:
     """Whether streams must end now."""
     return stopping.is_set()

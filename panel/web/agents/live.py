@@ -7,6 +7,7 @@ from flask import current_app, render_template, request
 
 from panel.models.types import utcnow
 from panel.services import agents
+from panel.web import sse
 from panel.web.agents import page, view
 
 
@@ -18,6 +19,7 @@ def regions() -> dict[str, str]:
     for agent in agents.list_all():
         if wanted and agent.id != wanted:
             continue
+        sse.breathe()
         card = view.card(agent, now, config)
         if wanted:
             found[f"#arrival-{agent.id}"] = render_template("agents/_arrival.html", card=card)

@@ -8,6 +8,7 @@ from flask import render_template, request
 from panel.errors import NotFound
 from panel.models import ProxyHost
 from panel.services import agents, proxy_hosts
+from panel.web import sse
 from panel.web.hosts import page, view
 
 MAX_ROWS = 25
@@ -29,6 +30,7 @@ def _rows(ids: list[int]) -> dict[str, str]:
     statuses = page.agent_statuses(agents.list_all())
     found = {}
     for host in _hosts(ids):
+        sse.breathe()
         row = view.host_row(host, statuses[host.agent_id])
         for cell in ("name", "upstream", "status", "changed"):
             found[f"#host-{host.id}-{cell}"] = render_template(f"hosts/_cell_{cell}.html", row=row)

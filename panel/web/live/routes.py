@@ -51,6 +51,7 @@ def _follow(connection: sse.Connection, topics: tuple[str, ...]) -> Iterator[str
 def _render(topics: tuple[str, ...]) -> dict[str, str]:
     regions: dict[str, str] = {}
     for topic in topics:
+        sse.breathe()
         render = renderer(topic)
         regions |= render() if render else {}
     return regions

@@ -165,6 +165,7 @@ class Delivery(RuleBasedStateMachine):
         self.down: list[pb.PanelMessage] = []
         self.ids: list[str] = []
         self.seen: dict[str, tuple[str, str, Any]] = {}
+        self.has_aged = False
 
     # ---- what people do ----
 
@@ -214,6 +215,23 @@ class Delivery(RuleBasedStateMachine):
         assert self.session is not None
         self.session._look()
         self._collect()
+
+    @precondition(lambda self: self.stream and self.session)
+    @rule()
+    def the_wire_is_good_for_a_moment(self) -> None:
+        self.the_panel_looks_what_is_due()
+        while self.down:
+            self.the_agent_hears_a_message()
+        while self.up:
+            self.the_panel_hears_a_message()
+
+    @precondition(lambda self: self.agent)
+    @rule()
+    def a_command_is_on_its_way(self) -> None:
+        self.the_agent_connects()
+        self.somebody_asks_for_a_reload()
+        self.the_panel_looks_what_is_due()
+        self.the_agent_hears_a_message()
 
     @precondition(lambda self: self.down and self.stream)
     @rule()
@@ -303,6 +321,7 @@ class Delivery(RuleBasedStateMachine):
     @precondition(lambda self: self.stream is None)
     @rule()
     def more_than_a_day_passes(self) -> None:
+        self.has_aged = True
         with self.app.app_context(), transaction():
             for command in recovery.expire_due(utcnow() + timedelta(hours=25)):
                 outcomes.settle(command)
@@ -326,6 +345,7 @@ class Delivery(RuleBasedStateMachine):
             if command.state == S.SUCCEEDED:
                 assert runs == 1
                 assert command.outcome_known
+            assert command.reason != "LOST" or self.has_aged  # no journal is lost here, so no result may be
             if command.reason in {"LOST", "TIMEOUT", "INTERRUPTED"}:
                 assert command.state == S.FAILED
                 assert not command.outcome_known

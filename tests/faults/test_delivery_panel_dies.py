@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import gevent
 import pytest
+from flask import Flask
 
 from panel import failpoints
+from panel.config import Config
+from panel.extensions import stopping, transaction, vitals
 from panel.models import AgentStatus, CommandState
+from panel.models.types import utcnow
+from panel.serve import Panel
+from panel.services import agents
 from tests.faults.plant import PanelProcess, Plant
+from tests.panel.rpc.wire import Identity, Wire, enroll
 
 S = CommandState
 Far = tuple[Plant, PanelProcess]
@@ -76,3 +86,39 @@ def test_case_52_a_panel_whose_disk_is_full_confirms_nothing_and_goes_on_when_th
         command = plant.until_ended(each)
         assert (command.state, plant.reloads(each)) == (S.SUCCEEDED, 1)
     plant.until(lambda: plant.status() is AgentStatus.ONLINE)
+
+
+def test_case_16_many_agents_are_asked_to_come_back_spread_out_and_are_not_called_offline(
+    app: Flask, config: Config
+) -> None:
+    panel = Panel(app)
+    panel.start()
+    identities = [join(app, panel.config, f"agent-{number}") for number in range(50)]
+    wires = [Wire(panel.config, identity).__enter__() for _, identity in identities]
+    for wire in wires:
+        wire.greet()
+    gevent.spawn(panel.stop)
+    waits = [wire.expect("goodbye").retry_after.ToTimedelta().total_seconds() for wire in wires]
+    for wire in wires:
+        wire.__exit__(None, None, None)
+    assert all(1.0 <= wait <= 2.0 for wait in waits)
+    assert max(waits) - min(waits) > 0.5
+    again = Panel(app)
+    again.start()
+    with app.app_context():
+        moment = utcnow() + timedelta(seconds=config.offline_after + 10)
+        statuses = {agents.status(agent, moment, config) for agent in agents.list_all()}
+    again.stop()
+    stopping.clear()
+    vitals.clock_ticked_at = None
+    assert statuses == {AgentStatus.STALE}
+
+
+def join(app: Flask, config: Config, name: str) -> tuple[str, Identity]:
+    """An agent that joins over the wire."""
+    with app.app_context(), transaction():
+        agent, token = agents.create(name, None, config)
+        agent_id = agent.id
+    identity = Identity()
+    enroll(config, token, identity)
+    return agent_id, identity

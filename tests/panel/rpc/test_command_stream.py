@@ -163,10 +163,16 @@ def test_a_silent_caller_is_sent_away(
         assert wire.error.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
-def test_an_agent_of_another_protocol_is_told_so(live: Config, ready: tuple[str, Identity]) -> None:
+def test_an_agent_of_another_protocol_is_told_so_and_its_page_says_it(
+    app: Flask, live: Config, ready: tuple[str, Identity]
+) -> None:
     with Wire(live, ready[1]) as wire:
         wire.send(hello=hello(protocol=0))
         assert wire.expect("goodbye").reason == pb.Goodbye.PROTOCOL
+    assert "Update the agent" in read_agent(app, ready[0]).refused_because
+    with Wire(live, ready[1]) as wire:
+        wire.greet(revision=APPLIED)
+        assert read_agent(app, ready[0]).refused_because == ""
 
 
 def test_a_newer_agent_is_spoken_to_in_the_panels_protocol(live: Config, ready: tuple[str, Identity]) -> None:

@@ -100,6 +100,11 @@ def test_after_a_start_of_the_panel_agents_get_time_to_come_back(
     assert agents.status(agent, now + timedelta(seconds=100), config) == AgentStatus.OFFLINE
 
 
+def test_an_agent_that_the_panel_cannot_let_in_is_shown_so(config: Config, agent: Agent) -> None:
+    agent.refused_because = "Two machines use this agent's identity."
+    assert agents.status(agent, utcnow(), config) == AgentStatus.REFUSED
+
+
 def test_revoking_ends_tokens_and_commands(config: Config, agent: Agent, alice: User) -> None:
     agents.new_join_token(agent, alice, config)
     under_way, queued = (commands.enqueue(agent, CommandKind.RELOAD) for _ in range(2))

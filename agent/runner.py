@@ -72,7 +72,8 @@ class Agent:
         applier = Applier(config, layout, self._nginx, self._journal)
         watch = DriftWatch(layout, self._nginx, Releases(layout))
         self._drift = DriftReporter(watch, self.facts, self._send)
-        engines = Engines(self._nginx, Stager(config, layout, self._nginx), applier, self._drift.report)
+        applier.on_edits = self._drift.report  # the panel keeps what an apply replaces
+        engines = Engines(self._nginx, Stager(config, layout, self._nginx), applier)
         self._inbox = ContentInbox(self._send)
         self._dispatcher = Dispatcher(self._journal, engines, self._inbox, self._notify)
         self._questions = Questions(engines, self._inbox, self._answer, self._stop)

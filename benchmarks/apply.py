@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.operator import Operator
-from tests.product import Product, fetch, running_product, running_upstream, wait_until
+from tests.product import Product, command_line, fetch, running_product, running_upstream, wait_until
 
 ROUNDS = 7
 SITE = "bench.example.test"
@@ -113,9 +113,7 @@ class Bench:
         open_states = "SELECT count(*) FROM command WHERE state IN ('queued', 'sent', 'running')"
         wait_until(lambda: self._product.query(open_states)[0][0] == 0, "no command runs")
         nginx = self._product.child("nginx")
-        wait_until(
-            lambda: not any("shutting down" in " ".join(w.cmdline()) for w in nginx.children()), "old workers end"
-        )
+        wait_until(lambda: not any("shutting down" in command_line(w) for w in nginx.children()), "old workers end")
         time.sleep(1.1)  # past the window in which a second edit waits to join the first one's reload
 
     def _stages(self) -> dict[str, float]:

@@ -8,7 +8,6 @@ from protos import command_stream_pb2 as pb
 
 def apply_config(job: Job) -> pb.CommandResult:
     """Fetches, tests, switches, reloads and proves; see agent.nginx.apply."""
-    job.engines.report_drift()  # what somebody edited by hand is kept by the panel before it is replaced
     bundle = read_bundle(job.command.apply_config.bundle)
     outcome = job.engines.applier.apply(job.command.command_id, bundle, job.source, job.output, job.guard)
     return write_outcome(outcome)

@@ -21,7 +21,6 @@ class Engines:
     nginx: Nginx
     stager: Stager
     applier: Applier
-    report_drift: Callable[[], None]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from agent import failpoints
@@ -59,7 +60,9 @@ class Applier:
         *,
         patience: float = RESTART_SECONDS,
     ) -> None:
-        """`patience` is how many seconds a restarted nginx gets to come back."""
+        """`patience` is how many seconds a restarted nginx gets to come back. `on_edits` may be set to what is called
+        before files that somebody edited by hand are replaced."""
+        self.on_edits: Callable[[], None] = lambda: None
         self._layout = layout
         self._nginx = nginx
         self._journal = journal
@@ -155,6 +158,8 @@ class Applier:
         for warning in staged.warnings:
             run.output.warn(warning)
         run.warnings = staged.warnings
+        if staged.replaces_edits:
+            self.on_edits()
         run.entry = replace(run.entry, release=staged.name)
         run.output.succeed(f"{staged.new_files} of {len(bundle.files)} files are new")
         return staged.machine

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from agent.nginx.bundle import Bundle, BundleFile
 from agent.nginx.layout import Layout
 
 KEEP = 5
+
+# Inode, size, and the times of the last write and of the last change of any kind.
+_Mark = tuple[int, int, int, int]
 
 # Gets the folder a release will lie in; answers the text of its nginx.conf.
 WriteWrapper = Callable[[Path], str]
@@ -36,6 +40,8 @@ class Releases:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._name = ""
+        self._marks: dict[str, _Mark] = {}
 
     def current(self) -> Release | None:
         """The release that nginx reads at its next start or reload."""
@@ -58,18 +64,44 @@ class Releases:
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
-    def held(self, release: Release | None) -> dict[str, Path]:
-        """sha256 → file, of those files of a release that still are what was written (a hand edit is not)."""
+    def held(self, release: Release | None) -> dict[str, str]:
+        """sha256 → path, of those files of a release that still are what was written (a hand edit is not). Files are
+        read only when the kernel says that they were touched since they were read or written last."""
         if release is None:
             return {}
+        if release.name != self._name:
+            self._name, self._marks = release.name, {}
+        folder = str(self._layout.release(release.name))
+        files = [file for file in release.bundle.files if self._is_unchanged(folder, file)]
+        return {file.sha256: f"{folder}/{file.path}" for file in files}
+
+    def edits(self, release: Release, held: Mapping[str, str]) -> list[str]:
+        """The paths of a release that are not as they were written: changed, gone, or added where nginx reads them."""
         folder = self._layout.release(release.name)
-        return {file.sha256: folder / file.path for file in release.bundle.files if _is_intact(folder, file)}
+        changed = [file.path for file in release.bundle.files if file.sha256 not in held]
+        known = {file.path for file in release.bundle.files}
+        found = {f"hosts/{path.name}" for path in (folder / "hosts").glob("*.conf")}
+        conf = folder / "nginx.conf"
+        is_ours = not release.wrapper or (conf.is_file() and conf.read_text(errors="replace") == release.wrapper)
+        return [*changed, *sorted(found - known), *([] if is_ours else ["nginx.conf"])]
+
+    def _is_unchanged(self, folder: str, file: BundleFile) -> bool:
+        path = f"{folder}/{file.path}"
+        mark = _mark(path)
+        if mark is not None and self._marks.get(file.path) == mark:
+            return True
+        if not _is_intact(path, file):
+            self._marks.pop(file.path, None)
+            return False
+        if mark is not None:
+            self._marks[file.path] = mark
+        return True
 
     def stage(
         self,
         bundle: Bundle,
         contents: Mapping[str, bytes],
-        held: Mapping[str, Path],
+        held: Mapping[str, str],
         wrapper: WriteWrapper,
     ) -> str:
         """Writes a release durably and returns its name. Unchanged files are hard links to those held."""
@@ -92,10 +124,21 @@ class Releases:
             _sync(folder)
         temporary.rename(target)
         _sync(self._layout.releases)
+        self._remember(name, bundle, contents)
         return name
 
+    def _remember(self, name: str, bundle: Bundle, contents: Mapping[str, bytes]) -> None:
+        """The links have changed the times of files whose contents are known; those that were written to are not."""
+        before, self._name, self._marks = self._marks, name, {}
+        folder = str(self._layout.release(name))
+        for file in bundle.files:
+            mark, old = _mark(f"{folder}/{file.path}"), before.get(file.path)
+            is_known = file.sha256 in contents or (mark and old and mark[:3] == old[:3])
+            if mark is not None and is_known:
+                self._marks[file.path] = mark
+
     @contextmanager
-    def scratch(self, bundle: Bundle, contents: Mapping[str, bytes], held: Mapping[str, Path]) -> Iterator[Path]:
+    def scratch(self, bundle: Bundle, contents: Mapping[str, bytes], held: Mapping[str, str]) -> Iterator[Path]:
         """A folder with the bundle's files for a test; gone afterwards."""
         folder = self._layout.test / "bundle"
         shutil.rmtree(folder, ignore_errors=True)
@@ -147,22 +190,22 @@ class Releases:
             return False
         conf = folder / "nginx.conf"
         same_wrapper = conf.exists() and conf.read_text() == wrapper(folder)
-        return same_wrapper and all(_is_intact(folder, file) for file in bundle.files)
+        return same_wrapper and all(_is_intact(f"{folder}/{file.path}", file) for file in bundle.files)
 
 
-def write_tree(folder: Path, bundle: Bundle, contents: Mapping[str, bytes], held: Mapping[str, Path]) -> list[Path]:
+def write_tree(folder: Path, bundle: Bundle, contents: Mapping[str, bytes], held: Mapping[str, str]) -> list[Path]:
     """Writes the bundle's files below a folder that does not exist yet; answers those that are no links."""
     for new in (folder, folder / "hosts"):
         new.mkdir(parents=True)
         new.chmod(0o755)
     written: list[Path] = []
     for file in bundle.files:
-        path = folder / file.path
         if file.sha256 in contents:
+            path = folder / file.path
             _write(path, contents[file.sha256])
             written.append(path)
         else:
-            os.link(held[file.sha256], path)
+            os.link(held[file.sha256], f"{folder}/{file.path}")
     return written
 
 
@@ -180,13 +223,23 @@ def _write(path: Path, data: bytes) -> None:
         os.fchmod(file.fileno(), 0o644)
 
 
-def _is_intact(folder: Path, file: BundleFile) -> bool:
-    path = folder / file.path
+def _is_intact(path: str, file: BundleFile) -> bool:
+    if _mark(path) is None:
+        return False
     try:
-        data = path.read_bytes() if not path.is_symlink() else b""
+        data = Path(path).read_bytes()
     except OSError:
         return False
     return len(data) == file.size and hashlib.sha256(data).hexdigest() == file.sha256
+
+
+def _mark(path: str) -> _Mark | None:
+    """Changes with every change of the file, which nobody can hide from the kernel. None for what is no plain file."""
+    try:
+        facts = os.lstat(path)
+    except OSError:
+        return None
+    return (facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns) if stat.S_ISREG(facts.st_mode) else None
 
 
 def _sync(path: Path) -> None:

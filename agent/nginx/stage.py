@@ -3,7 +3,7 @@ May import: agent.config, agent.failpoints, agent.output and the parts of agent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -38,6 +38,7 @@ class Staged:
     machine: Machine
     new_files: int
     warnings: tuple[str, ...]
+    replaces_edits: bool
 
 
 class Stager:
@@ -55,9 +56,11 @@ class Stager:
         contents, held = self._collect(bundle, source, guard)
         failpoints.hit("apply:fetched")
         machine, warnings = detect(self._config, self._layout)
-        warnings += self._edits(held)
+        current = self._releases.current()
+        edits = self._releases.edits(current, held) if current else []
+        warnings += [f"{path} was edited by hand. The edit is not kept: the agent's page shows it." for path in edits]
         name = self._releases.stage(bundle, contents, held, lambda folder: self.wrapper(machine, bundle, folder))
-        return Staged(name, machine, len(contents), tuple(warnings))
+        return Staged(name, machine, len(contents), tuple(warnings), bool(edits))
 
     def test(self, bundle: Bundle, source: ContentSource, output: Output, guard: Guard) -> Verdict:
         """Tests a whole bundle and leaves nothing behind. Raises like `stage`, and NginxUnavailable."""
@@ -92,17 +95,7 @@ class Stager:
         files = [*(folder / path for path in REQUIRED), folder / "hosts" / "*.conf"]
         return render(self._layout, machine, bundle.revision, files)
 
-    def _edits(self, held: Mapping[str, Path]) -> list[str]:
-        """Says of hand edits that the release will not have them."""
-        current = self._releases.current()
-        files = current.bundle.files if current else ()
-        return [
-            f"{file.path} was edited by hand. The edit is not kept: the agent's page shows it."
-            for file in files
-            if file.sha256 not in held
-        ]
-
-    def _collect(self, bundle: Bundle, source: ContentSource, guard: Guard) -> tuple[dict[str, bytes], dict[str, Path]]:
+    def _collect(self, bundle: Bundle, source: ContentSource, guard: Guard) -> tuple[dict[str, bytes], dict[str, str]]:
         """New contents, checked, and the files that are already here."""
         check_manifest(bundle)
         held = self._releases.held(self._releases.current())

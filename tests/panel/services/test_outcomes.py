@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from panel.extensions import db
-from panel.models import Agent, Command, CommandKind, CommandState
+from panel.models import Agent, Command, CommandKind, CommandState, ProxyHost
 from panel.models.types import utcnow
 from panel.services import commands, deployments, outcomes
 from panel.services.transitions import CommandOutcome
@@ -82,3 +84,44 @@ def test_a_reload_reports_what_is_served(agent: Agent) -> None:
     command = commands.enqueue(agent, CommandKind.RELOAD)
     outcomes.record(command, CommandOutcome(CommandState.SUCCEEDED, result={"revision": "r7"}), utcnow())
     assert agent.reported_revision == "r7"
+
+
+def file_errors(**result: object) -> CommandOutcome:
+    errors = [{"path": "hosts/1-app.example.com.conf", "line": 3, "text": "duplicate upstream"}]
+    return CommandOutcome(
+        CommandState.FAILED, "ROLLED_BACK", "nginx refused.", result={"file_errors": errors, **result}
+    )
+
+
+def test_a_host_that_only_the_reload_refused_is_set_aside_and_the_others_are_sent_again(
+    agent: Agent, save: Callable[..., ProxyHost]
+) -> None:
+    bad = save()
+    save("good.example.com")
+    outcomes.record(apply(agent), file_errors(rolled_back=True), utcnow())
+    assert bad.is_refused
+    again = commands.find_open(agent.id, CommandKind.APPLY_CONFIG)
+    assert again is not None
+    deployments.freeze(again)
+    assert [path for path in again.payload["manifest"] if path.startswith("hosts/")] == [
+        "hosts/2-good.example.com.conf"
+    ]
+
+
+def test_a_degraded_apply_is_left_to_a_person(agent: Agent, save: Callable[..., ProxyHost]) -> None:
+    host = save()
+    outcomes.record(apply(agent), file_errors(degraded=True), utcnow())
+    assert not host.is_refused
+    assert agent.apply_error == "nginx refused."
+    assert commands.find_open(agent.id, CommandKind.APPLY_CONFIG) is None
+
+
+def test_a_refused_apply_is_not_sent_again_however_often_its_agent_comes_back(agent: Agent) -> None:
+    first = apply(agent)
+    outcomes.record(first, proof(first), utcnow())
+    agent.generation += 1
+    failed = CommandOutcome(CommandState.FAILED, "ROLLED_BACK", "A port is taken.", result={"rolled_back": True})
+    outcomes.record(apply(agent), failed, utcnow())
+    for _ in range(10):
+        assert deployments.reconcile(agent, agent.applied_revision) is None
+    assert agent.apply_error == "A port is taken."

@@ -28,6 +28,8 @@ STEADY = [f"steady-{number}.example.test" for number in range(4)]
 EDITED = [f"edited-{number}.example.test" for number in range(20)]
 CALM = (3.0, 9.0)  # seconds between two kills
 RETRY_FOR = 60.0  # seconds that a person keeps trying to save while the panel is away
+# Short, so that a kill often meets an apply in the middle.
+HASTE = {"PANEL_APPLY_WINDOW": "0.2", "PANEL_APPLY_LONGEST_WAIT": "0.8"}
 OPEN = "SELECT count(*) FROM command WHERE state IN ('queued', 'sent', 'running')"
 
 
@@ -103,7 +105,7 @@ def main(minutes: float, seed: int) -> int:
         tempfile.TemporaryDirectory() as folder,
         running_upstream("even") as even,
         running_upstream("odd") as odd,
-        running_product(Path(folder) / "var") as product,
+        running_product(Path(folder) / "var", **HASTE) as product,
         Operator(product) as operator,
     ):
         operator.set_up(product.setup_link)
@@ -173,13 +175,13 @@ def _kill_one(product: Product, name: str, kills: list[Kill]) -> None:
 def report(editor: Editor, visitors: Visitors, kills: list[Kill]) -> int:
     """Prints what came of it all."""
     product = editor.product
-    ends = Counter(product.query("SELECT kind, state, reason FROM command"))
+    ends = Counter(product.query("SELECT kind, state, reason, error FROM command"))
     lost, doubled = find_losses(editor), find_doubles(product)
     excused, failed = sort_failures(visitors.failures, kills)
     killed = Counter(kill.name for kill in kills)
     print("kills      " + ", ".join(f"{name} {count}" for name, count in sorted(killed.items())))
-    for (kind, state, reason), count in sorted(ends.items()):
-        print(f"           {count:>6} {kind} {state} {reason.lower()}")
+    for (kind, state, reason, error), count in sorted(ends.items()):
+        print(f"           {count:>6} {kind} {state} {reason.lower()} {error[:90]}")
     print(f"visits     {visitors.answered} answered, {len(excused)} not while nginx itself was killed")
     print(f"saves      {editor.saves} confirmed")
     print(f"commands   {ends.total()}")

@@ -219,6 +219,15 @@ def running_product(state: Path, **environment: str) -> Iterator[Product]:
             product.stop()
 
 
+class UpstreamServer(ThreadingHTTPServer):
+    """Says nothing when a killed nginx leaves it in the middle of an answer."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Prints the trace of every other error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def running_upstream(text: str) -> Iterator[int]:
     """A web server that answers `text` and the headers it got; its port."""
@@ -236,7 +245,7 @@ def running_upstream(text: str) -> Iterator[int]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
             """Says nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with UpstreamServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:

@@ -17,6 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 import gevent
+import pytest
 from flask import Flask
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -419,13 +420,14 @@ class Delivery(RuleBasedStateMachine):
             return rows
 
 
-def test_no_order_of_faults_loses_a_command_or_runs_it_twice(app: Flask, tmp_path: Path) -> None:
-    config = app.config["WAYPOST"]
-    machine = type(
-        "Machine",
-        (Delivery,),
-        {"app": app, "folder": tmp_path / "agents", "authority": pki.open_authority(config.pki_dir, utcnow())},
-    )
+@pytest.fixture
+def machine(app: Flask, tmp_path: Path) -> type[Delivery]:
+    """The machine on the panel and in the folder of this test."""
+    authority = pki.open_authority(app.config["WAYPOST"].pki_dir, utcnow())
+    return type("Machine", (Delivery,), {"app": app, "folder": tmp_path / "agents", "authority": authority})
+
+
+def test_no_order_of_faults_loses_a_command_or_runs_it_twice(machine: type[Delivery]) -> None:
     chosen = settings(
         max_examples=EXAMPLES,
         stateful_step_count=STEPS,
@@ -434,3 +436,19 @@ def test_no_order_of_faults_loses_a_command_or_runs_it_twice(app: Flask, tmp_pat
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(machine, settings=chosen)
+
+
+def test_a_command_that_the_panel_gave_up_before_it_began_does_not_begin(machine: type[Delivery]) -> None:
+    delivery = machine()
+    delivery.the_agent_connects()
+    delivery.somebody_asks_for_a_reload()
+    delivery.the_panel_looks_what_is_due()
+    while delivery.down:
+        delivery.the_agent_hears_a_message()
+    delivery.the_link_is_cut(does_the_panel_notice=True)
+    delivery.more_than_a_day_passes()
+    delivery.the_agent_connects()
+    delivery.the_agent_hears_a_message()
+    delivery.the_agent_works()
+    assert not delivery.world.runs
+    delivery.teardown()

@@ -65,6 +65,18 @@ def reset_password(username: str, *, password_stdin: bool) -> None:
     click.echo(f"{name} has a new password; every session of theirs has ended.")
 
 
+@admin.command("set-role")
+@click.option("--username", required=True)
+@click.option("--role", type=ROLES, required=True)
+def set_role(username: str, role: str) -> None:
+    """Gives a person another role and ends their sessions."""
+    with _plain_errors(), transaction():
+        user = accounts.get(username)
+        accounts.set_role(user, Role(role))
+        name = user.username
+    click.echo(f"{name} is now {role}; every session of theirs has ended.")
+
+
 @admin.command("setup-link")
 def setup_link() -> None:
     """Prints the one-time link that makes the first administrator."""

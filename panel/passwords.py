@@ -54,11 +54,6 @@ def verify(password_hash: str | None, password: str) -> bool:
         return bool(_pool().apply(_verify, (password_hash, password)))
 
 
-def needs_rehash(password_hash: str) -> bool:
-    """Whether the hash was made with other parameters than today's."""
-    return _hasher.check_needs_rehash(password_hash)
-
-
 def _verify(password_hash: str | None, password: str) -> bool:
     try:
         return _hasher.verify(password_hash or _dummy_hash(), password) and password_hash is not None

@@ -55,10 +55,10 @@ class Stager:
         """Writes the release. Raises BundleRefused, OSError, and what fetching raises."""
         contents, held = self._collect(bundle, source, guard)
         failpoints.hit("apply:fetched")
-        machine, warnings = detect(self._config, self._layout)
+        machine, _ = detect(self._config, self._layout)  # its warnings were told when the agent started
         current = self._releases.current()
         edits = self._releases.edits(current, held) if current else []
-        warnings += [f"{path} was edited by hand. The edit is not kept: the agent's page shows it." for path in edits]
+        warnings = [f"{path} was edited by hand. The edit is not kept: the agent's page shows it." for path in edits]
         name = self._releases.stage(bundle, contents, held, lambda folder: self.wrapper(machine, bundle, folder))
         return Staged(name, machine, len(contents), tuple(warnings), bool(edits))
 

@@ -122,6 +122,14 @@ def find(username: str) -> User | None:
     return db.session.scalar(select(User).where(User.username == username.strip().lower()))
 
 
+def get(username: str) -> User:
+    """The person of this name. Raises NotFound."""
+    user = find(username)
+    if user is None:
+        raise NotFound(f"There is no user named {username}.")
+    return user
+
+
 def change_password(user: User, credentials: Credentials) -> None:
     """The person's own new password. Ends all their sessions; the door continues the one that asked."""
     _set_password(user, credentials)
@@ -131,9 +139,7 @@ def change_password(user: User, credentials: Credentials) -> None:
 def reset_password(credentials: Credentials, actor: User | None = None) -> User:
     """A new password for somebody else. Ends all their sessions. Raises NotFound, Forbidden."""
     _require_administrator(actor)
-    user = find(credentials.username)
-    if user is None:
-        raise NotFound(f"There is no user named {credentials.username}.")
+    user = get(credentials.username)
     _set_password(user, credentials)
     events.record(actor, "user", "reset_password", user.id, user.username)
     return user

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from panel.errors import Conflict, Forbidden, NotFound
 from panel.extensions import db, wakeups
@@ -163,11 +163,6 @@ def list_page(
     conditions = [column == value for column, value in wanted if value]
     statement = select(Command).where(*conditions).order_by(Command.created_at.desc(), Command.seq.desc())
     return paginate(statement, page, per_page)
-
-
-def running_count() -> int:
-    """How many commands have no result yet."""
-    return db.session.scalar(select(func.count()).select_from(Command).where(Command.state.in_(OPEN_STATES))) or 0
 
 
 def _next_seq(agent: Agent) -> int:

@@ -124,6 +124,9 @@ def test_people_and_agents_are_administered_from_the_terminal(tmp_path: Path) ->
     assert "characters" in flask(env, "admin", "reset-password", "--username", "dora", "--password-stdin").stderr
     reset = flask(env, "admin", "reset-password", "--username", "dora", "--password-stdin", given=password)
     assert "new password" in reset.stdout
+    role = ("admin", "set-role", "--username", "dora", "--role")
+    assert "only administrator" in flask(env, *role, "viewer").stderr
+    assert "no user" in flask(env, "admin", "set-role", "--username", "nobody", "--role", "viewer").stderr
     assert flask(env, "admin", "setup-link").returncode == 1
     assert flask(env, "agent", "add", "edge").stdout.startswith("wp1.")
     assert flask(env, "agent", "list").stdout.split("\t")[:2] == ["edge", "waiting"]

@@ -47,7 +47,15 @@ agent: ## On another machine: join it and run its agent and nginx (PANEL=https:/
 
 test: ## All tests, with a real nginx and a real browser (ARGS="-k name" for some)
 	@$(PROVISION) test
+ifeq ($(strip $(ARGS)),)
+	@# Two at once: half of the time they wait for processes. Each folder is in exactly one of them.
+	@mkdir -p "$(STATE)" && log="$(STATE)/tests-of-agent-and-product.log" && \
+	{ $(BIN)/python -m pytest tests/agent tests/e2e > "$$log" 2>&1 & } && other=$$! && \
+	$(BIN)/python -m pytest tests --ignore tests/agent --ignore tests/e2e; first=$$?; \
+	wait $$other; second=$$?; cat "$$log"; exit $$((first | second))
+else
 	@$(BIN)/python -m pytest $(ARGS)
+endif
 
 check: protos-current ## Lint, types, import rules, templates, generated code and pins
 	$(BIN)/ruff check .

@@ -14,9 +14,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from panel.models import Command, CommandKind, CommandState
 from panel.services.drift import Edit
-from panel.services.recovery import REDELIVERY_WINDOW, JournalState, OpenCommand
+from panel.services.recovery import JournalState, OpenCommand
 from panel.services.sessions import AgentFacts, NginxFacts
-from panel.services.transitions import CommandOutcome, OutputLine
+from panel.services.transitions import REDELIVERY_WINDOW, CommandOutcome, OutputLine
 from protos import command_stream_pb2 as pb
 
 MAX_TEXT = 4096  # characters of one line or sentence

@@ -16,9 +16,8 @@ from panel.models import OPEN_STATES, Agent, Command, CommandKind, CommandOutput
 from panel.models.types import utcnow
 from panel.services import events, transitions
 from panel.services.paging import Page, paginate
+from panel.services.transitions import REDELIVERY_WINDOW
 
-# The agent remembers ids for 7 days, so that whatever is delivered again within a day is surely recognised.
-REDELIVERY_WINDOW = timedelta(hours=24)
 QUESTION_TIMEOUT = 15.0  # seconds
 
 

@@ -13,10 +13,8 @@ from sqlalchemy import func, select
 from panel.extensions import db
 from panel.models import OPEN_STATES, Agent, Command, CommandKind, CommandState
 from panel.services import transitions
-from panel.services.transitions import IN_FLIGHT, CommandOutcome
+from panel.services.transitions import IN_FLIGHT, REDELIVERY_WINDOW, CommandOutcome
 
-# Whatever is older than this is not delivered again, and its result no longer expected.
-REDELIVERY_WINDOW = timedelta(hours=24)
 # How long after its own limit a command may still report, while its agent is connected.
 REPORT_GRACE = timedelta(seconds=60)
 

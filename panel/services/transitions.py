@@ -23,6 +23,10 @@ CLOCK_PUT_BACK = timedelta(seconds=10)
 # Ends that the panel decided without the agent; the agent's own word may still replace them.
 PRESUMED = ("LOST", "TIMEOUT")
 
+# Whatever is older is not delivered again, and its result not expected. The agent remembers ids for 7 days, so that
+# what is delivered again within this is surely recognised.
+REDELIVERY_WINDOW = timedelta(hours=24)
+
 IN_FLIGHT = (CommandState.SENT, CommandState.RUNNING)
 
 

@@ -140,6 +140,7 @@ class AgentMessage(_message.Message):
     COMMAND_RESULT_FIELD_NUMBER: _builtins.int
     CONTENT_REQUEST_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
+    COMMAND_STARTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -154,6 +155,8 @@ class AgentMessage(_message.Message):
     def content_request(self) -> Global___ContentRequest: ...
     @_builtins.property
     def report(self) -> Global___Report: ...
+    @_builtins.property
+    def command_started(self) -> Global___CommandStarted: ...
     def __init__(
         self,
         *,
@@ -164,12 +167,13 @@ class AgentMessage(_message.Message):
         command_result: Global___CommandResult | None = ...,
         content_request: Global___ContentRequest | None = ...,
         report: Global___Report | None = ...,
+        command_started: Global___CommandStarted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "command_ack", b"command_ack", "command_output", b"command_output", "command_result", b"command_result", "content_request", b"content_request", "heartbeat", b"heartbeat", "hello", b"hello", "report", b"report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "command_ack", b"command_ack", "command_output", b"command_output", "command_result", b"command_result", "command_started", b"command_started", "content_request", b"content_request", "heartbeat", b"heartbeat", "hello", b"hello", "report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "command_ack", b"command_ack", "command_output", b"command_output", "command_result", b"command_result", "content_request", b"content_request", "heartbeat", b"heartbeat", "hello", b"hello", "report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "command_ack", b"command_ack", "command_output", b"command_output", "command_result", b"command_result", "command_started", b"command_started", "content_request", b"content_request", "heartbeat", b"heartbeat", "hello", b"hello", "report", b"report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "command_ack", "command_output", "command_result", "content_request", "report"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "command_ack", "command_output", "command_result", "content_request", "report", "command_started"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -189,6 +193,7 @@ class Hello(_message.Message):
     HOSTNAME_FIELD_NUMBER: _builtins.int
     OS_FIELD_NUMBER: _builtins.int
     LAST_COMMAND_SEQ_FIELD_NUMBER: _builtins.int
+    DNS_PROVIDERS_FIELD_NUMBER: _builtins.int
     protocol: _builtins.int
     """highest version the agent speaks"""
     agent_version: _builtins.str
@@ -207,6 +212,10 @@ class Hello(_message.Message):
     def open_commands(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenCommand]:
         """everything in the journal whose result the panel has not confirmed"""
 
+    @_builtins.property
+    def dns_providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___DnsProvider]:
+        """the DNS-01 providers that this agent can use"""
+
     def __init__(
         self,
         *,
@@ -218,16 +227,84 @@ class Hello(_message.Message):
         hostname: _builtins.str = ...,
         os: _builtins.str = ...,
         last_command_seq: _builtins.int | None = ...,
+        dns_providers: _abc.Iterable[Global___DnsProvider] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_last_command_seq", b"_last_command_seq", "last_command_seq", b"last_command_seq", "nginx", b"nginx"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_command_seq", b"_last_command_seq", "agent_version", b"agent_version", "boot_id", b"boot_id", "hostname", b"hostname", "last_command_seq", b"last_command_seq", "nginx", b"nginx", "open_commands", b"open_commands", "os", b"os", "protocol", b"protocol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_command_seq", b"_last_command_seq", "agent_version", b"agent_version", "boot_id", b"boot_id", "dns_providers", b"dns_providers", "hostname", b"hostname", "last_command_seq", b"last_command_seq", "nginx", b"nginx", "open_commands", b"open_commands", "os", b"os", "protocol", b"protocol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__last_command_seq: _TypeAlias = _typing.Literal["last_command_seq"]  # noqa: Y015
     _WhichOneofArgType__last_command_seq: _TypeAlias = _typing.Literal["_last_command_seq", b"_last_command_seq"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__last_command_seq) -> _WhichOneofReturnType__last_command_seq | None: ...
 
 Global___Hello: _TypeAlias = Hello  # noqa: Y015
+
+@_typing.final
+class DnsProvider(_message.Message):
+    """What a form must ask for, so that the panel needs to know no provider."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    HELP_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """"cloudflare" """
+    label: _builtins.str
+    """"Cloudflare" """
+    help: _builtins.str
+    """the least rights that are needed, in one or two sentences"""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___DnsProviderField]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        label: _builtins.str = ...,
+        help: _builtins.str = ...,
+        fields: _abc.Iterable[Global___DnsProviderField] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "help", b"help", "id", b"id", "label", b"label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DnsProvider: _TypeAlias = DnsProvider  # noqa: Y015
+
+@_typing.final
+class DnsProviderField(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    HELP_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    OPTIONAL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """key of DnsCredential.fields"""
+    label: _builtins.str
+    help: _builtins.str
+    secret: _builtins.bool
+    """never shown again"""
+    optional: _builtins.bool
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        label: _builtins.str = ...,
+        help: _builtins.str = ...,
+        secret: _builtins.bool = ...,
+        optional: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["help", b"help", "label", b"label", "name", b"name", "optional", b"optional", "secret", b"secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DnsProviderField: _TypeAlias = DnsProviderField  # noqa: Y015
 
 @_typing.final
 class NginxFacts(_message.Message):
@@ -307,23 +384,62 @@ class OpenCommand(_message.Message):
     COMMAND_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     LAST_OUTPUT_SEQ_FIELD_NUMBER: _builtins.int
+    STARTED_FIELD_NUMBER: _builtins.int
     command_id: _builtins.str
     state: Global___OpenCommand.State.ValueType
     last_output_seq: _builtins.int
+    @_builtins.property
+    def started(self) -> Global___CommandStarted:
+        """only for what the agent began by itself: the panel makes the row it lacks"""
+
     def __init__(
         self,
         *,
         command_id: _builtins.str = ...,
         state: Global___OpenCommand.State.ValueType = ...,
         last_output_seq: _builtins.int = ...,
+        started: Global___CommandStarted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["started", b"started"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["command_id", b"command_id", "last_output_seq", b"last_output_seq", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command_id", b"command_id", "last_output_seq", b"last_output_seq", "started", b"started", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OpenCommand: _TypeAlias = OpenCommand  # noqa: Y015
+
+@_typing.final
+class CommandStarted(_message.Message):
+    """The agent began something by itself (a renewal that was due). Journalled first; output and result follow as for any
+    command. Not acknowledged: Hello.open_commands repeats it until the result is stored.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMAND_ID_FIELD_NUMBER: _builtins.int
+    STARTED_AT_FIELD_NUMBER: _builtins.int
+    RENEW_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    command_id: _builtins.str
+    @_builtins.property
+    def started_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def renew_certificate(self) -> Global___RenewCertificate: ...
+    def __init__(
+        self,
+        *,
+        command_id: _builtins.str = ...,
+        started_at: _timestamp_pb2.Timestamp | None = ...,
+        renew_certificate: Global___RenewCertificate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "renew_certificate", b"renew_certificate", "started_at", b"started_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "command_id", b"command_id", "renew_certificate", b"renew_certificate", "started_at", b"started_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["renew_certificate"]  # noqa: Y015
+    _WhichOneofArgType_action: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_action) -> _WhichOneofReturnType_action | None: ...
+
+Global___CommandStarted: _TypeAlias = CommandStarted  # noqa: Y015
 
 @_typing.final
 class Heartbeat(_message.Message):
@@ -444,6 +560,8 @@ class OutputLine(_message.Message):
         OK: OutputLine._Level.ValueType  # 3
         WARNING: OutputLine._Level.ValueType  # 4
         ERROR: OutputLine._Level.ValueType  # 5
+        RECORD: OutputLine._Level.ValueType  # 6
+        """a DNS record that a person is to add now: "<name> TXT <value>" """
 
     class Level(_Level, metaclass=_LevelEnumTypeWrapper): ...
     LEVEL_UNSPECIFIED: OutputLine.Level.ValueType  # 0
@@ -453,6 +571,8 @@ class OutputLine(_message.Message):
     OK: OutputLine.Level.ValueType  # 3
     WARNING: OutputLine.Level.ValueType  # 4
     ERROR: OutputLine.Level.ValueType  # 5
+    RECORD: OutputLine.Level.ValueType  # 6
+    """a DNS record that a person is to add now: "<name> TXT <value>" """
 
     SEQ_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
@@ -462,7 +582,9 @@ class OutputLine(_message.Message):
     seq: _builtins.int
     """1, 2, 3 … within one command"""
     stage: _builtins.str
-    """"fetch" "test" "switch" "reload" "prove" "rollback"; "" outside stages"""
+    """"fetch" "test" "switch" "reload" "prove" "rollback"; of certificates "check" "order" "challenge" "validation"
+    "issued" "installed" "reload" "served" "cleanup"; "" outside stages
+    """
     level: Global___OutputLine.Level.ValueType
     text: _builtins.str
     """valid UTF-8, no control characters, at most 4096 characters"""
@@ -533,6 +655,15 @@ class CommandResult(_message.Message):
     TEST_CONFIG_FIELD_NUMBER: _builtins.int
     RELOAD_FIELD_NUMBER: _builtins.int
     CHECK_NGINX_FIELD_NUMBER: _builtins.int
+    ISSUE_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    RENEW_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    REVOKE_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    INSTALL_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    DELETE_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    CONFIGURE_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    TAKE_OVER_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    CHECK_NAMES_FIELD_NUMBER: _builtins.int
+    CHECK_DNS_CREDENTIAL_FIELD_NUMBER: _builtins.int
     command_id: _builtins.str
     outcome: Global___CommandResult.Outcome.ValueType
     error: _builtins.str
@@ -550,6 +681,24 @@ class CommandResult(_message.Message):
     def reload(self) -> Global___ReloadResult: ...
     @_builtins.property
     def check_nginx(self) -> Global___CheckNginxResult: ...
+    @_builtins.property
+    def issue_certificate(self) -> Global___CertificateResult: ...
+    @_builtins.property
+    def renew_certificate(self) -> Global___CertificateResult: ...
+    @_builtins.property
+    def revoke_certificate(self) -> Global___CertificateResult: ...
+    @_builtins.property
+    def install_certificate(self) -> Global___CertificateResult: ...
+    @_builtins.property
+    def delete_certificate(self) -> Global___CertificateResult: ...
+    @_builtins.property
+    def configure_certificate(self) -> Global___CertificateResult: ...
+    @_builtins.property
+    def take_over_certificate(self) -> Global___CertificateResult: ...
+    @_builtins.property
+    def check_names(self) -> Global___CheckNamesResult: ...
+    @_builtins.property
+    def check_dns_credential(self) -> Global___CheckDnsCredentialResult: ...
     def __init__(
         self,
         *,
@@ -562,12 +711,21 @@ class CommandResult(_message.Message):
         test_config: Global___TestConfigResult | None = ...,
         reload: Global___ReloadResult | None = ...,
         check_nginx: Global___CheckNginxResult | None = ...,
+        issue_certificate: Global___CertificateResult | None = ...,
+        renew_certificate: Global___CertificateResult | None = ...,
+        revoke_certificate: Global___CertificateResult | None = ...,
+        install_certificate: Global___CertificateResult | None = ...,
+        delete_certificate: Global___CertificateResult | None = ...,
+        configure_certificate: Global___CertificateResult | None = ...,
+        take_over_certificate: Global___CertificateResult | None = ...,
+        check_names: Global___CheckNamesResult | None = ...,
+        check_dns_credential: Global___CheckDnsCredentialResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_config", b"apply_config", "check_nginx", b"check_nginx", "detail", b"detail", "reload", b"reload", "test_config", b"test_config"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_config", b"apply_config", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "configure_certificate", b"configure_certificate", "delete_certificate", b"delete_certificate", "detail", b"detail", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_config", b"apply_config", "check_nginx", b"check_nginx", "command_id", b"command_id", "detail", b"detail", "error", b"error", "last_output_seq", b"last_output_seq", "lines", b"lines", "outcome", b"outcome", "reload", b"reload", "test_config", b"test_config"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_config", b"apply_config", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "command_id", b"command_id", "configure_certificate", b"configure_certificate", "delete_certificate", b"delete_certificate", "detail", b"detail", "error", b"error", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "last_output_seq", b"last_output_seq", "lines", b"lines", "outcome", b"outcome", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_detail: _TypeAlias = _typing.Literal["apply_config", "test_config", "reload", "check_nginx"]  # noqa: Y015
+    _WhichOneofReturnType_detail: _TypeAlias = _typing.Literal["apply_config", "test_config", "reload", "check_nginx", "issue_certificate", "renew_certificate", "revoke_certificate", "install_certificate", "delete_certificate", "configure_certificate", "take_over_certificate", "check_names", "check_dns_credential"]  # noqa: Y015
     _WhichOneofArgType_detail: _TypeAlias = _typing.Literal["detail", b"detail"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_detail) -> _WhichOneofReturnType_detail | None: ...
 
@@ -689,6 +847,179 @@ class CheckNginxResult(_message.Message):
 Global___CheckNginxResult: _TypeAlias = CheckNginxResult  # noqa: Y015
 
 @_typing.final
+class CertificateResult(_message.Message):
+    """The end of any command about one certificate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    FAILED_STAGE_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    SERVED_FIELD_NUMBER: _builtins.int
+    ROLLED_BACK_FIELD_NUMBER: _builtins.int
+    NEEDS_CONFIRMATION_FIELD_NUMBER: _builtins.int
+    failed_stage: _builtins.str
+    """a stage of OutputLine"""
+    dry_run: _builtins.bool
+    """ordered from the staging authority, nothing was installed"""
+    served: _builtins.bool
+    """a TLS handshake with nginx saw this serial"""
+    rolled_back: _builtins.bool
+    """the version before was put back"""
+    needs_confirmation: _builtins.bool
+    """All findings are warnings at worst, and somebody must say yes: send the command again with accept_warnings."""
+    @_builtins.property
+    def certificate(self) -> Global___CertificateState:
+        """as it is now; unset when it is gone or was never there"""
+
+    @_builtins.property
+    def failure(self) -> Global___CertificateFailure:
+        """set when the command failed for a reason that can be named"""
+
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
+        """of the check that comes first"""
+
+    def __init__(
+        self,
+        *,
+        certificate: Global___CertificateState | None = ...,
+        failure: Global___CertificateFailure | None = ...,
+        failed_stage: _builtins.str = ...,
+        findings: _abc.Iterable[Global___Finding] | None = ...,
+        dry_run: _builtins.bool = ...,
+        served: _builtins.bool = ...,
+        rolled_back: _builtins.bool = ...,
+        needs_confirmation: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "failure", b"failure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "dry_run", b"dry_run", "failed_stage", b"failed_stage", "failure", b"failure", "findings", b"findings", "needs_confirmation", b"needs_confirmation", "rolled_back", b"rolled_back", "served", b"served"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CertificateResult: _TypeAlias = CertificateResult  # noqa: Y015
+
+@_typing.final
+class CheckNamesResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]: ...
+    def __init__(
+        self,
+        *,
+        findings: _abc.Iterable[Global___Finding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckNamesResult: _TypeAlias = CheckNamesResult  # noqa: Y015
+
+@_typing.final
+class CheckDnsCredentialResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OK_FIELD_NUMBER: _builtins.int
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    ZONES_FIELD_NUMBER: _builtins.int
+    ok: _builtins.bool
+    sentence: _builtins.str
+    """what was found or what is wrong, and what to do"""
+    @_builtins.property
+    def zones(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """the zones that the credential may edit, where the provider tells"""
+
+    def __init__(
+        self,
+        *,
+        ok: _builtins.bool = ...,
+        sentence: _builtins.str = ...,
+        zones: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ok", b"ok", "sentence", b"sentence", "zones", b"zones"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckDnsCredentialResult: _TypeAlias = CheckDnsCredentialResult  # noqa: Y015
+
+@_typing.final
+class Finding(_message.Message):
+    """One answer of the check that comes before an order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Level:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _LevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Finding._Level.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        LEVEL_UNSPECIFIED: Finding._Level.ValueType  # 0
+        OK: Finding._Level.ValueType  # 1
+        INFO: Finding._Level.ValueType  # 2
+        """could not be found out, or is worth knowing: stops nothing"""
+        WARNING: Finding._Level.ValueType  # 3
+        """asks the person"""
+        ERROR: Finding._Level.ValueType  # 4
+        """stops"""
+
+    class Level(_Level, metaclass=_LevelEnumTypeWrapper): ...
+    LEVEL_UNSPECIFIED: Finding.Level.ValueType  # 0
+    OK: Finding.Level.ValueType  # 1
+    INFO: Finding.Level.ValueType  # 2
+    """could not be found out, or is worth knowing: stops nothing"""
+    WARNING: Finding.Level.ValueType  # 3
+    """asks the person"""
+    ERROR: Finding.Level.ValueType  # 4
+    """stops"""
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    CHECK_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    NEXT_STEP_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    level: Global___Finding.Level.ValueType
+    check: _builtins.str
+    """"names" "storage" "clock" "directory" "address" "caa" "path" "public" "dns" "limits" """
+    subject: _builtins.str
+    """the name it is about; "" for all"""
+    sentence: _builtins.str
+    next_step: _builtins.str
+    record: _builtins.str
+    """a DNS record to copy: "<name> <type> <value>" """
+    cause: _builtins.str
+    """a cause of CertificateFailure"""
+    def __init__(
+        self,
+        *,
+        level: Global___Finding.Level.ValueType = ...,
+        check: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        sentence: _builtins.str = ...,
+        next_step: _builtins.str = ...,
+        record: _builtins.str = ...,
+        cause: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "check", b"check", "level", b"level", "next_step", b"next_step", "record", b"record", "sentence", b"sentence", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Finding: _TypeAlias = Finding  # noqa: Y015
+
+@_typing.final
 class FileError(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -749,6 +1080,7 @@ class Report(_message.Message):
 
     NGINX_FIELD_NUMBER: _builtins.int
     DRIFT_FIELD_NUMBER: _builtins.int
+    CERTIFICATES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def nginx(self) -> Global___NginxFacts: ...
     @_builtins.property
@@ -757,19 +1089,252 @@ class Report(_message.Message):
         it, so that an empty one tells that everything is as it was written.
         """
 
+    @_builtins.property
+    def certificates(self) -> Global___CertificateReport:
+        """Set once after Welcome and whenever it differs from the last one. Says all of it."""
+
     def __init__(
         self,
         *,
         nginx: Global___NginxFacts | None = ...,
         drift: Global___Drift | None = ...,
+        certificates: Global___CertificateReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["drift", b"drift", "nginx", b"nginx"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "drift", b"drift", "nginx", b"nginx"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["drift", b"drift", "nginx", b"nginx"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "drift", b"drift", "nginx", b"nginx"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Report: _TypeAlias = Report  # noqa: Y015
+
+@_typing.final
+class CertificateReport(_message.Message):
+    """Every certificate on the agent's machine, at most 1000."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERTIFICATES_FIELD_NUMBER: _builtins.int
+    LETSENCRYPT_DIR_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    letsencrypt_dir: _builtins.str
+    """where they lie"""
+    problem: _builtins.str
+    """one sentence when that folder cannot be read or written"""
+    @_builtins.property
+    def certificates(self) -> _containers.RepeatedCompositeFieldContainer[Global___CertificateState]: ...
+    def __init__(
+        self,
+        *,
+        certificates: _abc.Iterable[Global___CertificateState] | None = ...,
+        letsencrypt_dir: _builtins.str = ...,
+        problem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "letsencrypt_dir", b"letsencrypt_dir", "problem", b"problem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CertificateReport: _TypeAlias = CertificateReport  # noqa: Y015
+
+@_typing.final
+class CertificateState(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Source:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _SourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[CertificateState._Source.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        SOURCE_UNSPECIFIED: CertificateState._Source.ValueType  # 0
+        ACME: CertificateState._Source.ValueType  # 1
+        """this agent obtained it and renews it"""
+        UPLOAD: CertificateState._Source.ValueType  # 2
+        """a person gave it"""
+        CERTBOT: CertificateState._Source.ValueType  # 3
+        """found; certbot looks after it until it is taken over"""
+
+    class Source(_Source, metaclass=_SourceEnumTypeWrapper): ...
+    SOURCE_UNSPECIFIED: CertificateState.Source.ValueType  # 0
+    ACME: CertificateState.Source.ValueType  # 1
+    """this agent obtained it and renews it"""
+    UPLOAD: CertificateState.Source.ValueType  # 2
+    """a person gave it"""
+    CERTBOT: CertificateState.Source.ValueType  # 3
+    """found; certbot looks after it until it is taken over"""
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_FIELD_NUMBER: _builtins.int
+    NOT_AFTER_FIELD_NUMBER: _builtins.int
+    SERIAL_FIELD_NUMBER: _builtins.int
+    ISSUER_FIELD_NUMBER: _builtins.int
+    KEY_TYPE_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    DIRECTORY_URL_FIELD_NUMBER: _builtins.int
+    CHAIN_PATH_FIELD_NUMBER: _builtins.int
+    KEY_PATH_FIELD_NUMBER: _builtins.int
+    PRESENT_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    SERVED_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    NEXT_ACTION_AT_FIELD_NUMBER: _builtins.int
+    NEXT_ACTION_FIELD_NUMBER: _builtins.int
+    WINDOW_START_FIELD_NUMBER: _builtins.int
+    WINDOW_END_FIELD_NUMBER: _builtins.int
+    WINDOW_URL_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    LAST_FAILURE_FIELD_NUMBER: _builtins.int
+    LAST_ATTEMPT_AT_FIELD_NUMBER: _builtins.int
+    REVOKED_AT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """the lineage: its folder in live/"""
+    source: Global___CertificateState.Source.ValueType
+    serial: _builtins.str
+    """hex, lower case"""
+    issuer: _builtins.str
+    key_type: _builtins.str
+    """"ec-256" "ec-384" "rsa-2048" …"""
+    sha256: _builtins.str
+    """fingerprint of the leaf, hex"""
+    directory_url: _builtins.str
+    """of the authority that issued it"""
+    chain_path: _builtins.str
+    """absolute: live/<name>/fullchain.pem"""
+    key_path: _builtins.str
+    present: _builtins.bool
+    """the files are there, belong together and can be loaded"""
+    problem: _builtins.str
+    """why not; one sentence"""
+    served: _builtins.bool
+    """the last handshake with nginx saw this serial"""
+    paused: _builtins.bool
+    next_action: _builtins.str
+    """"renew" "retry" "ask" (renewal information); "" when nothing is due"""
+    window_url: _builtins.str
+    """its explanationURL"""
+    failures: _builtins.int
+    """in a row"""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """subject alternative names, A-labels"""
+
+    @_builtins.property
+    def not_before(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def not_after(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def next_action_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def window_start(self) -> _timestamp_pb2.Timestamp:
+        """renewal information (RFC 9773)"""
+
+    @_builtins.property
+    def window_end(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def last_failure(self) -> Global___CertificateFailure:
+        """of the last attempt; unset after a success"""
+
+    @_builtins.property
+    def last_attempt_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def revoked_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        source: Global___CertificateState.Source.ValueType = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        not_before: _timestamp_pb2.Timestamp | None = ...,
+        not_after: _timestamp_pb2.Timestamp | None = ...,
+        serial: _builtins.str = ...,
+        issuer: _builtins.str = ...,
+        key_type: _builtins.str = ...,
+        sha256: _builtins.str = ...,
+        directory_url: _builtins.str = ...,
+        chain_path: _builtins.str = ...,
+        key_path: _builtins.str = ...,
+        present: _builtins.bool = ...,
+        problem: _builtins.str = ...,
+        served: _builtins.bool = ...,
+        paused: _builtins.bool = ...,
+        next_action_at: _timestamp_pb2.Timestamp | None = ...,
+        next_action: _builtins.str = ...,
+        window_start: _timestamp_pb2.Timestamp | None = ...,
+        window_end: _timestamp_pb2.Timestamp | None = ...,
+        window_url: _builtins.str = ...,
+        failures: _builtins.int = ...,
+        last_failure: Global___CertificateFailure | None = ...,
+        last_attempt_at: _timestamp_pb2.Timestamp | None = ...,
+        revoked_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_attempt_at", b"last_attempt_at", "last_failure", b"last_failure", "next_action_at", b"next_action_at", "not_after", b"not_after", "not_before", b"not_before", "revoked_at", b"revoked_at", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain_path", b"chain_path", "directory_url", b"directory_url", "failures", b"failures", "issuer", b"issuer", "key_path", b"key_path", "key_type", b"key_type", "last_attempt_at", b"last_attempt_at", "last_failure", b"last_failure", "name", b"name", "names", b"names", "next_action", b"next_action", "next_action_at", b"next_action_at", "not_after", b"not_after", "not_before", b"not_before", "paused", b"paused", "present", b"present", "problem", b"problem", "revoked_at", b"revoked_at", "serial", b"serial", "served", b"served", "sha256", b"sha256", "source", b"source", "window_end", b"window_end", "window_start", b"window_start", "window_url", b"window_url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CertificateState: _TypeAlias = CertificateState  # noqa: Y015
+
+@_typing.final
+class CertificateFailure(_message.Message):
+    """Why an attempt failed, in words of the table of causes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAUSE_FIELD_NUMBER: _builtins.int
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    NEXT_STEP_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    RETRY_AT_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    DIRECTORY_URL_FIELD_NUMBER: _builtins.int
+    cause: _builtins.str
+    """"no_address" "points_elsewhere" "port_closed" … ; "other" when none fits"""
+    sentence: _builtins.str
+    """what happened"""
+    next_step: _builtins.str
+    detail: _builtins.str
+    """the authority's own words, at most 4096 characters"""
+    url: _builtins.str
+    """a page of the authority that a person must open"""
+    directory_url: _builtins.str
+    """of the authority that refused"""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def retry_at(self) -> _timestamp_pb2.Timestamp:
+        """when it is tried again by itself; unset when it is not"""
+
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """the names at fault"""
+
+    def __init__(
+        self,
+        *,
+        cause: _builtins.str = ...,
+        sentence: _builtins.str = ...,
+        next_step: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        retry_at: _timestamp_pb2.Timestamp | None = ...,
+        url: _builtins.str = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        directory_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "retry_at", b"retry_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "cause", b"cause", "detail", b"detail", "directory_url", b"directory_url", "names", b"names", "next_step", b"next_step", "retry_at", b"retry_at", "sentence", b"sentence", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CertificateFailure: _TypeAlias = CertificateFailure  # noqa: Y015
 
 @_typing.final
 class Drift(_message.Message):
@@ -968,6 +1533,15 @@ class Command(_message.Message):
     TEST_CONFIG_FIELD_NUMBER: _builtins.int
     RELOAD_FIELD_NUMBER: _builtins.int
     CHECK_NGINX_FIELD_NUMBER: _builtins.int
+    ISSUE_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    RENEW_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    REVOKE_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    INSTALL_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    DELETE_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    CONFIGURE_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    TAKE_OVER_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    CHECK_NAMES_FIELD_NUMBER: _builtins.int
+    CHECK_DNS_CREDENTIAL_FIELD_NUMBER: _builtins.int
     command_id: _builtins.str
     seq: _builtins.int
     """order within one agent"""
@@ -987,6 +1561,24 @@ class Command(_message.Message):
     def reload(self) -> Global___Reload: ...
     @_builtins.property
     def check_nginx(self) -> Global___CheckNginx: ...
+    @_builtins.property
+    def issue_certificate(self) -> Global___IssueCertificate: ...
+    @_builtins.property
+    def renew_certificate(self) -> Global___RenewCertificate: ...
+    @_builtins.property
+    def revoke_certificate(self) -> Global___RevokeCertificate: ...
+    @_builtins.property
+    def install_certificate(self) -> Global___InstallCertificate: ...
+    @_builtins.property
+    def delete_certificate(self) -> Global___DeleteCertificate: ...
+    @_builtins.property
+    def configure_certificate(self) -> Global___ConfigureCertificate: ...
+    @_builtins.property
+    def take_over_certificate(self) -> Global___TakeOverCertificate: ...
+    @_builtins.property
+    def check_names(self) -> Global___CheckNames: ...
+    @_builtins.property
+    def check_dns_credential(self) -> Global___CheckDnsCredential: ...
     def __init__(
         self,
         *,
@@ -998,12 +1590,21 @@ class Command(_message.Message):
         test_config: Global___TestConfig | None = ...,
         reload: Global___Reload | None = ...,
         check_nginx: Global___CheckNginx | None = ...,
+        issue_certificate: Global___IssueCertificate | None = ...,
+        renew_certificate: Global___RenewCertificate | None = ...,
+        revoke_certificate: Global___RevokeCertificate | None = ...,
+        install_certificate: Global___InstallCertificate | None = ...,
+        delete_certificate: Global___DeleteCertificate | None = ...,
+        configure_certificate: Global___ConfigureCertificate | None = ...,
+        take_over_certificate: Global___TakeOverCertificate | None = ...,
+        check_names: Global___CheckNames | None = ...,
+        check_dns_credential: Global___CheckDnsCredential | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "apply_config", b"apply_config", "check_nginx", b"check_nginx", "reload", b"reload", "run_timeout", b"run_timeout", "test_config", b"test_config", "time_to_live", b"time_to_live"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "apply_config", b"apply_config", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "configure_certificate", b"configure_certificate", "delete_certificate", b"delete_certificate", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "run_timeout", b"run_timeout", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config", "time_to_live", b"time_to_live"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "apply_config", b"apply_config", "check_nginx", b"check_nginx", "command_id", b"command_id", "reload", b"reload", "run_timeout", b"run_timeout", "seq", b"seq", "test_config", b"test_config", "time_to_live", b"time_to_live"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "apply_config", b"apply_config", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "command_id", b"command_id", "configure_certificate", b"configure_certificate", "delete_certificate", b"delete_certificate", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "run_timeout", b"run_timeout", "seq", b"seq", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config", "time_to_live", b"time_to_live"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["apply_config", "test_config", "reload", "check_nginx"]  # noqa: Y015
+    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["apply_config", "test_config", "reload", "check_nginx", "issue_certificate", "renew_certificate", "revoke_certificate", "install_certificate", "delete_certificate", "configure_certificate", "take_over_certificate", "check_names", "check_dns_credential"]  # noqa: Y015
     _WhichOneofArgType_action: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_action) -> _WhichOneofReturnType_action | None: ...
 
@@ -1082,6 +1683,405 @@ class CheckNginx(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckNginx: _TypeAlias = CheckNginx  # noqa: Y015
+
+@_typing.final
+class IssueCertificate(_message.Message):
+    """Check, order, validate, install, and see it served. The spec is kept, and renewals follow it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPEC_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    ACCEPT_WARNINGS_FIELD_NUMBER: _builtins.int
+    HOST_WAITS_FIELD_NUMBER: _builtins.int
+    dry_run: _builtins.bool
+    """from the staging authority; nothing is installed"""
+    accept_warnings: _builtins.bool
+    host_waits: _builtins.bool
+    """A host waits for it: the panel sends an apply as soon as a Report says that the certificate is there, and the
+    command ends when nginx serves it.
+    """
+    @_builtins.property
+    def spec(self) -> Global___CertificateSpec: ...
+    def __init__(
+        self,
+        *,
+        spec: Global___CertificateSpec | None = ...,
+        dry_run: _builtins.bool = ...,
+        accept_warnings: _builtins.bool = ...,
+        host_waits: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_warnings", b"accept_warnings", "dry_run", b"dry_run", "host_waits", b"host_waits", "spec", b"spec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IssueCertificate: _TypeAlias = IssueCertificate  # noqa: Y015
+
+@_typing.final
+class RenewCertificate(_message.Message):
+    """Now, and by the spec that the agent has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewCertificate: _TypeAlias = RenewCertificate  # noqa: Y015
+
+@_typing.final
+class RevokeCertificate(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    reason: _builtins.int
+    """RFC 5280 section 5.3.1: 0, 1, 3, 4 or 5"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeCertificate: _TypeAlias = RevokeCertificate  # noqa: Y015
+
+@_typing.final
+class InstallCertificate(_message.Message):
+    """A certificate that a person uploaded. The panel forgets the key when the result is stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    FULLCHAIN_PEM_FIELD_NUMBER: _builtins.int
+    KEY_PEM_FIELD_NUMBER: _builtins.int
+    HOST_WAITS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    fullchain_pem: _builtins.bytes
+    """leaf first"""
+    key_pem: _builtins.bytes
+    """PKCS #8, not encrypted"""
+    host_waits: _builtins.bool
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        fullchain_pem: _builtins.bytes = ...,
+        key_pem: _builtins.bytes = ...,
+        host_waits: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fullchain_pem", b"fullchain_pem", "host_waits", b"host_waits", "key_pem", b"key_pem", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InstallCertificate: _TypeAlias = InstallCertificate  # noqa: Y015
+
+@_typing.final
+class DeleteCertificate(_message.Message):
+    """Takes the files away. Refused while the configuration that nginx serves names them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteCertificate: _TypeAlias = DeleteCertificate  # noqa: Y015
+
+@_typing.final
+class ConfigureCertificate(_message.Message):
+    """Replaces the spec that renewals follow, and orders nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPEC_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def spec(self) -> Global___CertificateSpec: ...
+    def __init__(
+        self,
+        *,
+        spec: Global___CertificateSpec | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfigureCertificate: _TypeAlias = ConfigureCertificate  # noqa: Y015
+
+@_typing.final
+class TakeOverCertificate(_message.Message):
+    """From now on the agent renews what certbot did; certbot leaves it alone. The names are those of the certificate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPEC_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def spec(self) -> Global___CertificateSpec: ...
+    def __init__(
+        self,
+        *,
+        spec: Global___CertificateSpec | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeOverCertificate: _TypeAlias = TakeOverCertificate  # noqa: Y015
+
+@_typing.final
+class CheckNames(_message.Message):
+    """A question: the check alone, without asking an authority for anything but its directory."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPEC_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def spec(self) -> Global___CertificateSpec: ...
+    def __init__(
+        self,
+        *,
+        spec: Global___CertificateSpec | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckNames: _TypeAlias = CheckNames  # noqa: Y015
+
+@_typing.final
+class CheckDnsCredential(_message.Message):
+    """A question: may this credential edit the zone? Writes, reads and removes a record of its own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREDENTIAL_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    @_builtins.property
+    def credential(self) -> Global___DnsCredential: ...
+    def __init__(
+        self,
+        *,
+        credential: Global___DnsCredential | None = ...,
+        zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckDnsCredential: _TypeAlias = CheckDnsCredential  # noqa: Y015
+
+@_typing.final
+class CertificateSpec(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Challenge:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ChallengeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[CertificateSpec._Challenge.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CHALLENGE_UNSPECIFIED: CertificateSpec._Challenge.ValueType  # 0
+        HTTP_01: CertificateSpec._Challenge.ValueType  # 1
+        DNS_01: CertificateSpec._Challenge.ValueType  # 2
+
+    class Challenge(_Challenge, metaclass=_ChallengeEnumTypeWrapper): ...
+    CHALLENGE_UNSPECIFIED: CertificateSpec.Challenge.ValueType  # 0
+    HTTP_01: CertificateSpec.Challenge.ValueType  # 1
+    DNS_01: CertificateSpec.Challenge.ValueType  # 2
+
+    NAME_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    AUTHORITIES_FIELD_NUMBER: _builtins.int
+    CHALLENGE_FIELD_NUMBER: _builtins.int
+    DNS_FIELD_NUMBER: _builtins.int
+    KEY_TYPE_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    PROPAGATION_SECONDS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """letters, digits, ._- ; the folder in live/"""
+    challenge: Global___CertificateSpec.Challenge.ValueType
+    key_type: _builtins.str
+    """"ec-256" "ec-384" "rsa-2048" "rsa-3072" "rsa-4096" """
+    profile: _builtins.str
+    """of the authority; empty for its default"""
+    paused: _builtins.bool
+    """not renewed by itself"""
+    propagation_seconds: _builtins.int
+    """wait so long instead of asking the name servers; 0 asks them"""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """A-labels, or addresses"""
+
+    @_builtins.property
+    def authorities(self) -> _containers.RepeatedCompositeFieldContainer[Global___AcmeAuthority]:
+        """the first is asked; the others in order when it keeps failing"""
+
+    @_builtins.property
+    def dns(self) -> Global___DnsCredential:
+        """for DNS-01"""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        authorities: _abc.Iterable[Global___AcmeAuthority] | None = ...,
+        challenge: Global___CertificateSpec.Challenge.ValueType = ...,
+        dns: Global___DnsCredential | None = ...,
+        key_type: _builtins.str = ...,
+        profile: _builtins.str = ...,
+        paused: _builtins.bool = ...,
+        propagation_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dns", b"dns"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorities", b"authorities", "challenge", b"challenge", "dns", b"dns", "key_type", b"key_type", "name", b"name", "names", b"names", "paused", b"paused", "profile", b"profile", "propagation_seconds", b"propagation_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CertificateSpec: _TypeAlias = CertificateSpec  # noqa: Y015
+
+@_typing.final
+class AcmeAuthority(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    DIRECTORY_URL_FIELD_NUMBER: _builtins.int
+    STAGING_DIRECTORY_URL_FIELD_NUMBER: _builtins.int
+    CA_PEM_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    EAB_KID_FIELD_NUMBER: _builtins.int
+    EAB_HMAC_KEY_FIELD_NUMBER: _builtins.int
+    IS_TEST_FIELD_NUMBER: _builtins.int
+    DNS_SERVER_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """the panel's"""
+    label: _builtins.str
+    """"Let's Encrypt" """
+    directory_url: _builtins.str
+    staging_directory_url: _builtins.str
+    """for dry runs, and first after a failure; may be empty"""
+    ca_pem: _builtins.bytes
+    """who may sign the directory's own TLS certificate; empty: who the machine trusts"""
+    email: _builtins.str
+    eab_kid: _builtins.str
+    eab_hmac_key: _builtins.str
+    """base64url"""
+    is_test: _builtins.bool
+    """nobody trusts its certificates; addresses of this machine are fine"""
+    dns_server: _builtins.str
+    """"127.0.0.1:8053": what a test authority asks instead of the world's DNS"""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        label: _builtins.str = ...,
+        directory_url: _builtins.str = ...,
+        staging_directory_url: _builtins.str = ...,
+        ca_pem: _builtins.bytes = ...,
+        email: _builtins.str = ...,
+        eab_kid: _builtins.str = ...,
+        eab_hmac_key: _builtins.str = ...,
+        is_test: _builtins.bool = ...,
+        dns_server: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ca_pem", b"ca_pem", "directory_url", b"directory_url", "dns_server", b"dns_server", "eab_hmac_key", b"eab_hmac_key", "eab_kid", b"eab_kid", "email", b"email", "id", b"id", "is_test", b"is_test", "label", b"label", "staging_directory_url", b"staging_directory_url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcmeAuthority: _TypeAlias = AcmeAuthority  # noqa: Y015
+
+@_typing.final
+class DnsCredential(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """the panel's"""
+    label: _builtins.str
+    provider: _builtins.str
+    """DnsProvider.id"""
+    @_builtins.property
+    def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        label: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "id", b"id", "label", b"label", "provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DnsCredential: _TypeAlias = DnsCredential  # noqa: Y015
 
 @_typing.final
 class ConfigBundle(_message.Message):

@@ -1,30 +1,43 @@
 """All models in one place, so that migrations see every table.
 May import: panel.models."""
 
+from panel.models.acme_authority import AcmeAuthority
 from panel.models.agent import Agent, AgentCertificate, AgentStatus, ConfigContent, Revision
+from panel.models.certificate import Certificate, CertificateSource, Challenge, KeyType, UploadedKey
 from panel.models.command import OPEN_STATES, Command, CommandKind, CommandOutput, CommandState
+from panel.models.dns_credential import DnsCredential
 from panel.models.event import Event
+from panel.models.notification import Notification, NotificationChannel
 from panel.models.proxy_host import DomainName, ProxyHost
 from panel.models.token import OneTimeToken, TokenPurpose
 from panel.models.user import LoginThrottle, Role, User
 
 __all__ = [
     "OPEN_STATES",
+    "AcmeAuthority",
     "Agent",
     "AgentCertificate",
     "AgentStatus",
+    "Certificate",
+    "CertificateSource",
+    "Challenge",
     "Command",
     "CommandKind",
     "CommandOutput",
     "CommandState",
     "ConfigContent",
+    "DnsCredential",
     "DomainName",
     "Event",
+    "KeyType",
     "LoginThrottle",
+    "Notification",
+    "NotificationChannel",
     "OneTimeToken",
     "ProxyHost",
     "Revision",
     "Role",
     "TokenPurpose",
+    "UploadedKey",
     "User",
 ]

@@ -61,6 +61,11 @@ class Agent(Model):
     https_port: Mapped[int] = mapped_column(default=443)
     has_ipv6: Mapped[bool] = mapped_column(default=False)
 
+    # What Hello and its reports said of certificates.
+    dns_providers: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)  # as DnsProvider in the contract
+    letsencrypt_dir: Mapped[str] = mapped_column(String(512), default="")
+    certificates_problem: Mapped[str] = mapped_column(Text, default="")
+
     # Saved is not live: generation counts what is saved, applied_* is what was proved.
     generation: Mapped[int] = mapped_column(default=0)
     applied_generation: Mapped[int] = mapped_column(default=0)

@@ -23,16 +23,30 @@ class CommandKind(StrEnum):
     TEST_CONFIG = "test_config"
     RELOAD = "reload"
     CHECK_NGINX = "check_nginx"
+    ISSUE_CERTIFICATE = "issue_certificate"
+    RENEW_CERTIFICATE = "renew_certificate"
+    REVOKE_CERTIFICATE = "revoke_certificate"
+    INSTALL_CERTIFICATE = "install_certificate"
+    DELETE_CERTIFICATE = "delete_certificate"
+    CONFIGURE_CERTIFICATE = "configure_certificate"
+    TAKE_OVER_CERTIFICATE = "take_over_certificate"
+    CHECK_NAMES = "check_names"
+    CHECK_DNS_CREDENTIAL = "check_dns_credential"
 
     @property
     def is_question(self) -> bool:
         """Questions are answered in seconds or not at all, and never redelivered."""
-        return self is CommandKind.CHECK_NGINX
+        return self in {CommandKind.CHECK_NGINX, CommandKind.CHECK_NAMES, CommandKind.CHECK_DNS_CREDENTIAL}
 
     @property
     def has_bundle(self) -> bool:
         """Whether files go with it."""
         return self in {CommandKind.APPLY_CONFIG, CommandKind.TEST_CONFIG}
+
+    @property
+    def is_about_certificate(self) -> bool:
+        """Whether its resource is one certificate ("acme:<name>") and its result a CertificateResult."""
+        return self.value.endswith("_certificate")
 
 
 class CommandState(StrEnum):
@@ -66,7 +80,7 @@ class Command(Model):
     agent_id: Mapped[str] = mapped_column(ForeignKey("agent.id"))
     seq: Mapped[int] = mapped_column(BigInteger)
     kind: Mapped[str] = mapped_column(String(32))
-    resource: Mapped[str] = mapped_column(String(64), default="")  # "nginx"; "" for questions
+    resource: Mapped[str] = mapped_column(String(255), default="")  # "nginx", "acme:<name>"; "" for questions
     payload: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     state: Mapped[str] = mapped_column(String(16), default=CommandState.QUEUED)
     reason: Mapped[str] = mapped_column(String(32), default="")  # FAILED, INTERRUPTED, UNSUPPORTED, LOST, TIMEOUT …
@@ -78,6 +92,7 @@ class Command(Model):
     sent_epoch: Mapped[int | None]
     delivery_count: Mapped[int] = mapped_column(default=0)
     last_output_seq: Mapped[int] = mapped_column(BigInteger, default=0)
+    certificate_id: Mapped[int | None] = mapped_column(index=True)  # what it is about; kept when that is deleted
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
     not_before: Mapped[datetime | None] = mapped_column(UTCDateTime)  # edits within a window become one reload
@@ -112,5 +127,5 @@ class CommandOutput(Model):
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     stage: Mapped[str] = mapped_column(String(16), default="")
-    level: Mapped[str] = mapped_column(String(8), default="info")  # stage info ok warning error
+    level: Mapped[str] = mapped_column(String(8), default="info")  # stage info ok warning error record
     text: Mapped[str] = mapped_column(Text)

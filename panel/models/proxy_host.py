@@ -1,5 +1,5 @@
 """Proxy hosts: public names and the upstream that answers for them.
-May import: panel.extensions, panel.models.agent, panel.models.types."""
+May import: panel.extensions, panel.models.{agent,certificate,types}."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from panel.extensions import Model
 from panel.models.agent import Agent
+from panel.models.certificate import Certificate
 from panel.models.types import UTCDateTime, utcnow
 
 
@@ -26,6 +27,11 @@ class ProxyHost(Model):
     forward_port: Mapped[int]
     websocket: Mapped[bool] = mapped_column(default=True)
     is_enabled: Mapped[bool] = mapped_column(default=True)
+    # HTTPS is served while the agent has the certificate; until then, and without it, the host is plain HTTP.
+    certificate_id: Mapped[int | None] = mapped_column(ForeignKey("certificate.id"), index=True)
+    force_ssl: Mapped[bool] = mapped_column(default=False)
+    hsts: Mapped[bool] = mapped_column(default=False)
+    http2: Mapped[bool] = mapped_column(default=True)
     notes: Mapped[str] = mapped_column(Text, default="")
 
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
@@ -47,6 +53,12 @@ class ProxyHost(Model):
     live_sha256: Mapped[str] = mapped_column(String(64), default="")
 
     agent: Mapped[Agent] = relationship(lazy="joined")
+    certificate: Mapped[Certificate | None] = relationship(lazy="joined")
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether its file listens for HTTPS: it has a certificate, and the agent has its files."""
+        return self.certificate is not None and self.certificate.is_present
 
     @property
     def is_deleted(self) -> bool:

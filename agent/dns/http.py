@@ -67,7 +67,7 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-class _Adapter(HTTPAdapter):
+class GuardedAdapter(HTTPAdapter):
     """Looks at the address of every connection before anything is sent. A proxy of the machine decides for itself."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -100,7 +100,7 @@ class Api:
         self._guard = guard
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter())
+            self._session.mount(scheme, GuardedAdapter())
 
     def call(
         self,

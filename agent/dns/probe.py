@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from contextlib import suppress
 
 from agent.dns.credential import DnsCredential
 from agent.dns.lookup import Lookup
@@ -75,8 +76,12 @@ def _write_and_remove(provider: Provider, place: Place) -> None:
         if provider.can_read and record.value not in provider.values(zone, record.name):
             sentence = f"{provider.offer.label} took a record for zone {zone} and does not show it."
             raise DnsFailure("dns_provider", sentence, "Try again in a minute.")
-    finally:
-        provider.remove(zone, record)
+    except AgentError:
+        # Half of it may have been done. Whether this works or not: the first failure says more.
+        with suppress(AgentError):
+            provider.remove(zone, record)
+        raise
+    provider.remove(zone, record)
     if provider.can_read and record.value in provider.values(zone, record.name):
         sentence = f"The credential may add records in zone {zone} but not remove them. Remove this one: {record}"
         raise DnsFailure("dns_credential", sentence, provider.offer.help)
@@ -86,7 +91,7 @@ def _zones(provider: Provider) -> tuple[str, ...]:
     """Many are nice to know and no part of the check: a token for one zone may not list them."""
     try:
         return tuple(provider.zones()[:_MAX_ZONES])
-    except DnsFailure:
+    except AgentError:
         return ()
 
 

@@ -10,7 +10,6 @@ from agent.dns.credential import DnsCredential
 from agent.dns.lookup import Lookup
 from agent.dns.patience import Deadline, pause
 from agent.dns.propagation import Propagation, Wanted
-from agent.dns.provider import Provider
 from agent.dns.registry import open_provider
 from agent.dns.spec import DnsFailure, DnsSettings, Guard, TxtRecord
 from agent.dns.zones import Place, locate
@@ -37,66 +36,68 @@ def publish(
     instead of asking. When it ends, however it ends, exactly these values are removed; what cannot be removed is
     told as a warning and hides nothing. Raises DnsFailure, and what the guard raises.
     """
-    lookup = Lookup(resolver)
-    provider = open_provider(credential, output, guard)
-    added: list[tuple[Place, TxtRecord]] = []
+    publication = _Publication(credential, Lookup(resolver), output, guard)
     try:
-        for record in dict.fromkeys(records):
-            _add(provider, record, lookup, output, added)
-        _wait(provider, added, lookup, output, guard, propagation_seconds)
+        publication.add(records)
+        publication.wait(propagation_seconds)
         yield
     finally:
-        if added:
-            _clean(credential, added, output)
+        publication.clean()
 
 
-def _add(
-    provider: Provider, record: TxtRecord, lookup: Lookup, output: Output, added: list[tuple[Place, TxtRecord]]
-) -> None:
-    place = locate(record.name, lookup)
-    if place.hops:
-        output.info(f"{record.name} is delegated to {place.name}")
-    if provider.needs_zone and place.zone is None:
-        sentence = f"No name server knows a zone for {place.name}."
-        raise DnsFailure("dns_broken", sentence, "Look whether the domain is registered and delegated.")
-    target = TxtRecord(place.name, record.value)
-    # Remembered before it is done: a call that fails may have done it.
-    added.append((place, target))
-    provider.add(place.zone_name, target)
-    if provider.can_read:
-        output.info(f"Added TXT {target.name} in zone {place.zone_name}")
+class _Publication:
+    """The records of one order."""
 
+    def __init__(self, credential: DnsCredential, lookup: Lookup, output: Output, guard: Guard) -> None:
+        self._credential = credential
+        self._lookup = lookup
+        self._output = output
+        self._guard = guard
+        self._provider = open_provider(credential, output, guard)
+        self._added: list[tuple[Place, TxtRecord]] = []
 
-def _wait(
-    provider: Provider,
-    added: Sequence[tuple[Place, TxtRecord]],
-    lookup: Lookup,
-    output: Output,
-    guard: Guard,
-    seconds: int,
-) -> None:
-    if seconds:
-        output.info(f"Waiting {seconds} s, as the certificate asks for, instead of asking the name servers")
-        pause(guard, seconds)
-        return
-    places = {place.name: place for place, _ in added}
-    wanted = [
-        Wanted(place, frozenset(record.value for _, record in added if record.name == name))
-        for name, place in places.items()
-    ]
-    Propagation(wanted, lookup, output, guard).wait(provider.patience)
+    def add(self, records: Sequence[TxtRecord]) -> None:
+        """Where each one leads."""
+        for record in dict.fromkeys(records):
+            place = locate(record.name, self._lookup)
+            if place.hops:
+                self._output.info(f"{record.name} is delegated to {place.name}")
+            if self._provider.needs_zone and place.zone is None:
+                sentence = f"No name server knows a zone for {place.name}."
+                raise DnsFailure("dns_broken", sentence, "Look whether the domain is registered and delegated.")
+            self._add(place, TxtRecord(place.name, record.value))
 
+    def _add(self, place: Place, record: TxtRecord) -> None:
+        # Remembered before it is done: a call that fails may have done it.
+        self._added.append((place, record))
+        self._provider.add(place.zone_name, record)
+        if self._provider.can_read:
+            self._output.info(f"Added a TXT record at {record.name} in zone {place.zone_name}")
 
-def _clean(credential: DnsCredential, added: Sequence[tuple[Place, TxtRecord]], output: Output) -> None:
-    """With a guard of its own: neither a cancel nor a time-out is a reason to leave something behind."""
-    output.stage("cleanup", "Removing the TXT records")
-    deadline = Deadline(CLEANUP_SECONDS)
-    for place, record in added:
-        try:
-            provider = open_provider(credential, output, deadline)
-            provider.remove(place.zone_name, record)
-        except AgentError as error:
-            output.warn(f"This record could not be removed; remove it by hand: {record}. {error.message}")
-            continue
-        if provider.can_remove:
-            output.info(f"Removed {record}")
+    def wait(self, seconds: int) -> None:
+        """For the servers, or for so many seconds."""
+        if seconds:
+            self._output.info(f"Waiting {seconds} s instead of asking the name servers, as the certificate says")
+            pause(self._guard, seconds)
+            return
+        wanted = [
+            Wanted(place, frozenset(record.value for _, record in self._added if record.name == place.name))
+            for place in {place.name: place for place, _ in self._added}.values()
+        ]
+        Propagation(wanted, self._lookup, self._output, self._guard).wait(self._provider.patience)
+
+    def clean(self) -> None:
+        """With a guard of its own: neither a cancel nor a time-out is a reason to leave something behind."""
+        if not self._added:
+            return
+        self._output.stage("cleanup", "Removing the TXT records")
+        deadline = Deadline(CLEANUP_SECONDS)
+        for place, record in self._added:
+            try:
+                provider = open_provider(self._credential, self._output, deadline)
+                provider.remove(place.zone_name, record)
+            except AgentError as error:
+                self._output.warn(f"This record could not be removed; remove it by hand: {record}. {error.message}")
+                continue
+            if provider.can_remove:
+                self._output.info(f"Removed {record}")

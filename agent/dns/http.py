@@ -51,12 +51,12 @@ class Answer:
 
 class _PlainConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _allowed(super()._new_conn(), plain=True)
+        return look_at(super()._new_conn(), plain=True)
 
 
 class _TlsConnection(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
-        return _allowed(super()._new_conn(), plain=False)
+        return look_at(super()._new_conn(), plain=False)
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -76,7 +76,8 @@ class GuardedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 
 
-def _allowed(sock: socket.socket, *, plain: bool) -> socket.socket:
+def look_at(sock: socket.socket, *, plain: bool) -> socket.socket:
+    """The connection. When its other end is none that the agent may speak to, it is closed and DnsFailure raised."""
     try:
         refuse_address(str(sock.getpeername()[0]), plain=plain)
     except DnsFailure:

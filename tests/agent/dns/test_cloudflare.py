@@ -117,14 +117,14 @@ def test_a_wrong_token(side: FarSide, open_at: Opener, token: str, status: int) 
 
 def test_a_token_that_may_only_read(account: Account, cloudflare: HttpProvider) -> None:
     account.may_edit = False
-    with pytest.raises(DnsFailure, match="valid but may not edit zone example.test") as caught:
+    with pytest.raises(DnsFailure, match=r"valid but may not edit zone example.test") as caught:
         cloudflare.add("example.test", TxtRecord(NAME, "value"))
     assert "Zone / DNS / Edit" in caught.value.next_step
 
 
 def test_a_token_for_other_zones(account: Account, cloudflare: HttpProvider) -> None:
     account.may_read = False
-    with pytest.raises(DnsFailure, match="does not reach zone example.test"):
+    with pytest.raises(DnsFailure, match=r"does not reach zone example.test"):
         cloudflare.add("example.test", TxtRecord(NAME, "value"))
 
 

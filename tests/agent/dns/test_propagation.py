@@ -23,7 +23,7 @@ def test_a_record_that_does_not_come_is_told_server_by_server(world: NameServer,
     lookup = Lookup(world.settings)
     place = locate("_acme-challenge.never.example.test", lookup)
     wait = Propagation([Wanted(place, frozenset({"value"}))], lookup, lines.output, guard, QUICK)
-    with pytest.raises(DnsFailure, match="0 of 1 name servers show the TXT record of _acme-challenge.never") as caught:
+    with pytest.raises(DnsFailure, match=r"0 of 1 name servers show the TXT record of _acme-challenge.never") as caught:
         wait.wait(0.5)
     assert caught.value.cause == "record_not_seen"
     assert "ns1.example.test (127.0.0.1) does not show it yet" in lines.text
@@ -76,7 +76,7 @@ def test_a_dead_server_is_left_out_only_when_others_answer(
         wait.wait(60)
         assert lines.of("warning") == ["ns9.example.test (127.9.9.9) has not answered all the time and is left out."]
         return
-    with pytest.raises(DnsFailure, match="None of the name servers of example.test answers") as caught:
+    with pytest.raises(DnsFailure, match=r"None of the name servers of example.test answers") as caught:
         wait.wait(60)
     assert caught.value.cause == "dns_broken"
 

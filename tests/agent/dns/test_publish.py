@@ -118,13 +118,13 @@ def test_the_wait_is_for_the_slowest_name_server(tmp_path: Path, lines: Lines, g
 
 @needs_knot
 def test_a_cleanup_that_fails_names_the_record_and_hides_nothing(tmp_path: Path, lines: Lines, guard: Guard) -> None:
+    records = [TxtRecord(CHALLENGE, "value")]
     with (
-        pytest.raises(RuntimeError, match="of the order"),
         knot(tmp_path, {"example.test": zone_text("example.test")}) as server,
-        publish(server.credential(), [TxtRecord(CHALLENGE, "value")], lines.output, guard, resolver=server.settings),
+        pytest.raises(RuntimeError, match="of the order"),
+        publish(server.credential(), records, lines.output, guard, resolver=server.settings),
     ):
-        server.kill()
-        raise RuntimeError("of the order")
+        _fail_after_killing(server)
     (warning,) = lines.of("warning")
     assert f"remove it by hand: {CHALLENGE} TXT value" in warning
 
@@ -173,3 +173,9 @@ def test_a_name_without_a_zone_is_told_before_anything_is_written(
     ):
         pytest.fail("it went on")
     assert lines.text == ""
+
+
+def _fail_after_killing(server: NameServer) -> None:
+    """The cleanup will find nobody."""
+    server.kill()
+    raise RuntimeError("of the order")

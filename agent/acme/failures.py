@@ -95,8 +95,8 @@ def classify_names(problems: Sequence[tuple[str, Problem]], context: Context) ->
 
 _CAUSES: dict[type[BaseException], str] = {
     Unreached: "authority_unreachable",
-    NotAnAuthority: "authority_unreachable",
-    BrokenOrder: "authority_unreachable",
+    NotAnAuthority: "strange_answer",
+    BrokenOrder: "strange_answer",
     BadBinding: "external_account",
     BadCertificate: "bad_certificate",
     OSError: "storage",

@@ -15,6 +15,15 @@ from agent.output import Output
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What shows that one name is ours. `base` is the name without `*.`; `text` is the key authorization."""
+
+    base: str
+    token: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Placing:
     """How the names of one certificate are shown to be ours."""
 
@@ -29,11 +38,16 @@ class Placing:
         things = ("token file", "token files") if self.spec.challenge is Challenge.HTTP_01 else ("record", "records")
         return f"Putting {count} {things[count != 1]} in place."
 
-    def place(self, answers: Sequence[tuple[str, str, str]], placed: ExitStack) -> None:
-        """Puts all of them in place, each (name without `*.`, token, key authorization), until `placed` is closed."""
+    def place(self, answers: Sequence[Answer], placed: ExitStack) -> None:
+        """Puts all of them in place until `placed` is closed."""
         if self.spec.challenge is Challenge.HTTP_01:
             files = placed.enter_context(TokenFiles(self.webroot))
             placed.callback(self.output.stage, "cleanup", "Removing the token files.")  # runs before the files go
-            for _, token, text in answers:
-                files.write(token, text)
-            self.output.succeed("nginx serves them at /.well-known/acme-challenge/ of every name.")
+            for answer in answers:
+                files.write(answer.token, answer.text)
+            self.output.succeed("Written where nginx looks for /.well-known/acme-challenge/.")
+
+    def sweep(self, answers: Sequence[Answer]) -> None:
+        """Takes away what an agent that was killed may have left of these."""
+        if self.spec.challenge is Challenge.HTTP_01:
+            TokenFiles(self.webroot).sweep([answer.token for answer in answers])

@@ -27,11 +27,15 @@ _locks_lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Job:
-    """What a provider works with: checked values, where to tell, and until when. `account` names the credential."""
+    """What a provider works with: checked values, where to tell, and until when.
+
+    `settle`: a change is over when the provider's own name servers have it, where it tells.
+    """
 
     values: Mapping[str, str] = field(repr=False)
     output: Output
     guard: Guard
+    settle: bool = True
 
 
 class Provider(ABC):
@@ -46,6 +50,8 @@ class Provider(ABC):
     needs_zone: ClassVar[bool] = True
     can_read: ClassVar[bool] = True
     can_remove: ClassVar[bool] = True
+    # How many values of one name it keeps; 0 for any number.
+    most_values: ClassVar[int] = 0
     # Seconds to wait for its name servers; None leaves it to the guard.
     patience: ClassVar[float | None] = PATIENCE
 

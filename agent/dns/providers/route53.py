@@ -110,7 +110,7 @@ class Route53(HttpProvider):
         if _code(answer) == "InvalidChangeBatch" and not is_last:
             return False
         tree, seconds = self._tree(answer, zone), _FIRST_LOOK
-        while _text(tree, "Status") != "INSYNC":
+        while self.job.settle and _text(tree, "Status") != "INSYNC":
             pause(self.job.guard, seconds)
             seconds = min(seconds * 1.5, _LAST_LOOK)
             change = _text(tree, "Id").removeprefix("/change/")

@@ -78,6 +78,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NameServer]:
     """One Knot with a zone, a zone that challenges are delegated to, and a zone within the first."""
     records = """
 _acme-challenge.delegated IN CNAME delegated-challenge.other.test.
+_acme-challenge.near IN CNAME challenge-of-near
 _acme-challenge.circle IN CNAME _acme-challenge.circle2
 _acme-challenge.circle2 IN CNAME _acme-challenge.circle
 *.wild IN CNAME elsewhere.other.test.

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from agent.dns.credential import DnsCredential
 from agent.dns.lookup import Lookup
 from agent.dns.probe import check_provider
 from agent.dns.provider import HttpProvider
 from agent.dns.providers.acme_dns import AcmeDns
+from agent.dns.publish import publish
 from agent.dns.spec import DnsFailure, TxtRecord
-from tests.agent.dns.conftest import Opener
+from agent.nginx.guard import Guard
+from tests.agent.dns.conftest import Lines, Opener
 from tests.agent.dns.far_side import Asked, FarSide, Said, far_side
 from tests.agent.dns.servers import NameServer, needs_knot
 
@@ -67,6 +70,21 @@ def test_a_name_that_does_not_lead_there(side: FarSide, open_at: Opener) -> None
         _open(side, open_at).add("", TxtRecord("_acme-challenge.example.test", VALUES[0]))
     assert caught.value.next_step.startswith("Let it be a CNAME to delegated-challenge.")
     assert side.asked == []
+
+
+@needs_knot
+def test_a_third_value_is_refused_because_it_would_push_one_out(
+    server: Server, side: FarSide, world: NameServer, lines: Lines, guard: Guard
+) -> None:
+    fields = {"url": side.url, "username": "user", "password": "password", "subdomain": "delegated-challenge"}
+    credential = DnsCredential("1", "Test", "acme-dns", fields)
+    records = [TxtRecord("_acme-challenge.delegated.example.test", value * 43) for value in "abc"]
+    with (
+        pytest.raises(DnsFailure, match="acme-dns keeps 2 values of one name"),
+        publish(credential, records, lines.output, guard, resolver=world.settings),
+    ):
+        pytest.fail("it went on")
+    assert len(server.kept) == 2
 
 
 @needs_knot

@@ -94,6 +94,13 @@ def test_nobody_there_is_told_without_secrets(guard: Guard) -> None:
     assert SECRET not in caught.value.detail
 
 
+def test_a_connection_that_breaks_is_made_again(guard: Guard) -> None:
+    with far_side(_hello) as side:
+        side.broken = 2
+        assert _api(side, guard).call("POST", "/", data={}).ok
+        assert side.broken == 0
+
+
 def test_an_answer_without_end_is_cut_off(guard: Guard) -> None:
     with far_side(lambda _: Said(200, b"x" * (5 << 20))) as side, pytest.raises(DnsFailure, match="too long"):
         _api(side, guard).call("GET", "/")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.dns.publish import publish
+from agent.dns.publish import publish, withdraw
 from agent.dns.spec import DnsFailure, TxtRecord
 from agent.errors import Cancelled
 from agent.nginx.guard import Guard
@@ -49,6 +49,17 @@ def test_an_attempt_after_a_crash_finds_its_own_value(world: NameServer, lines: 
     with publish(world.credential(), [record, record], lines.output, guard, resolver=world.settings):
         assert world.texts(record.name) == {"mine"}
     assert world.texts(record.name) == set()
+
+
+@needs_knot
+def test_what_a_killed_agent_left_is_taken_away(world: NameServer, lines: Lines) -> None:
+    name = "_acme-challenge.left.example.test"
+    for value in ("mine", "of-somebody-else"):
+        world.put("example.test", name, value)
+    withdraw(world.credential(), [TxtRecord(name, "mine")], lines.output, resolver=world.settings)
+    assert world.texts(name) == {"of-somebody-else"}
+    withdraw(world.credential(server=""), [TxtRecord(name, "mine")], lines.output, resolver=world.settings)
+    assert lines.of("warning")[0].startswith("Records of an earlier try may be left in DNS: ")
 
 
 @needs_knot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -219,6 +219,12 @@ def test_values_stand_side_by_side_and_one_is_removed(account: Account, route53:
 def test_it_waits_until_a_change_is_in_sync(account: Account, route53: HttpProvider) -> None:
     route53.add("example.test", TxtRecord(NAME, "value"))
     assert account.looks == 2
+
+
+def test_a_check_does_not_wait_for_that(account: Account, route53: HttpProvider) -> None:
+    job = replace(route53.job, settle=False)
+    Route53(job, Route53.info, route53.api.base_url).add("example.test", TxtRecord(NAME, "value"))
+    assert account.looks == 0
 
 
 def test_a_value_that_comes_between_is_kept(account: Account, route53: HttpProvider) -> None:

@@ -103,6 +103,10 @@ class Provider(ABC):
 
     def missing(self, zone: str, detail: str = "") -> DnsFailure:
         """The credential is fine and does not reach the zone."""
+        if "." not in zone:
+            # What is found above a domain that does not exist.
+            sentence = f"No zone of your own was found, only {zone}."
+            return DnsFailure("dns_broken", sentence, "Look whether the domain is registered and delegated.", detail)
         sentence = f"{self.offer.label} accepts the credential, but it does not reach zone {zone}."
         return DnsFailure("dns_credential", sentence, self.offer.help, detail)
 

@@ -128,6 +128,12 @@ def test_a_token_for_other_zones(account: Account, cloudflare: HttpProvider) -> 
         cloudflare.add("example.test", TxtRecord(NAME, "value"))
 
 
+def test_a_domain_that_is_not_registered_ends_at_its_parent(cloudflare: HttpProvider) -> None:
+    with pytest.raises(DnsFailure, match="No zone of your own was found, only test") as caught:
+        cloudflare.add("test", TxtRecord("_acme-challenge.typo.test", "value"))
+    assert caught.value.cause == "dns_broken"
+
+
 @needs_knot
 def test_the_check_writes_reads_and_removes(account: Account, cloudflare: HttpProvider, world: NameServer) -> None:
     found = check_provider(cloudflare, "example.test", Lookup(world.settings))

@@ -25,6 +25,18 @@ NAMES = frozenset(
         "apply:applied_journalled",
         "rollback:switched",
         "rollback:verified",
+        "certificate:checked",
+        "certificate:ordered",
+        "certificate:obtained",
+        "certificate:file",
+        "certificate:written",
+        "certificate:stored",
+        "certificate:intent",
+        "certificate:link",
+        "certificate:switched",
+        "certificate:reloaded",
+        "certificate:served",
+        "certificate:back",
     }
 )
 ACTIONS = ("kill", "raise", "hang")

@@ -1,0 +1,144 @@
+"""The agent's memory of certificates across restarts: what to renew, how far an order came, when to act (SQLite).
+May import: agent.acme.{spec,state}."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from agent.acme.state import Memory, read_memory, write_memory
+
+_log = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+# Longer than any limit of an authority looks back (Let's Encrypt: 7 days).
+KEEP_ISSUES = timedelta(days=30)
+
+_SCHEMA = """
+CREATE TABLE certificate (name TEXT PRIMARY KEY, memory TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE issue (directory_url TEXT NOT NULL, names TEXT NOT NULL, at REAL NOT NULL);
+CREATE INDEX issue_at ON issue (directory_url, at);
+"""
+
+
+class Store:
+    """One SQLite file that only this user can read, for it holds the values of DNS credentials and keys of orders.
+    What a method returned from is on disk. Thread-safe. Methods raise sqlite3.Error when the disk is full."""
+
+    def __init__(self, folder: Path) -> None:
+        """Opens or makes the file. A damaged one is set aside; see `quarantined`."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+        path = folder / "certificates.sqlite3"
+        self.quarantined: Path | None = None
+        self._lock = threading.RLock()
+        try:
+            self._db = _open(path)
+        except sqlite3.OperationalError:
+            raise  # a full disk or a wrong owner: the file is not damaged, and it is not ours to move
+        except sqlite3.DatabaseError:
+            self.quarantined = _set_aside(path)
+            self._db = _open(path)
+
+    def close(self) -> None:
+        """Ends the connection; other methods must not be called after it."""
+        with self._lock:
+            self._db.close()
+
+    def get(self, name: str) -> Memory | None:
+        """What is known of one certificate; None when it is nothing."""
+        with self._lock:
+            row = self._db.execute("SELECT memory FROM certificate WHERE name = ?", (name,)).fetchone()
+        return _read(name, row[0]) if row else None
+
+    def all(self) -> list[Memory]:
+        """Of every certificate, by name."""
+        with self._lock:
+            rows = self._db.execute("SELECT name, memory FROM certificate ORDER BY name").fetchall()
+        return [memory for name, text in rows if (memory := _read(name, text))]
+
+    def put(self, memory: Memory) -> None:
+        """Stores all of one certificate."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO certificate VALUES (?, ?)", (memory.name, write_memory(memory)))
+
+    def update(self, name: str, **changes: Any) -> Memory:
+        """Changes some fields of what is known; what is unknown begins empty."""
+        with self._lock:
+            memory = replace(self.get(name) or Memory(name), **changes)
+            self.put(memory)
+        return memory
+
+    def forget(self, name: str) -> None:
+        """Drops all of one certificate."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM certificate WHERE name = ?", (name,))
+
+    def record_issue(self, directory_url: str, names: Sequence[str], at: datetime) -> None:
+        """Notes that an authority issued a certificate, for the count against its limits."""
+        with self._transaction() as db:
+            row = (directory_url, json.dumps(sorted(names)), at.timestamp())
+            db.execute("INSERT INTO issue VALUES (?, ?, ?)", row)
+            db.execute("DELETE FROM issue WHERE at < ?", ((at - KEEP_ISSUES).timestamp(),))
+
+    def issues_since(self, directory_url: str, moment: datetime) -> list[tuple[tuple[str, ...], datetime]]:
+        """Names and time of what an authority issued to this agent since then, oldest first."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT names, at FROM issue WHERE directory_url = ? AND at >= ? ORDER BY at",
+                (directory_url, moment.timestamp()),
+            ).fetchall()
+        return [(tuple(json.loads(names)), datetime.fromtimestamp(at, UTC)) for names, at in rows]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield self._db
+
+
+def _read(name: str, text: str) -> Memory | None:
+    try:
+        return read_memory(text)
+    except (ValueError, KeyError, TypeError):
+        _log.exception("what was remembered of certificate %s cannot be read; it is not renewed by itself", name)
+        return None
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Raises sqlite3.DatabaseError when the file is not one of this version."""
+    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+    try:
+        path.chmod(0o600)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA secure_delete = ON")  # keys of orders do not stay in free pages
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif version != SCHEMA_VERSION:
+            raise sqlite3.DatabaseError(f"store of version {version}")
+        if db.execute("PRAGMA quick_check").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError("quick_check found damage")
+    except sqlite3.DatabaseError:
+        db.close()
+        raise
+    return db
+
+
+def _set_aside(path: Path) -> Path:
+    target = path.with_name(f"{path.name}.corrupt-{int(time.time())}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(target.with_name(target.name + suffix))
+    return target

@@ -121,7 +121,18 @@ def _known(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _TIMES = frozenset(
-    "start end chosen asked_at ask_at failed_at last_attempt_at issued_at revoked_at retry_at".split()
+    {
+        "start",
+        "end",
+        "chosen",
+        "asked_at",
+        "ask_at",
+        "failed_at",
+        "last_attempt_at",
+        "issued_at",
+        "revoked_at",
+        "retry_at",
+    }
 )
 
 

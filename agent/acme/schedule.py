@@ -1,5 +1,5 @@
 """When to do what about a certificate: pure functions of what is remembered, of the certificate and of the time.
-May import: agent.acme.{leaf,spec,state}."""
+May import: agent.acme.{causes,leaf,spec,state}."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from agent.acme.causes import CAUSES
 from agent.acme.leaf import Leaf
-from agent.acme.spec import Authority
+from agent.acme.spec import Authority, Failure
 from agent.acme.state import Memory, Source, Window
 
 # Let's Encrypt's integration guide: renew at a third of the lifetime, at half of one shorter than ten days.
@@ -86,7 +87,7 @@ def retry_at(memory: Memory, leaf: Leaf | None, now: datetime) -> datetime:
     that wants a person to open a page is left alone for a day."""
     failed_at = memory.failed_at or now
     pause = pause_after(memory.failures, leaf, now)
-    if memory.failure and memory.failure.url:
+    if memory.failure and _needs_decision(memory.failure):
         pause = max(pause, _DAY)
     at = failed_at + pause * (1 + 0.1 * spread(f"{memory.name} {memory.failures}"))
     opens = memory.failure.retry_at if memory.failure else None
@@ -137,6 +138,12 @@ def heal_clock(memory: Memory, now: datetime) -> Memory:
     if memory.ask_at and memory.ask_at > now + LONGEST_ASK + minute:
         changes["ask_at"] = None
     return replace(memory, **changes) if changes else memory  # type: ignore[arg-type]
+
+
+def _needs_decision(failure: Failure) -> bool:
+    """Whether trying again is of no use before somebody changes something at the authority or in the spec."""
+    known = CAUSES.get(failure.cause)
+    return bool(failure.url) or (known is not None and known.needs_person)
 
 
 def _needs_person(memory: Memory) -> bool:

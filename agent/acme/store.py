@@ -1,5 +1,5 @@
 """The agent's memory of certificates across restarts: what to renew, how far an order came, when to act (SQLite).
-May import: agent.acme.{spec,state}."""
+May import: agent.database, agent.acme.state."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import logging
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,18 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from agent.acme.state import Memory, read_memory, write_memory
+from agent.database import Schema, open_database
 
 _log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
 # Longer than any limit of an authority looks back (Let's Encrypt: 7 days).
 KEEP_ISSUES = timedelta(days=30)
 
-_SCHEMA = """
+_TABLES = """
 CREATE TABLE certificate (name TEXT PRIMARY KEY, memory TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE issue (directory_url TEXT NOT NULL, names TEXT NOT NULL, at REAL NOT NULL);
 CREATE INDEX issue_at ON issue (directory_url, at);
 """
+_SCHEMA = Schema(1, _TABLES)
 
 
 class Store:
@@ -38,16 +38,8 @@ class Store:
         """Opens or makes the file. A damaged one is set aside; see `quarantined`."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.chmod(0o700)
-        path = folder / "certificates.sqlite3"
-        self.quarantined: Path | None = None
         self._lock = threading.RLock()
-        try:
-            self._db = _open(path)
-        except sqlite3.OperationalError:
-            raise  # a full disk or a wrong owner: the file is not damaged, and it is not ours to move
-        except sqlite3.DatabaseError:
-            self.quarantined = _set_aside(path)
-            self._db = _open(path)
+        self._db, self.quarantined = open_database(folder / "certificates.sqlite3", _SCHEMA)
 
     def close(self) -> None:
         """Ends the connection; other methods must not be called after it."""
@@ -112,38 +104,3 @@ def _read(name: str, text: str) -> Memory | None:
     except (ValueError, KeyError, TypeError):
         _log.exception("what was remembered of certificate %s cannot be read; it is not renewed by itself", name)
         return None
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """Raises sqlite3.DatabaseError when the file is not one of this version."""
-    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-    try:
-        path.chmod(0o600)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA secure_delete = ON")  # keys of orders do not stay in free pages
-        _check(db)
-    except sqlite3.DatabaseError:
-        db.close()
-        raise
-    return db
-
-
-def _check(db: sqlite3.Connection) -> None:
-    """Makes the tables of a new file; refuses a damaged one and one of another version."""
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-    elif version != SCHEMA_VERSION:
-        raise sqlite3.DatabaseError(f"store of version {version}")
-    if db.execute("PRAGMA quick_check").fetchone() != ("ok",):
-        raise sqlite3.DatabaseError("quick_check found damage")
-
-
-def _set_aside(path: Path) -> Path:
-    target = path.with_name(f"{path.name}.corrupt-{int(time.time())}")
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(target.with_name(target.name + suffix))
-    return target

@@ -37,6 +37,12 @@ NAMES = frozenset(
         "certificate:reloaded",
         "certificate:served",
         "certificate:back",
+        "acme:order_stored",
+        "acme:challenge_placed",
+        "acme:challenge_answered",
+        "acme:validated",
+        "acme:finalized",
+        "acme:downloaded",
     }
 )
 ACTIONS = ("kill", "raise", "hang")

@@ -56,7 +56,8 @@ _ALL = (
     Cause(
         "redirect_loop",
         "The check of {name} is sent in circles from one address to another.",
-        "Exclude /.well-known/acme-challenge/ from the redirects. Behind Cloudflare, set its SSL mode to Full (strict).",
+        "Exclude /.well-known/acme-challenge/ from the redirects. Behind Cloudflare, set its SSL mode to Full "
+        "(strict).",
     ),
     Cause(
         "bad_redirect",
@@ -209,6 +210,11 @@ _ALL = (
         needs_person=True,
     ),
     Cause(
+        "strange_answer",
+        "What answers at the address of {authority} does not speak ACME as it should: {detail}",
+        "Look at the address of its directory. A proxy or a login page may answer in its place.",
+    ),
+    Cause(
         "bad_certificate",
         "{authority} sent a certificate that is not what was ordered: {detail}",
         "Nothing was installed. Try again, or use another authority.",
@@ -253,7 +259,7 @@ def say(cause_id: str, **values: str) -> tuple[str, str]:
 
 
 def list_names(names: Sequence[str]) -> str:
-    """ "a", "a and b", "a, b and 18 others"."""
+    """One name, "a and b", or "a, b and 18 others"."""
     if len(names) > 3:
         return f"{names[0]}, {names[1]} and {len(names) - 2} others"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -1,5 +1,5 @@
 """From what went wrong to what a person is told: a cause, its words, the names at fault, when it is tried again.
-May import: agent.acme.causes|problems|rules|spec, agent.errors, agent.output."""
+May import: agent.acme.causes|problems|rules|spec, agent.dns.spec, agent.errors, agent.output."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from agent.acme.causes import list_names, say
+from agent.acme.causes import CAUSES, list_names, say
 from agent.acme.problems import MAX_DETAIL, BrokenOrder, NotAnAuthority, Problem, ProblemReply, Unreached
 from agent.acme.rules import cause_of, named_in
 from agent.acme.spec import AcmeFailure, Failure
+from agent.dns.spec import DnsFailure
 from agent.errors import AgentError
 from agent.output import clean
 
@@ -72,6 +73,8 @@ def classify(error: BaseException | Problem, context: Context) -> Failure:
         return _of_problem(error.problem, context)
     if isinstance(error, AcmeFailure):
         return error.failure
+    if isinstance(error, DnsFailure):
+        return _of_dns(error, context)
     cause = next((cause for kind, cause in _CAUSES.items() if isinstance(error, kind)), "other")
     if isinstance(error, Unreached) and error.wrong_clock:
         cause = "clock"
@@ -82,15 +85,19 @@ def classify(error: BaseException | Problem, context: Context) -> Failure:
     return failure(cause, context, detail=text, words=words)
 
 
-def classify_names(problems: Sequence[tuple[str, Problem]], context: Context) -> Failure:
-    """The failure of several names: the words are of the first one's cause, the names are all of them."""
+def classify_names(problems: Sequence[tuple[str, Problem]], context: Context, *, checked: bool = True) -> Failure:
+    """The failure of several names: the words are of the first one's cause, the names are all of them.
+
+    `checked`: the authority looked at the names. Otherwise it refused before, so that no web server is to blame.
+    """
     name, first = problems[0]
-    told = _of_problem(replace(first, names=(name,)), context)
-    alike = tuple(n for n, p in problems if cause_of(p, context.challenge) == told.cause)
+    challenge = context.challenge if checked else ""
+    told = _of_problem(replace(first, names=(name,)), context, challenge)
+    alike = tuple(n for n, p in problems if cause_of(p, challenge) == told.cause)
     detail = "\n".join(f"{name}: {problem.detail}" for name, problem in problems)
     retry_at = max((p.retry_at for _, p in problems if p.retry_at is not None), default=None)
     said = failure(told.cause, context, names=alike, detail=detail, retry_at=retry_at, url=told.url)
-    return replace(said, names=tuple(name for name, _ in problems))
+    return replace(said, names=tuple(name for name, _ in problems if name))
 
 
 _CAUSES: dict[type[BaseException], str] = {
@@ -103,14 +110,20 @@ _CAUSES: dict[type[BaseException], str] = {
 }
 
 
-def _of_problem(problem: Problem, context: Context) -> Failure:
+def _of_problem(problem: Problem, context: Context, challenge: str = "") -> Failure:
     """Parts decide when the whole says nothing: a compound refusal names each name's own reason."""
     parts = [part for part in problem.parts if part.kind]
-    if parts and cause_of(problem, context.challenge) in {"other", "name_refused", "private_address"}:
-        return classify_names([(part.names[0] if part.names else "", part) for part in parts], context)
-    cause = cause_of(problem, context.challenge)
+    cause = cause_of(problem, challenge)
+    if parts and cause in {"other", "name_refused", "private_address"}:
+        return classify_names([(part.names[0] if part.names else "", part) for part in parts], context, checked=False)
     names = named_in(problem)
     return failure(cause, context, names=names, detail=problem.detail, retry_at=problem.retry_at, url=problem.url)
+
+
+def _of_dns(error: DnsFailure, context: Context) -> Failure:
+    """That engine knows better than a table what its provider said."""
+    known = failure(error.cause if error.cause in CAUSES else "other", context, detail=error.detail)
+    return replace(known, sentence=error.message, next_step=error.next_step or known.next_step)
 
 
 def _when(moment: datetime | None) -> str:

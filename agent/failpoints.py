@@ -25,6 +25,12 @@ NAMES = frozenset(
         "apply:applied_journalled",
         "rollback:switched",
         "rollback:verified",
+        "acme:order_stored",
+        "acme:challenge_placed",
+        "acme:challenge_answered",
+        "acme:validated",
+        "acme:finalized",
+        "acme:downloaded",
     }
 )
 ACTIONS = ("kill", "raise", "hang")

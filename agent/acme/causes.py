@@ -56,7 +56,8 @@ _ALL = (
     Cause(
         "redirect_loop",
         "The check of {name} is sent in circles from one address to another.",
-        "Exclude /.well-known/acme-challenge/ from the redirects. Behind Cloudflare, set its SSL mode to Full (strict).",
+        "Exclude /.well-known/acme-challenge/ from the redirects. Behind Cloudflare, set its SSL mode to Full "
+        "(strict).",
     ),
     Cause(
         "bad_redirect",
@@ -253,7 +254,7 @@ def say(cause_id: str, **values: str) -> tuple[str, str]:
 
 
 def list_names(names: Sequence[str]) -> str:
-    """ "a", "a and b", "a, b and 18 others"."""
+    """One name, "a and b", or "a, b and 18 others"."""
     if len(names) > 3:
         return f"{names[0]}, {names[1]} and {len(names) - 2} others"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -17,7 +17,9 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 Entry = tuple[tuple[str, ...], datetime]
 
 
-def check(world: World, names: Sequence[str], issues: list[Entry], failures: list[Entry] | None = None) -> list[Finding]:
+def check(
+    world: World, names: Sequence[str], issues: list[Entry], failures: list[Entry] | None = None
+) -> list[Finding]:
     def since(entries: list[Entry]) -> object:
         return lambda url, moment: [e for e in entries if e[1] >= moment and url == LETS_ENCRYPT.directory_url]
 

@@ -130,7 +130,7 @@ def test_an_address_is_certified_by_the_short_lived_profile_and_never_by_dns(wor
 
 
 def test_letters_of_two_scripts_are_a_warning_that_shows_punycode(world: World) -> None:
-    found = check(world, "xn--pypal-4ve.com")  # a Cyrillic а in paypal
+    found = check(world, "xn--pypal-4ve.com")  # paypal with one Cyrillic letter
     (finding,) = [one for one in found if one.level is Level.WARNING]
     assert "xn--pypal-4ve mixes letters of different scripts (Cyrillic and Latin)" in finding.sentence
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import socket
 import ssl
 import subprocess
 import threading
@@ -23,10 +24,11 @@ import dns.query
 
 from agent.acme.check.surroundings import Address, Deadline, NameServers, Question, Surroundings
 from agent.acme.order import Authorities
-from agent.acme.spec import Authority, CertificateSpec, Challenge, Finding, Level
+from agent.acme.spec import Authority, CertificateSpec, Finding, Level
 from agent.config import AgentConfig
 from agent.nginx.layout import Layout
-from agent.nginx.wrapper import Machine, render
+from agent.nginx.machine import detect
+from agent.nginx.wrapper import render
 from panel.embedded.system_packages import find_program
 from tests.pebble import make_certificate
 from tests.product import UpstreamServer, find_nginx, free_ports, wait_until
@@ -76,7 +78,7 @@ def running_nginx(world: World, servers: str) -> Iterator[None]:
     folder, config = world.layout.root, world.config
     site = folder / "site.conf"
     site.write_text(servers.replace("TLS_PORT", str(config.https_port)).replace("PORT", str(config.http_port)))
-    machine = Machine("", (), False, config.status_port, config.http_port)
+    machine, _ = detect(config, world.layout)
     (folder / "nginx.conf").write_text(render(world.layout, machine, "r1", [site]))
     command = [find_nginx(), "-e", "stderr", "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -89,13 +91,12 @@ def running_nginx(world: World, servers: str) -> Iterator[None]:
 
 
 def _connects(port: int) -> bool:
-    import socket
-
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 ZONES = {
+    "test": "",
     "good.test": """
 @ IN A 127.0.0.1
 www IN CNAME @
@@ -153,9 +154,7 @@ class Names:
 def running_names(folder: Path) -> Iterator[Names]:
     """Two processes of BIND."""
     owner_port, resolver_port = free_ports(2)
-    zones = "".join(
-        f'zone "{zone}" {{ type primary; file "{folder}/{zone}.zone"; }};\n' for zone in ZONES
-    )
+    zones = "".join(f'zone "{zone}" {{ type primary; file "{folder}/{zone}.zone"; }};\n' for zone in ZONES)
     for zone, records in ZONES.items():
         head = f"$ORIGIN {zone}.\n$TTL 1\n@ IN SOA ns nobody 1 60 60 3600 1\n@ IN NS ns\nns IN A 127.0.0.1\n"
         (folder / f"{zone}.zone").write_text("nonsense\n" if zone == "broken.test" else head + records)
@@ -166,7 +165,9 @@ def running_names(folder: Path) -> Iterator[Names]:
     )
     owner = _named(folder, "owner", owner_port, "recursion no; dnssec-validation no;", zones)
     nowhere = "forward only; forwarders { 127.0.0.1 port 1; };"
-    resolver = _named(folder, "resolver", resolver_port, f"recursion yes; dnssec-validation yes; {nowhere}", wrong + forwards)
+    resolver = _named(
+        folder, "resolver", resolver_port, f"recursion yes; dnssec-validation yes; {nowhere}", wrong + forwards
+    )
     try:
         for port in (owner_port, resolver_port):
             wait_until(lambda number=port: _answers(number), "named answers")  # type: ignore[misc]
@@ -182,7 +183,7 @@ def _named(folder: Path, name: str, port: int, options: str, rest: str) -> subpr
     work.mkdir()
     (work / "named.conf").write_text(
         f'options {{ directory "{work}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; '
-        f'pid-file none; session-keyfile none; allow-query {{ any; }}; {options} }};\ncontrols {{ }};\n{rest}'
+        f"pid-file none; session-keyfile none; allow-query {{ any; }}; {options} }};\ncontrols {{ }};\n{rest}"
     )
     command = [find_program("named") or "named", "-f", "-c", str(work / "named.conf")]
     with (work / "log").open("wb") as log:
@@ -195,6 +196,16 @@ def _answers(port: int) -> bool:
     except (dns.exception.DNSException, OSError):
         return False
     return bool(reply.answer)
+
+
+@contextmanager
+def running_silence() -> Iterator[int]:
+    """A port where everything arrives, by TCP and by UDP, and nothing comes back."""
+    with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        tcp.bind(("127.0.0.1", 0))
+        udp.bind(tcp.getsockname())
+        tcp.listen()
+        yield int(tcp.getsockname()[1])
 
 
 @dataclass
@@ -280,7 +291,7 @@ def running_site(address: str = "127.0.0.1") -> Iterator[Site]:
             """Says nothing."""
 
     class Server(UpstreamServer):
-        address_family = 10 if ":" in address else 2
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
     with Server((address, 0), Handler) as server:
         server.daemon_threads = True
@@ -305,6 +316,3 @@ def only(findings: list[Finding]) -> Finding:
 
 def is_error(finding: Finding, cause: str) -> bool:
     return (finding.level, finding.cause) == (Level.ERROR, cause)
-
-
-__all__ = ["Challenge"]

@@ -1,22 +1,21 @@
 """Token files of HTTP-01 challenges (RFC 8555 section 8.3), which nginx serves from the webroot.
-May import: agent.output."""
+May import: agent.acme.problems."""
 
 from __future__ import annotations
 
 import os
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+
+from agent.acme.problems import BrokenOrder
 
 # base64url and nothing else: a token becomes a file name (lego was led out of its folder by one, CVE-2026-40611).
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,512}")
 _STALE_SECONDS = 86_400
 FOLDER = Path(".well-known/acme-challenge")
-
-
-class BadToken(Exception):
-    """The authority sent a token that is not one."""
 
 
 class TokenFiles:
@@ -30,9 +29,9 @@ class TokenFiles:
         return self
 
     def write(self, token: str, text: str) -> None:
-        """Puts one answer in place, whole, and readable for nginx's workers. Raises BadToken or OSError."""
+        """Puts one answer in place, whole, and readable for nginx's workers. Raises BrokenOrder or OSError."""
         if not _TOKEN.fullmatch(token):
-            raise BadToken("The authority sent a token that is not one.")
+            raise BrokenOrder("The authority sent a token that is not one.")
         for folder in (self._folder.parent.parent, self._folder.parent, self._folder):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o755)
@@ -43,6 +42,12 @@ class TokenFiles:
             file.write(text)
         self._written.append(path)
         temporary.rename(path)
+
+    def sweep(self, tokens: Sequence[str]) -> None:
+        """Takes away the files of these tokens, whoever wrote them."""
+        for token in tokens:
+            if _TOKEN.fullmatch(token):
+                (self._folder / token).unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Takes the files of this block away, and those that nobody needs any more."""

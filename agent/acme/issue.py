@@ -45,11 +45,21 @@ class Issuance:
         """The certificate. Raises ProblemReply and its kin, AcmeFailure, and what the guard raises."""
         label = self.context.label
         self.steps.begin("order", f"Ordering a certificate for {list_names(self.names)} from {label}.")
-        order = self._order(order_url)
+        order = self._resumed(order_url) if order_url else None
+        if order is None:
+            return self._complete(self._new_order())
+        try:
+            return self._complete(order, resumed=True)
+        except BadCertificate as error:
+            self.steps.output.info(f"The order that was begun does not fit: {error}. Making a new one.")
+            return self._complete(self._new_order())
+
+    def _complete(self, order: OrderState, *, resumed: bool = False) -> Issued:
+        """From where the order stands to the certificate."""
         placing = Placing(self.request.spec, self.request.authority, self.webroot, self.steps.output, self.guard)
         with ExitStack() as placed:
-            if order.status == "pending":
-                self._validation().show(order, placing, placed)
+            if order.status == "pending" or resumed:
+                self._validation().show(order, placing, placed, resumed=resumed)
             chain = self._fetch(order)
         leaf, rest = chain.leaf_pem, chain.chain_pem
         return Issued(leaf, rest, self.request.key_pem, self.request.authority, self.session.directory.url)
@@ -58,17 +68,8 @@ class Issuance:
         challenge = self.request.spec.challenge
         return Validation(self.session, challenge, self.context, self.log, self.steps, self.guard)
 
-    def _order(self, order_url: str) -> OrderState:
-        """The order that was begun before, or a new one."""
-        if order_url:
-            order = self._resumed(order_url)
-            if order is not None:
-                return order
-            self.log.order_made("")
-        return self._new_order()
-
     def _resumed(self, url: str) -> OrderState | None:
-        """None when the order is of no use any more."""
+        """The order that was begun before; None when it is of no use any more."""
         output = self.steps.output
         try:
             order, _ = self.session.order(url)
@@ -76,10 +77,12 @@ class Issuance:
             if reply.problem.status not in {400, 401, 403, 404} or is_account_gone(reply.problem, self.context):
                 raise
             output.info(f"The order that was begun is gone ({reply.problem.detail}). Making a new one.")
+            self.log.order_made("")
             return None
         expired = order.expires is not None and order.expires <= datetime.now(UTC)
         if order.status == "invalid" or order.names != frozenset(self.names) or (expired and order.status != "valid"):
             output.info("The order that was begun is of no use any more. Making a new one.")
+            self.log.order_made("")
             return None
         output.succeed(f"Going on with the order that was begun: {order.url} ({order.status}).")
         return order
@@ -135,26 +138,29 @@ class Issuance:
     def _await_certificate(self, order: OrderState) -> OrderState:
         """Asks for it when the order is ready, which changes nothing when that was done before (section 7.4)."""
         news, hint = News(self.steps.output), None
+        if order.status == "pending":
+            order, hint = self.session.order(order.url)
         for delay in delays():
+            if order.status == "ready":
+                order, hint = self._finalized(order)
             if order.status == "valid" and order.certificate:
                 return order
             if order.status == "invalid":
                 self.log.order_made("")
                 raise ProblemReply(order.problem or Problem("other", "the order became invalid"))
-            if order.status == "ready":
-                self._finalize(order)
+            news.tell(f"Still waiting for {self.context.label}: the order is {order.status}")
             wait(self.guard, patience([hint], delay))
             order, hint = self.session.order(order.url)
-            news.tell(f"Still waiting for {self.context.label}: the order is {order.status}")
         raise AssertionError("delays never end")
 
-    def _finalize(self, order: OrderState) -> None:
+    def _finalized(self, order: OrderState) -> tuple[OrderState, float | None]:
         try:
-            self.session.finalize(order, signing_request(self.request.key_pem, self.names))
+            return self.session.finalize(order, signing_request(self.request.key_pem, self.names))
         except ProblemReply as reply:
-            if reply.problem.kind != "orderNotReady":
-                self.log.order_made("")
-                raise
+            if reply.problem.kind == "orderNotReady":  # it was asked for already
+                return self.session.order(order.url)
+            self.log.order_made("")
+            raise
 
 
 def identifier(name: str) -> dict[str, str]:

@@ -87,7 +87,7 @@ RULES = (
 def cause_of(problem: Problem, challenge: str) -> str:
     """The id of the cause; "other" when none fits."""
     if not problem.kind:
-        return "authority_busy" if problem.status >= 500 or problem.status == 429 else "authority_unreachable"
+        return "authority_busy" if problem.status >= 500 or problem.status == 429 else "strange_answer"
     for rule in RULES:
         if rule.kinds and problem.kind not in rule.kinds:
             continue

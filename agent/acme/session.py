@@ -65,9 +65,10 @@ class Session:
         response = self.post(self.directory.new_order, payload)
         return read_order(_location(response), document_of(response))
 
-    def finalize(self, order: OrderState, csr_der: bytes) -> None:
-        """Asks for the certificate of an order whose names are all shown."""
-        self.post(order.finalize, {"csr": encode(csr_der)})
+    def finalize(self, order: OrderState, csr_der: bytes) -> tuple[OrderState, float | None]:
+        """Asks for the certificate of an order whose names are all shown; the order as it is then."""
+        response = self.post(order.finalize, {"csr": encode(csr_der)})
+        return _with_delay(response, lambda document: read_order(order.url, document))
 
     def certificate(self, order: OrderState) -> str:
         """The chain, leaf first, as PEM."""
@@ -93,9 +94,10 @@ class Sessions:
     def open(self, authority: Authority, directory_url: str, way: Way, guard: Guard) -> Session:
         """A conversation under the account of this directory. Raises what Net raises, BadBinding and OSError."""
         with self._files.lock(directory_url):
-            directory = fetch_directory(directory_url, way, guard)
+            net = Net(way, guard)
+            directory = read_directory(directory_url, net.fetch(directory_url))
             account = self._files.load(directory_url) or self._files.make(authority, directory_url)
-            session = _session(account, directory, way, guard)
+            session = _under(account, net, directory)
             if not account.url:
                 self._register(session, account, authority)
             elif account.email != authority.email:
@@ -112,7 +114,7 @@ class Sessions:
                     account = self._files.make(authority, directory_url)
                 else:
                     account = self._files.forget_url(account)
-            again = _session(account, session.directory, way, guard)
+            again = _under(account, Net(way, guard), session.directory)
             if not account.url:
                 self._register(again, account, authority)
         return again
@@ -122,7 +124,8 @@ class Sessions:
         account = self._files.load(directory_url)
         if account is None or not account.url:
             return None
-        return _session(account, fetch_directory(directory_url, way, guard), way, guard)
+        net = Net(way, guard)
+        return _under(account, net, read_directory(directory_url, net.fetch(directory_url)))
 
     def _register(self, session: Session, account: Account, authority: Authority) -> None:
         """newAccount; for a key that is known it answers with the account that exists (RFC 8555 section 7.3)."""
@@ -143,9 +146,9 @@ def encode(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _session(account: Account, directory: Directory, way: Way, guard: Guard) -> Session:
-    net = Net(way, guard, account.key)
-    net.kid = account.url
+def _under(account: Account, net: Net, directory: Directory) -> Session:
+    """The same connection, from now on under this account."""
+    net.key, net.kid = account.key, account.url
     return Session(net, directory)
 
 

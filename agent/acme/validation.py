@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from agent import failpoints
+from agent.acme.answers import Answer
 from agent.acme.causes import list_names
 from agent.acme.failures import Context, classify_names, failure
 from agent.acme.objects import AuthorizationState, ChallengeState, OrderState
@@ -36,30 +37,39 @@ class Validation:
     steps: Steps
     guard: Guard
 
-    def show(self, order: OrderState, placing: Placing, placed: ExitStack) -> None:
-        """Puts all challenges in place, then lets the authority look at all of them at once."""
+    def show(self, order: OrderState, placing: Placing, placed: ExitStack, *, resumed: bool) -> None:
+        """Puts all challenges in place, then lets the authority look at all of them at once.
+
+        What a killed agent left in place for names that are decided by now is taken away.
+        """
         authorizations = [self.session.authorization(url)[0] for url in order.authorizations]
         waiting = [a for a in authorizations if a.status == "pending"]
+        decided = [self._answer_of(a, c) for a in authorizations if a not in waiting for c in self._offered(a)]
+        if resumed and decided:
+            placing.sweep(decided)
+        if order.status != "pending":
+            return
         self._refuse_failed([a for a in authorizations if a.status not in _OPEN | {"valid"}])
         if not waiting:
             self.steps.output.info(f"{self.context.label} still knows that these names are ours: nothing to show.")
             return
         chosen = [(authorization, self._choose(authorization)) for authorization in waiting]
         self.steps.begin("challenge", placing.describe(len(chosen)))
-        placing.place(
-            [(authorization.base, c.token, self.session.key_authorization(c.token)) for authorization, c in chosen],
-            placed,
-        )
+        placing.place([self._answer_of(authorization, challenge) for authorization, challenge in chosen], placed)
         failpoints.hit("acme:challenge_placed")
         self._await_names(chosen)
         failpoints.hit("acme:validated")
 
     def _choose(self, authorization: AuthorizationState) -> ChallengeState:
-        kind = self.challenge.value
-        for challenge in authorization.challenges:
-            if challenge.kind == kind:
-                return challenge
+        for challenge in self._offered(authorization):
+            return challenge
         raise AcmeFailure(failure("no_challenge", self.context, names=[authorization.name]))
+
+    def _offered(self, authorization: AuthorizationState) -> list[ChallengeState]:
+        return [challenge for challenge in authorization.challenges if challenge.kind == self.challenge.value]
+
+    def _answer_of(self, authorization: AuthorizationState, challenge: ChallengeState) -> Answer:
+        return Answer(authorization.base, challenge.token, self.session.key_authorization(challenge.token))
 
     def _await_names(self, chosen: Sequence[tuple[AuthorizationState, ChallengeState]]) -> None:
         """Says that all is in place and looks until the authority has decided about each name."""

@@ -67,11 +67,11 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-class _Adapter(HTTPAdapter):
+class GuardedAdapter(HTTPAdapter):
     """Looks at the address of every connection before anything is sent. A proxy of the machine decides for itself."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 
 
@@ -94,13 +94,13 @@ class Api:
         if not all(value.isascii() and value.isprintable() for value in headers.values()):
             raise DnsFailure("dns_credential", f"{label}: a value has characters that its API cannot take.")
         self._label = label
-        self._base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/")
         self._headers = dict(headers)
         self._secrets = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
         self._guard = guard
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter())
+            self._session.mount(scheme, GuardedAdapter())
 
     def call(
         self,
@@ -141,7 +141,7 @@ class Api:
         try:
             with self._session.request(
                 method,
-                self._base_url + path,
+                self.base_url + path,
                 params=params,
                 data=body,
                 headers={"Accept": "application/json", **self._headers, **(headers or {})},

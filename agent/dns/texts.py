@@ -10,7 +10,7 @@ import dns.rdtypes.ANY.TXT
 
 
 def texts_at(message: dns.message.Message, name: str) -> list[str]:
-    """The values that an answer gives to this very name; the strings of a value are joined (RFC 1035 section 3.3.14)."""
+    """The values that an answer gives to this very name; the strings of one value are joined (RFC 7208, 3.3)."""
     owner = dns.name.from_text(name)
     return [
         b"".join(value.strings).decode("utf-8", "replace")

@@ -19,8 +19,8 @@ from agent.acme.order import Authorities, OrderRequest
 from agent.acme.spec import AcmeFailure, Authority, CertificateSpec, Failure, Issued
 from agent.nginx.guard import Guard
 from agent.output import Output, OutputLine
-from tests.pebble import Pebble, Webroot, running_challtestsrv, running_pebble, running_webroot
 from tests.challtestsrv import Challtestsrv
+from tests.pebble import Pebble, Webroot, running_challtestsrv, running_pebble, running_webroot
 
 
 @dataclass

@@ -259,7 +259,7 @@ def running_directory(folder: Path) -> Iterator[DirectoryServer]:
         ca_pem = certificate.read_text()
         authority = Authority("3", "Small CA", f"{url}/directory", ca_pem=ca_pem, is_test=True)
         server = DirectoryServer(authority)
-        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield server
         finally:
@@ -303,7 +303,7 @@ def running_site(address: str = "127.0.0.1") -> Iterator[Site]:
     with Server((address, 0), Handler) as server:
         server.daemon_threads = True
         site = Site(int(server.server_port))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield site
         finally:

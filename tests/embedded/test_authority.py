@@ -188,15 +188,13 @@ def provision(folder: Path, candidate: str) -> subprocess.CompletedProcess[str]:
 
 def test_services_of_what_tests_need_are_neither_started_nor_left_enabled(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
-    make_scripts(
-        tmp_path, dict.fromkeys(("deb-systemd-helper", "update-rc.d", "systemctl"), f'echo "$0 $*" >> {calls}')
-    )
+    make_scripts(tmp_path, dict.fromkeys(("update-rc.d", "systemctl"), f'echo "$0 $*" >> {calls}'))
     code = "from panel.embedded.system_packages import *; install_programs(['bind9', 'knot', 'certbot'], 'for tests')"
     done = python_with(tmp_path, code)
     assert done.returncode == 0, done.stderr
     told = [line.rpartition("/")[2] for line in calls.read_text().splitlines()]
     for unit in ("named.service", "knot.service", "certbot.timer"):
-        assert f"deb-systemd-helper disable {unit}" in told
+        assert f"systemctl disable {unit}" in told
         assert f"update-rc.d {unit.partition('.')[0]} disable" in told
         assert f"systemctl stop {unit}" in told
 

@@ -154,7 +154,7 @@ def _spoken(error: smtplib.SMTPException) -> str:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code, words = next(iter(error.recipients.values()))
         return f"The mail server refused every recipient ({_words(code, words)}). Check the addresses."
-    if isinstance(error, smtplib.SMTPResponseException):
+    if isinstance(error, smtplib.SMTPResponseException) and error.smtp_code >= 200:
         return _MEANINGS.get(type(error), _OTHER).format(answer=_words(error.smtp_code, error.smtp_error))
     return _WITHOUT_ANSWER.get(type(error), _NO_MAIL_SERVER)
 

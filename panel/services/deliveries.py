@@ -105,7 +105,7 @@ def settle(parcel: Parcel, outcome: Outcome, now: datetime) -> None:
     wake_after_commit("notifications")
 
 
-def test_parcel(channel: NotificationChannel, now: datetime, config: Config) -> Parcel:
+def pack_test(channel: NotificationChannel, now: datetime, config: Config) -> Parcel:
     """A message that says that the channel works."""
     reference = f"waypost.test.{channel.id}.{now:%Y%m%d%H%M%S%f}"
     text = f"The channel “{channel.name}” works. News about certificates will come here."

@@ -80,4 +80,4 @@ def _result(row: Notification) -> tuple[str, str, datetime | None]:
         return "bad", "Not sent", None
     if row.error:
         return "warn", "Tried again", row.next_attempt_at
-    return "run", "Being sent", None
+    return "run", "Waiting", None

@@ -132,7 +132,7 @@ def test_messages_are_listed_with_what_became_of_them(
         certificate = add_certificate(agent, utcnow(), domain_names=["<b>x</b>.example.com"])
         certificate_id = certificate.id
         report(certificate, Report(failures=1, cause="caa"), utcnow())
-        assert "Being sent" in alices.get(LIST).text
+        assert "Waiting" in alices.get(LIST).text
         with transaction():
             [parcels] = deliveries.claim(utcnow(), config).values()
         with transaction():

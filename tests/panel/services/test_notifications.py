@@ -313,9 +313,9 @@ def test_an_agents_report_is_what_makes_news(agent: Agent, certificate: Certific
     add_channel("mail", config)
     assert certificate.not_before
     assert certificate.not_after
-    span = {"not_before": certificate.not_before, "not_after": certificate.not_after}
-    paths = {"chain_path": "/le/live/a/fullchain.pem", "key_path": "/le/live/a/privkey.pem"}
-    state = CertificateState(certificate.name, CertificateSource.ACME, ("app.example.com",), **span, **paths)
+    state = CertificateState(certificate.name, CertificateSource.ACME, ("app.example.com",))
+    state = replace(state, not_before=certificate.not_before, not_after=certificate.not_after)
+    state = replace(state, chain_path="/le/live/a/fullchain.pem", key_path="/le/live/a/privkey.pem")
     well = replace(state, serial="a1", is_present=True)
     failing = replace(well, failures=1, last_failure=failure("caa_forbids", at=NOW.isoformat()))
     for states in ([well], [failing], [failing], [replace(well, serial="b2")], [], []):

@@ -178,10 +178,9 @@ def _tell_recovery(channels: list[NotificationChannel], certificate: Certificate
 
 
 def _keys(channel: NotificationChannel, prefix: str) -> list[str]:
-    """The keys that begin so, oldest first. A range, which the index can answer."""
-    keys = select(Notification.key).where(
-        Notification.channel_id == channel.id, Notification.key > prefix, Notification.key < f"{prefix}\x7f"
-    )
+    """The keys that begin so, oldest first."""
+    begins = Notification.key.startswith(prefix, autoescape=True)
+    keys = select(Notification.key).where(Notification.channel_id == channel.id, begins)
     return list(db.session.scalars(keys.order_by(Notification.id)))
 
 

@@ -148,7 +148,7 @@ def test_messages_are_listed_with_what_became_of_them(
 def test_the_page_changes_by_itself(app: Flask, alices: FlaskClient, config: Config) -> None:
     add(app, config)
     response = alices.get("/live?topics=notifications")
-    assert "#channels" in next(iter(response.response)).__str__()
+    assert "#channels" in str(next(iter(response.response)))
     response.close()
 
 

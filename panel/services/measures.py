@@ -86,4 +86,7 @@ def _stage_times(command: Command) -> dict[str, float]:
 
 
 # What an agent says is no label: it could make any number of them.
-STAGES = frozenset({"fetch", "test", "switch", "reload", "prove", "rollback", "check"})
+STAGES = frozenset(
+    {"fetch", "test", "switch", "reload", "prove", "rollback", "check"}
+    | {"order", "challenge", "validation", "issued", "installed", "served", "cleanup"}
+)

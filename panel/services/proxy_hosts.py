@@ -1,5 +1,5 @@
 """What people do with proxy hosts: create, change, switch, delete, bring back, find.
-May import: panel.services.{domain_names,events,generations,host_queries,paging}, panel.nginx and below."""
+May import: panel.services.{coverage,domain_names,events,generations,host_queries,paging}, panel.nginx and below."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from panel.extensions import db, wake_after_commit
 from panel.models import Agent, ProxyHost, User
 from panel.models.types import utcnow
 from panel.nginx import grammar
-from panel.services import domain_names, events, generations, host_queries
+from panel.services import coverage, domain_names, events, generations, host_queries
 from panel.services.paging import Page, paginate
 
 Text = TypeVar("Text")
@@ -32,6 +32,10 @@ class ProxyHostSpec:
     forward_port: int
     websocket: bool = True
     is_enabled: bool = True
+    certificate_id: int | None = None
+    force_ssl: bool = False
+    hsts: bool = False
+    http2: bool = True
     notes: str = ""
 
 
@@ -90,8 +94,8 @@ def set_enabled(host: ProxyHost, enabled: bool, actor: User | None) -> ProxyHost
 
 
 def clone(host: ProxyHost) -> ProxyHostSpec:
-    """A draft with everything of this host but its names, which stay its own."""
-    return replace(spec_of(host), domain_names=())
+    """A draft with everything of this host but its names, which stay its own, and the certificate for them."""
+    return replace(spec_of(host), domain_names=(), certificate_id=None)
 
 
 def delete(host: ProxyHost, actor: User | None) -> None:
@@ -172,14 +176,15 @@ def check(spec: ProxyHostSpec) -> ProxyHostSpec:
     agent = db.session.get(Agent, spec.agent_id)
     if agent is None or agent.is_revoked:
         raise Invalid("agent_id", "This agent does not exist any more. Choose another one.")
-    return ProxyHostSpec(
+    names = _parse("domain_names", grammar.parse_domain_names, spec.domain_names)
+    coverage.require(spec.certificate_id, agent, names)
+    return replace(
+        spec,
         agent_id=agent.id,
-        domain_names=_parse("domain_names", grammar.parse_domain_names, spec.domain_names),
+        domain_names=names,
         forward_scheme=_parse("forward_scheme", grammar.parse_forward_scheme, spec.forward_scheme),
         forward_host=_parse("forward_host", grammar.parse_forward_host, spec.forward_host),
         forward_port=_parse("forward_port", grammar.parse_port, spec.forward_port),
-        websocket=spec.websocket,
-        is_enabled=spec.is_enabled,
         notes=_parse("notes", grammar.check_notes, spec.notes),
     )
 

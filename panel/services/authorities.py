@@ -1,5 +1,5 @@
 """ACME authorities: which there are, which is asked unless somebody chooses, and in which order others follow.
-May import: panel.services.{authority_rules,certificate_jobs,context,events,proxy_hosts}, panel.models, panel.config and below."""
+May import: panel.services.{authority_rules,certificate_jobs,context,events,proxy_hosts}, panel.models and below."""
 
 from __future__ import annotations
 
@@ -165,7 +165,9 @@ def make_default(authority: AcmeAuthority, actor: User | None) -> None:
     authority.is_default = True
     db.session.flush()
     before = {"default": previous.name if previous else ""}
-    events.record(actor, NOUN, "default", authority.id, authority.name, before=before, after={"default": authority.name})
+    events.record(
+        actor, NOUN, "default", authority.id, authority.name, before=before, after={"default": authority.name}
+    )
     wake_after_commit("certificates")
 
 
@@ -218,7 +220,9 @@ def _check_place(spec: AuthoritySpec, known: AcmeAuthority | None) -> AuthorityS
         is_test=spec.is_test,
     )
     if checked.staging_directory_url == checked.directory_url:
-        raise Invalid("staging_directory_url", "The address for rehearsals is the same as the real one. Leave it empty.")
+        raise Invalid(
+            "staging_directory_url", "The address for rehearsals is the same as the real one. Leave it empty."
+        )
     for column, value in (("name", checked.name), ("directory_url", checked.directory_url)):
         query = select(AcmeAuthority).where(getattr(AcmeAuthority, column) == value)
         other = db.session.scalar(query.where(AcmeAuthority.id != (known.id if known else 0)).limit(1))

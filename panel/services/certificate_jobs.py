@@ -31,6 +31,7 @@ MANUAL_TIMEOUT = 7200.0
 SHORT_TIMEOUT = 180.0  # of what asks nobody, or one question
 
 ORDERS = (CommandKind.ISSUE_CERTIFICATE, CommandKind.RENEW_CERTIFICATE)
+BRING_FILES = (*ORDERS, CommandKind.INSTALL_CERTIFICATE)
 _BRING_SPEC = (CommandKind.CONFIGURE_CERTIFICATE, CommandKind.ISSUE_CERTIFICATE, CommandKind.TAKE_OVER_CERTIFICATE)
 
 
@@ -132,5 +133,3 @@ def repeat_expired(agent: Agent) -> None:
         is_last,
     )
     configure_all(db.session.scalars(select(Certificate).where(Certificate.id.in_(missed))).all(), None)
-
-

@@ -42,7 +42,9 @@ def check(spec: CertificateSpec) -> CertificateSpec:
     agent = _agent(spec.agent_id)
     authority = _authority(spec.authority_id)
     names = _names(spec.domain_names)
-    challenge = _word("challenge", Challenge, spec.challenge, "Choose how the authority is shown that the names are yours.")
+    challenge = _word(
+        "challenge", Challenge, spec.challenge, "Choose how the authority is shown that the names are yours."
+    )
     is_by_dns = challenge == Challenge.DNS_01
     checked = replace(
         spec,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, false, not_, or_, select
+from sqlalchemy import ColumnElement, String, cast, false, func, not_, or_, select
 
 from panel.errors import NotFound
 from panel.extensions import db
@@ -83,6 +83,13 @@ def list_page(
     return paginate(statement.order_by(*ordered), page, per_page)
 
 
+def count_due() -> int:
+    """How many a person should look at: due or failing, and not left to certbot."""
+    wanted = or_(_is_due_at(utcnow()), IS_FAILING)
+    query = select(func.count(Certificate.id)).where(wanted, Certificate.source != CertificateSource.CERTBOT)
+    return db.session.scalar(query) or 0
+
+
 def is_due(certificate: Certificate, now: datetime) -> bool:
     """Whether a third of its lifetime or less is left."""
     if certificate.not_before is None or certificate.not_after is None or not certificate.is_present:
@@ -94,6 +101,17 @@ def hosts_using(certificate: Certificate) -> list[ProxyHost]:
     """The hosts that are served with it, by name; deleted ones are not."""
     query = select(ProxyHost).where(ProxyHost.certificate_id == certificate.id, ProxyHost.deleted_at.is_(None))
     return sorted(db.session.scalars(query), key=lambda host: host.primary_name)
+
+
+def hosts_fitting(certificate: Certificate) -> list[ProxyHost]:
+    """The hosts of its agent that it is good for and that are not served with it: those without a certificate first."""
+    query = select(ProxyHost).where(
+        ProxyHost.agent_id == certificate.agent_id,
+        ProxyHost.deleted_at.is_(None),
+        ProxyHost.certificate_id.is_distinct_from(certificate.id),
+    )
+    fitting = [host for host in db.session.scalars(query) if coverage.covers(certificate, host.domain_names)]
+    return sorted(fitting, key=lambda host: (host.certificate_id is not None, host.primary_name))
 
 
 def count_users(certificate_ids: Iterable[int]) -> dict[int, list[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 from panel.models import Certificate, CertificateSource
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
-from panel.services import agents, certificates, jobs
+from panel.services import agents, certificate_queries, certificates, jobs
 from panel.web import listing
 from panel.web.certificates import view, words
 from panel.web.certificates.listing import CERTIFICATES
@@ -64,7 +64,7 @@ def certificate_values(certificate: Certificate) -> dict[str, Any]:
         "trouble": view.last_trouble(certificate),
         "open_job": open_job,
         "hosts": [(host, display_name(host.primary_name)) for host in hosts],
-        "matching": [(h, display_name(h.primary_name)) for h in certificates.hosts_matching(certificate)],
+        "matching": [(h, display_name(h.primary_name)) for h in certificate_queries.hosts_fitting(certificate)],
         "next_word": next_word,
         "next_at": next_at,
         "next_action": words.ACTIONS.get(certificate.next_action, ""),

@@ -1,5 +1,5 @@
 """What pages show of certificates, as plain values: how one stands, its days as a bar, its row, a host's TLS.
-May import: panel.models, panel.nginx.grammar, panel.web."""
+May import: panel.models, panel.nginx.grammar, panel.services, panel.web."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 
 from panel.models import Certificate, CertificateSource, Command, ProxyHost
 from panel.nginx.grammar import display_name
+from panel.services.certificate_queries import DUE_PART
 from panel.web.certificates import words
 from panel.web.certificates.findings import Trouble, trouble
 from panel.web.filters import plural
 
 HOSTS_SHOWN = 2  # in a row; the certificate's page has them all
-# Shares of the lifetime, because lifetimes shrink: the agent renews at a third, so that less says that it is late.
-LATE = 0.25
-LATE_BY_HAND = 1 / 3  # nobody renews it by itself, so that a person is told earlier
+# Shares of the lifetime, because lifetimes shrink: from a third on the agent is at it.
+DUE = 1 / DUE_PART
 VERY_LATE = 0.1
 
 
@@ -48,13 +48,8 @@ def validity(certificate: Certificate, now: datetime) -> Validity:
     if left <= timedelta():
         return Validity("bad", "expired", 0, end)
     share = min(1.0, left / lifetime) if lifetime > timedelta() else 0.0
-    return Validity(_tone(certificate, share), _left(left), max(1, round(100 * share)), end)
-
-
-def _tone(certificate: Certificate, share: float) -> str:
-    if share < VERY_LATE:
-        return "bad"
-    return "warn" if share < (LATE if certificate.is_renewable else LATE_BY_HAND) else "ok"
+    tone = "bad" if share < VERY_LATE else "warn" if share <= DUE else "ok"
+    return Validity(tone, _left(left), max(1, round(100 * share)), end)
 
 
 def _left(left: timedelta) -> str:
@@ -101,7 +96,7 @@ def _valid(certificate: Certificate, end: Validity) -> Status:
         return Status("ok", "Valid", "Browsers accept it." if not words.is_test(certificate) else words.TEST_SENTENCE)
     if certificate.source == CertificateSource.UPLOAD:
         return Status(end.tone, "Expires soon", "Nobody renews it by itself: upload the next one in its place.")
-    return Status(end.tone, "Due", "It should have been renewed by now.")
+    return Status(end.tone, "Due", "It is to be renewed. The agent is at it, or waits for its moment.")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from panel.extensions import transaction
 from panel.models import Agent, AgentStatus, Command, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
-from panel.services import agents, certificates, commands, deployments, history, proxy_hosts
+from panel.services import agents, certificate_queries, certificates, commands, deployments, history, proxy_hosts
 from panel.services.proxy_hosts import ProxyHostSpec, spec_of
 from panel.web import htmx
 from panel.web.access import actor
@@ -111,10 +111,11 @@ def _save(form: ProxyHostForm, host_id: int | None) -> str:
         touched = [host.agent]
         host = proxy_hosts.update(host, spec, actor(), version=form.opened_version())
         touched += [host.agent] if host.agent_id != touched[0].id else []
-    if request.form.get("then") == "apply" and form.wants_request:
-        return f"/jobs/{certificates.request_for_host(host, actor(), force_ssl=spec.force_ssl).id}"
     if request.form.get("then") == "apply":
-        return job_address([apply_soon(agent) for agent in touched])
+        applies = [apply_soon(agent) for agent in touched]
+        if form.wants_request:  # the host is served by plain HTTP until the certificate is there
+            return f"/jobs/{certificates.request_for_host(host, actor(), force_ssl=spec.force_ssl).id}"
+        return job_address(applies)
     htmx.toast(f"Host {display_name(host.primary_name)} saved. It is not live until it is applied.")
     return f"/hosts/{host.id}"
 
@@ -156,7 +157,7 @@ def _open_form(host: ProxyHost | None) -> ProxyHostForm:
     form = ProxyHostForm(data=values)
     form.offer_agents(a for a in agents.list_all() if not a.is_revoked or (host and a.id == host.agent_id))
     agent = form.chosen_agent()
-    form.offer_certificates(certificates.covering(agent, form.typed_names()) if agent else [])
+    form.offer_certificates(certificate_queries.matching(agent.id, form.typed_names()) if agent else [])
     return form
 
 

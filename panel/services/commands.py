@@ -54,7 +54,7 @@ def enqueue(
     command = Command(
         id=str(uuid4()),
         agent_id=agent.id,
-        seq=_next_seq(agent),
+        seq=next_seq(agent),
         kind=kind,
         resource="" if kind.is_question else resource,
         payload=payload or {},
@@ -174,7 +174,8 @@ def list_page(
     return paginate(statement, page, per_page)
 
 
-def _next_seq(agent: Agent) -> int:
+def next_seq(agent: Agent) -> int:
+    """The number of the agent's next command. The database counts, so no two get the same. Raises NotFound."""
     db.session.flush()
     following = db.session.scalar(
         update(Agent)

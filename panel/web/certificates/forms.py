@@ -1,4 +1,4 @@
-"""The forms of certificates: what to request, how to renew, what to upload. Shape only; facts are the services' business.
+"""The forms of certificates: what to request, how to renew, what to upload. Only their shape is checked here.
 May import: WTForms, panel.models, panel.nginx.grammar, panel.services, panel.web."""
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class RenewalForm(Form):
     authority_id = SelectField("Authority", validate_choice=False)
     challenge = RadioField("Challenge", choices=CHALLENGES, validate_choice=False)
     dns_credential_id = SelectField("DNS credential", validate_choice=False)
-    key_type = SelectField("Key", choices=[SelectChoice(k.value, v) for k, v in KEY_TYPES.items()], validate_choice=False)
+    key_type = SelectField(
+        "Key", choices=[SelectChoice(k.value, v) for k, v in KEY_TYPES.items()], validate_choice=False
+    )
     profile = StringField("Profile")
     propagation_seconds = StringField("Wait instead of asking the name servers")
 

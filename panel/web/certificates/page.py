@@ -74,5 +74,6 @@ def certificate_values(certificate: Certificate) -> dict[str, Any]:
         "is_acme": certificate.source == CertificateSource.ACME,
         "is_upload": certificate.source == CertificateSource.UPLOAD,
         "is_certbot": certificate.source == CertificateSource.CERTBOT,
+        "reasons": certificates.REVOCATION_REASONS,
         "jobs": lines.about(certificate.id, JOBS_SHOWN),
     }

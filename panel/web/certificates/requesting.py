@@ -25,7 +25,7 @@ def create() -> BaseResponse:
     require_editor()
     host = _host(request.values.get("host_id") or request.args.get("host", ""))
     form = _open_form(host)
-    if request.method == "GET":
+    if request.method == "GET" or "switch" in request.form:  # only looked at, or turned to DNS by one click
         return _answer(form, host)
     return _submit(form, host, lambda: _request(form, host), lambda command: htmx.go(f"/jobs/{command.id}"))
 

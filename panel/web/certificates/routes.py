@@ -48,7 +48,7 @@ def show(certificate_id: int) -> str:
 @bp.post("/certificates/<int:certificate_id>/renew")
 def renew(certificate_id: int) -> BaseResponse:
     """A new one now; or the first one, when there is none yet."""
-    return _job(certificate_id, lambda certificate, who: certificates.renew(certificate, who))
+    return _job(certificate_id, certificates.renew)
 
 
 @bp.post("/certificates/<int:certificate_id>/try-on-staging")

@@ -64,7 +64,10 @@ def status(certificate: Certificate, open_job: Command | None, now: datetime) ->
         return Status("bad", "Revoked", "The authority has declared it invalid. Browsers may refuse it.")
     if not certificate.is_present:
         return _absent(certificate)
-    end = validity(certificate, now)
+    return _present(certificate, open_job, validity(certificate, now))
+
+
+def _present(certificate: Certificate, open_job: Command | None, end: Validity) -> Status:
     if end.words == "expired":
         return Status("bad", "Expired", "Browsers warn visitors of every host that uses it.")
     if open_job is not None:
@@ -120,7 +123,9 @@ class CertificateRow:
     can_take_over: bool
 
 
-def row(certificate: Certificate, hosts: Sequence[ProxyHost], open_job: Command | None, now: datetime) -> CertificateRow:
+def row(
+    certificate: Certificate, hosts: Sequence[ProxyHost], open_job: Command | None, now: datetime
+) -> CertificateRow:
     """A certificate as the list shows it."""
     names = certificate.names
     last = trouble(certificate.last_failure)

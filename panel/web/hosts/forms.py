@@ -104,6 +104,7 @@ class ProxyHostForm(Form):
         if self.certificate_id.data not in {choice.value for choice in choices} and self.certificate_id.data:
             choices.append(SelectChoice(str(self.certificate_id.data), "One that is not for these names"))
         self.certificate_id.choices = choices
+        self.offered_certificates = {str(choice.value): str(choice.label) for choice in choices if choice.value}
 
     @property
     def wants_request(self) -> bool:
@@ -112,8 +113,7 @@ class ProxyHostForm(Form):
 
     def certificate_words(self) -> str:
         """The chosen certificate as the list of choices calls it; "" for none."""
-        labels = {choice.value: str(choice.label) for choice in self.certificate_id.choices or () if choice.value}
-        return labels.get(str(self.certificate_id.data or ""), "")
+        return self.offered_certificates.get(str(self.certificate_id.data or ""), "")
 
     def typed_names(self) -> tuple[str, ...]:
         """The names as far as they can be read."""

@@ -55,10 +55,13 @@ def affected(evidence: Evidence) -> str:
     if certificate is not None and certificate.is_present and certificate.not_after is not None:
         left = certificate.not_after - utcnow()
         if left.total_seconds() > 0:
-            return f"Visitors are not affected. The current certificate stays in place and is valid for {_span(left.days)}."
+            span = _span(left.days)
+            return f"Visitors are not affected. The current certificate stays in place and is valid for {span}."
         return f"Visitors of {_hosts(evidence)} get a warning: the current certificate has expired."
     if evidence.used_by:
-        return f"{_hosts(evidence)} {'is' if len(evidence.used_by) == 1 else 'are'} served as plain HTTP until it works."
+        return (
+            f"{_hosts(evidence)} {'is' if len(evidence.used_by) == 1 else 'are'} served as plain HTTP until it works."
+        )
     return "Nobody: no host uses this certificate."
 
 

@@ -10,7 +10,7 @@ from panel.models import Certificate, Command
 from panel.nginx.grammar import display_name
 from panel.services import certificates, jobs
 from panel.web.certificates import words as certificate_words
-from panel.web.certificates.findings import Finding, Record, findings, parse_record
+from panel.web.certificates.findings import Finding, findings, parse_record
 from panel.web.jobs import words
 from panel.web.jobs.cards import Fact
 from panel.web.jobs.steps import Progress

@@ -68,9 +68,7 @@ def build(command: Command, progress: Progress, now: datetime | None = None) -> 
     steps = [_delivery(command, progress.marks, moment)]
     for name in _names(command, marks):
         index = reached.get(name)
-        steps.append(
-            _missing(command, name) if index is None else _reached(command, progress, marks[index:], moment)
-        )
+        steps.append(_missing(command, name) if index is None else _reached(command, progress, marks[index:], moment))
     return steps
 
 

@@ -75,6 +75,11 @@ class JobView:
         return self.can_retry and is_request and has_staging and not self.is_dry_run
 
     @property
+    def can_request_for_real(self) -> bool:
+        """Whether the rehearsal went well and the certificate itself is still to be asked for."""
+        return self.is_dry_run and self.command.has_succeeded and self.certificate is not None
+
+    @property
     def is_dry_run(self) -> bool:
         """Whether nothing of it is installed."""
         return words.is_dry_run(self.command)
@@ -94,7 +99,9 @@ class JobView:
     @property
     def can_retry(self) -> bool:
         """Whether a new one like it makes sense."""
-        return not self.command.is_open and not self.command.has_succeeded
+        is_over_badly = not self.command.is_open and not self.command.has_succeeded
+        # The key of an upload is not kept, so that only the person can send it again.
+        return is_over_badly and self.command.kind != CommandKind.INSTALL_CERTIFICATE
 
 
 def view(command: Command) -> JobView:

@@ -54,6 +54,7 @@ def certificate_values(certificate: Certificate) -> dict[str, Any]:
     now = utcnow()
     hosts = certificates.hosts_using(certificate)
     open_job = jobs.open_about([certificate.id]).get(certificate.id)
+    matching = certificate_queries.hosts_fitting(certificate)
     next_word, next_at = view.next_renewal(certificate)
     return {
         "certificate": certificate,
@@ -64,7 +65,8 @@ def certificate_values(certificate: Certificate) -> dict[str, Any]:
         "trouble": view.last_trouble(certificate),
         "open_job": open_job,
         "hosts": [(host, display_name(host.primary_name)) for host in hosts],
-        "matching": [(h, display_name(h.primary_name)) for h in certificate_queries.hosts_fitting(certificate)],
+        "matching": [(host, display_name(host.primary_name)) for host in matching],
+        "has_others": any(host.certificate_id for host in matching),
         "next_word": next_word,
         "next_at": next_at,
         "next_action": words.ACTIONS.get(certificate.next_action, ""),

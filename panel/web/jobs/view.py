@@ -43,7 +43,7 @@ class JobView:
     @property
     def status_text(self) -> str:
         """The words of the pill: how it ended, and after how long."""
-        if self.is_open or self.elapsed is None:
+        if self.is_open or self.elapsed is None or self.needs_confirmation:
             return self.status_word
         took = duration(self.elapsed)
         return f"{self.status_word} in {took}" if self.command.has_succeeded else f"{self.status_word} after {took}"

@@ -20,7 +20,7 @@ def settle(command: Command) -> None:
         return
     if kind is CommandKind.DELETE_CERTIFICATE and command.has_succeeded:
         certificates.forget(certificate)
-    elif kind in ORDERS and not command.result.get("dry_run"):
+    elif kind in ORDERS and not certificate.is_present and not command.result.get("dry_run"):
         _note_attempt(certificate, command)
     wake_after_commit("certificates")
 

@@ -1,5 +1,5 @@
 """Finding certificates: one page of the list, those that fit a host, the hosts that use one.
-May import: panel.services.{coverage,host_queries,paging}, panel.models, panel.extensions, panel.errors."""
+May import: panel.services.{certificate_conditions,coverage,paging}, panel.models, panel.extensions, panel.errors."""
 
 from __future__ import annotations
 
@@ -7,30 +7,19 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, false, func, not_, or_, select
+from sqlalchemy import ColumnElement, String, cast, false, func, or_, select
 
 from panel.errors import NotFound
 from panel.extensions import db
 from panel.models import Agent, Certificate, CertificateSource, ProxyHost
 from panel.models.types import utcnow
 from panel.services import coverage
+from panel.services.certificate_conditions import IS_FAILING, STATUSES
 from panel.services.paging import Page, paginate
 
 # From this part of the lifetime on a certificate is to be renewed, and its agent is at it: so much is left by then.
 DUE_PART = 3
 
-IS_USED: ColumnElement[bool] = (
-    select(ProxyHost.id).where(ProxyHost.certificate_id == Certificate.id, ProxyHost.deleted_at.is_(None)).exists()
-)
-IS_FAILING: ColumnElement[bool] = or_(Certificate.failures > 0, Certificate.problem != "")
-
-STATUSES: dict[str, ColumnElement[bool]] = {
-    "failing": IS_FAILING,
-    "unused": not_(IS_USED),
-    "paused": Certificate.is_paused.is_(True),
-    "found": Certificate.source == CertificateSource.CERTBOT,
-    "absent": not_(Certificate.is_present),
-}
 _FIRST_NAME = Certificate.name
 _ORDERS: dict[str, tuple[Any, ...]] = {
     "name": (_FIRST_NAME,),
@@ -103,15 +92,12 @@ def hosts_using(certificate: Certificate) -> list[ProxyHost]:
     return sorted(db.session.scalars(query), key=lambda host: host.primary_name)
 
 
-def hosts_fitting(certificate: Certificate) -> list[ProxyHost]:
-    """The hosts of its agent that it is good for and that are not served with it: those without a certificate first."""
-    query = select(ProxyHost).where(
-        ProxyHost.agent_id == certificate.agent_id,
-        ProxyHost.deleted_at.is_(None),
-        ProxyHost.certificate_id.is_distinct_from(certificate.id),
-    )
-    fitting = [host for host in db.session.scalars(query) if coverage.covers(certificate, host.domain_names)]
-    return sorted(fitting, key=lambda host: (host.certificate_id is not None, host.primary_name))
+def hosts_matching(certificate: Certificate) -> list[ProxyHost]:
+    """The hosts of its agent that could be served with it and are not yet, by name."""
+    query = select(ProxyHost).where(ProxyHost.agent_id == certificate.agent_id, ProxyHost.deleted_at.is_(None))
+    others = [host for host in db.session.scalars(query) if host.certificate_id != certificate.id]
+    fitting = [host for host in others if coverage.covers(certificate, host.domain_names)]
+    return sorted(fitting, key=lambda host: host.primary_name)
 
 
 def count_users(certificate_ids: Iterable[int]) -> dict[int, list[str]]:

@@ -48,14 +48,6 @@ def observe(
     _serve_anew(agent, moved)
 
 
-def observe_one(agent: Agent, state: CertificateState, now: datetime) -> None:
-    """Stores what came with a command's result; the report that follows says the same."""
-    row = certificate_queries.find_by_name(agent.id, state.name)
-    if row is not None and _store(row, state, agent.letsencrypt_dir, now):
-        _serve_anew(agent, [row])
-    wake_after_commit("certificates")
-
-
 def _store(certificate: Certificate, state: CertificateState, letsencrypt_dir: str, now: datetime) -> bool:
     """Writes one state; True when the files that hosts use are others now."""
     before, told = Snapshot.of(certificate), notifications.before(certificate)

@@ -3,12 +3,13 @@ May import: panel.services.{agents,certificate_*,dns_credentials,events,proxy_ho
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from panel.errors import Conflict, Invalid
 from panel.extensions import db, wake_after_commit
-from panel.models import Certificate, CertificateSource, Command, CommandKind, ProxyHost, User
+from panel.models import Agent, Certificate, CertificateSource, Command, CommandKind, ProxyHost, User
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
 from panel.services import certificate_jobs, certificate_links, certificate_queries, certificate_specs, events
@@ -33,11 +34,13 @@ __all__ = [
     "CertificateSpec",
     "check",
     "count_users",
+    "covering",
     "delete",
     "find_open",
     "forget",
     "get",
     "history_of",
+    "hosts_matching",
     "hosts_using",
     "is_due",
     "link",
@@ -72,6 +75,16 @@ REVOCATION_REASONS = {
 def matching(host: ProxyHost) -> list[Certificate]:
     """The certificates that this host can be served with: usable ones first, those that last longest before others."""
     return certificate_queries.matching(host.agent_id, host.domain_names)
+
+
+def covering(agent: Agent, names: Sequence[str]) -> list[Certificate]:
+    """The same for a host that is not saved yet."""
+    return certificate_queries.matching(agent.id, names)
+
+
+def hosts_matching(certificate: Certificate) -> list[ProxyHost]:
+    """The hosts of its agent that could be served with it and are not yet, by name."""
+    return certificate_queries.hosts_matching(certificate)
 
 
 def update(certificate: Certificate, spec: CertificateSpec, actor: User | None) -> Command | None:

@@ -9,7 +9,7 @@ from typing import Any
 from panel.models import Certificate, CertificateSource
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
-from panel.services import agents, certificate_queries, certificates, jobs
+from panel.services import agents, certificates, jobs
 from panel.web import listing
 from panel.web.certificates import view, words
 from panel.web.certificates.listing import CERTIFICATES
@@ -54,7 +54,7 @@ def certificate_values(certificate: Certificate) -> dict[str, Any]:
     now = utcnow()
     hosts = certificates.hosts_using(certificate)
     open_job = jobs.open_about([certificate.id]).get(certificate.id)
-    matching = certificate_queries.hosts_fitting(certificate)
+    matching = sorted(certificates.hosts_matching(certificate), key=lambda host: host.certificate_id is not None)
     next_word, next_at = view.next_renewal(certificate)
     return {
         "certificate": certificate,

@@ -165,7 +165,7 @@ def reconcile(agent: Agent, reported_revision: str) -> Command | None:
     is_outdated = manifest is not None and not render.is_shared_current(manifest, NginxFacts.of(agent))
     if (manifest is None and not is_there) or (is_outdated and not agent.has_unapplied_changes):
         return apply(agent, None, at_once=True)
-    if is_there:
+    if is_there or manifest is None:
         return None
     payload = {"exact": True, "revision": agent.applied_revision, "files": len(manifest)}
     return commands.enqueue(agent, CommandKind.APPLY_CONFIG, payload=payload)

@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import Connection, MetaData, Table, inspect, select
+from sqlalchemy import JSON, Connection, MetaData, Table, inspect, select
 
 from panel import cli
 from panel.app import create_app
@@ -66,9 +66,9 @@ def test_commands_lose_their_copies_of_manifests_and_keep_all_else() -> None:
 
 def _insert(connection: Connection, table: Table, values: dict[str, object]) -> None:
     """The values, and something in every other column that must have something."""
-    kinds: dict[type, object] = {int: 0, bool: False, str: "", float: 0.0, list: [], dict: []}
+    kinds: dict[type, object] = {int: 0, bool: False, str: "", float: 0.0}
     needed = {
-        column.name: kinds[column.type.python_type]
+        column.name: kinds.get(column.type.python_type, [] if isinstance(column.type, JSON) else "")
         for column in table.columns
         if not column.nullable and column.name not in values and column.server_default is None
     }

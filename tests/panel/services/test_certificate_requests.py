@@ -80,9 +80,7 @@ def test_a_request_makes_a_row_and_one_command_without_a_secret(agent: Agent) ->
     }
 
 
-@pytest.mark.parametrize(
-    ("provider", "seconds"), [(None, 600.0), ("cloudflare", 1800.0), ("manual", 7200.0)]
-)
+@pytest.mark.parametrize(("provider", "seconds"), [(None, 600.0), ("cloudflare", 1800.0), ("manual", 7200.0)])
 def test_an_order_gets_the_time_that_its_challenge_needs(agent: Agent, provider: str | None, seconds: float) -> None:
     values = {"challenge": "dns-01", "dns_credential_id": credential(provider).id} if provider else {}
     assert order(agent, **values).run_timeout == seconds
@@ -271,9 +269,7 @@ def test_a_wildcard_needs_a_credential_that_fits(agent: Agent, save: Callable[..
     assert (certificate.challenge, certificate.dns_credential_id) == ("dns-01", found.id)
 
 
-def test_names_under_a_wildcard_of_the_same_host_are_left_out(
-    agent: Agent, save: Callable[..., ProxyHost]
-) -> None:
+def test_names_under_a_wildcard_of_the_same_host_are_left_out(agent: Agent, save: Callable[..., ProxyHost]) -> None:
     found = credential()
     found.zone, found.tested_at = "example.com", utcnow()
     db.session.commit()
@@ -347,7 +343,9 @@ def test_a_retry_of_one_that_was_deleted_says_so(agent: Agent) -> None:
 
 def test_a_check_asks_without_leaving_anything_behind(agent: Agent) -> None:
     with transaction():
-        command = certificates.check(spec(agent, "*.example.com", challenge="dns-01", dns_credential_id=credential().id), None)
+        command = certificates.check(
+            spec(agent, "*.example.com", challenge="dns-01", dns_credential_id=credential().id), None
+        )
     assert (command.kind, command.resource, command.run_timeout) == (CommandKind.CHECK_NAMES, "", 15.0)
     assert command.payload["name"] == "example.com"
     assert not db.session.scalar(select(Certificate.id))

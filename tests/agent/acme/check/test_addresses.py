@@ -93,6 +93,23 @@ def test_a_private_address_is_an_error_for_a_public_authority_only(world: World,
     assert only(check(world, names, "lan.good.test", own_ca)).level is Level.OK
 
 
+def test_what_only_the_own_resolver_says_is_a_doubt_because_it_may_be_seen_from_inside(
+    world: World, names: Names
+) -> None:
+    """The domain's name servers are out of reach: nobody listens at their port."""
+    inside = find_addresses("lan.good.test", lookup(NameServers(names.servers.addresses, 1), 2.0), ask_owners=True)
+    assert not inside.is_sure
+    question = world.question(world.spec("lan.good.test", authority=LETS_ENCRYPT))
+    finding = only(judge("lan.good.test", inside, question))
+    assert (finding.level, finding.cause) == (Level.WARNING, "private_address")
+
+
+def test_a_server_that_only_refers_to_others_is_not_believed(names: Names) -> None:
+    """`test` delegates `delegated.test` to a server that does not exist."""
+    owner = NameServers((("127.0.0.1", names.owner_port),), names.owner_port)
+    assert [answer.state for answer in lookup(owner).ask_owners("www.delegated.test", "A")] == [State.BROKEN]
+
+
 def test_ipv6_without_nginx_listening_on_it_is_an_error_alone_and_a_doubt_beside_ipv4(
     world: World, names: Names
 ) -> None:

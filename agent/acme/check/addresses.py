@@ -55,6 +55,8 @@ def find_addresses(name: str, lookup: Lookup, *, ask_owners: bool) -> Addresses:
     if literal is not None:
         return Addresses((literal,), State.FOUND)
     resolved, owned = _ask_all(name, lookup, ask_owners=ask_owners)
+    if any(answer.state is State.BROKEN_DNSSEC for answer in resolved.values()):
+        return Addresses((), State.BROKEN_DNSSEC)  # the domain's own servers check no signatures, authorities do
     certain = {kind: [a for a in owned[kind] if a.is_certain] or [resolved[kind]] for kind in owned}
     found = tuple(dict.fromkeys(address for kind in certain for answer in certain[kind] for address in _read(answer)))
     in_all = {a for kind in certain for a in set.intersection(*(set(_read(answer)) for answer in certain[kind]))}

@@ -68,10 +68,11 @@ def test_behind_a_router_the_record_is_not_guessed(world: World, names: Names) -
 
 @pytest.mark.parametrize(("name", "words"), [("broken.test", "broken answers"), ("forged.test", "DNSSEC")])
 def test_servfail_and_wrong_signatures_are_errors(world: World, names: Names, name: str, words: str) -> None:
-    only_resolver = find_addresses(name, lookup(names), ask_owners=False)
-    finding = only(judge(name, only_resolver, world.question(world.spec(name))))
-    assert is_error(finding, "dns_broken")
-    assert words in finding.sentence
+    for ask_owners in (True, False):
+        addresses = find_addresses(name, lookup(names), ask_owners=ask_owners)
+        finding = only(judge(name, addresses, world.question(world.spec(name))))
+        assert is_error(finding, "dns_broken")
+        assert words in finding.sentence
 
 
 def test_servers_that_are_silent_are_a_warning_within_the_deadline(world: World) -> None:

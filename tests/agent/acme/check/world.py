@@ -103,7 +103,7 @@ def _connects(port: int) -> bool:
 
 
 ZONES = {
-    "test": "",
+    "test": "delegated IN NS ns.nowhere.test.\n",
     "good.test": """
 @ IN A 127.0.0.1
 www IN CNAME @

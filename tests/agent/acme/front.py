@@ -8,7 +8,7 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -152,7 +152,7 @@ def _handler(front: Front, pebble: Pebble) -> type[BaseHTTPRequestHandler]:
             front.seen.append(f"{self.command} {self.path}")
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             front.payloads.append(_payload(body))
-            reply = front.reply_to(self.path, lambda: self._backend(body))
+            reply = front.reply_to(self.path, lambda: _ask(backend, pebble, self, body))
             if reply is None:
                 self.close_connection = True
                 return
@@ -166,24 +166,25 @@ def _handler(front: Front, pebble: Pebble) -> type[BaseHTTPRequestHandler]:
             if self.command != "HEAD":
                 self.wfile.write(reply.body)
 
-        def _backend(self, body: bytes) -> Reply:
-            headers = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
-            answer = backend.request(
-                self.command,
-                f"https://127.0.0.1:{pebble.port}{self.path}",
-                data=body or None,
-                headers=headers,
-                verify=str(pebble.ca_file),
-                timeout=30,
-                allow_redirects=False,
-            )
-            kept: Mapping[str, str] = answer.headers
-            return Reply(answer.status_code, answer.content, {n: v for n, v in kept.items() if n.lower() not in _HOP})
-
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
             """Says nothing."""
 
     return Handler
+
+
+def _ask(backend: requests.Session, pebble: Pebble, request: BaseHTTPRequestHandler, body: bytes) -> Reply:
+    """What Pebble answers to the same request."""
+    answer = backend.request(
+        request.command,
+        f"https://127.0.0.1:{pebble.port}{request.path}",
+        data=body or None,
+        headers={name: value for name, value in request.headers.items() if name.lower() != "content-length"},
+        verify=str(pebble.ca_file),
+        timeout=30,
+        allow_redirects=False,
+    )
+    headers = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP}
+    return Reply(answer.status_code, answer.content, headers)
 
 
 def _payload(body: bytes) -> dict[str, Any]:

@@ -226,6 +226,8 @@ def running_product(state: Path, **environment: str) -> Iterator[Product]:
 class UpstreamServer(ThreadingHTTPServer):
     """Says nothing when a killed nginx leaves it in the middle of an answer."""
 
+    request_queue_size = 256  # with the usual 5, a burst of connections waits a second for its second try
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Prints the trace of every other error."""
         if not isinstance(sys.exception(), ConnectionError):

@@ -13,8 +13,8 @@ from panel import failpoints
 from panel.extensions import db, transaction
 from panel.models import Agent, Command, CommandState
 from panel.models.types import utcnow
-from panel.rpc import messages, outbox
-from panel.services import drift, outcomes, sessions, transitions
+from panel.rpc import messages
+from panel.services import bundles, drift, outcomes, sessions, transitions
 from panel.services.sessions import NginxFacts
 from panel.services.transitions import CommandOutcome
 from protos import command_stream_pb2 as pb
@@ -144,9 +144,8 @@ def _contents(session: Session, request: pb.ContentRequest) -> None:
     if command is None or command.agent_id != session.agent_id:
         log.warning("agent %s asked for contents of command %r, not its own", session.agent_id, request.command_id)
         return
-    manifest: dict[str, str] = command.payload.get("manifest", {})
-    wanted = [sha256 for sha256 in request.sha256[:MAX_REQUESTED] if sha256 in set(manifest.values())]
-    texts = outbox.contents(wanted)
+    own = set(bundles.manifest_for(command).values())
+    texts = bundles.contents(sha256 for sha256 in request.sha256[:MAX_REQUESTED] if sha256 in own)
     db.session.rollback()  # the connection is not kept while the agent reads
     for sha256 in request.sha256[:MAX_REQUESTED]:
         if sha256 not in texts:

@@ -129,6 +129,7 @@ def test_a_dead_upstream_name_and_a_missing_certificate_name_their_hosts(kept: B
     words = " ".join(error.text for error in outcome.file_errors)
     assert "host not found in upstream" in words
     assert "cannot load certificate" in words
+    assert f"The certificate file {certificate} is missing." in words
     assert_starts_from_disk(kept, a_example="kept")
     assert kept.apply({KEPT: changed}, "c2").error == ""
     assert_starts_from_disk(kept, a_example="changed")
@@ -349,7 +350,7 @@ def test_a_full_disk_ends_an_apply_before_anything_live_is_touched(small_disk: B
     assert_starts_from_disk(small_disk, a_example="kept")
     filler.unlink()
     small_disk.applier.prune()
-    assert not list(small_disk.layout.releases.glob("*.tmp"))
+    assert [folder.name for folder in small_disk.layout.releases.glob("*.tmp")] in ([], ["next.tmp"])
     assert small_disk.apply({KEPT: host(small_disk.config, "a.example", "new")}, "c2").error == ""
     assert_starts_from_disk(small_disk, a_example="new")
 

@@ -163,8 +163,8 @@ def test_each_state_has_a_word_and_a_shape(
 
 def test_a_short_lifetime_is_not_measured_in_days(app: Flask, agent: Agent) -> None:
     now = utcnow()
-    times = {"not_before": now - timedelta(days=1), "not_after": now + timedelta(days=5)}
-    certificate_id = add_certificate(app, agent, **times)
+    began, ends = now - timedelta(days=1), now + timedelta(days=5)
+    certificate_id = add_certificate(app, agent, not_before=began, not_after=ends)
     with app.app_context():
         assert view.validity(db.session.get_one(Certificate, certificate_id), now).tone == "ok"
 

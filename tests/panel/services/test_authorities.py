@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 URL = "https://acme.example.com/directory"
 EAB_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
-TEST_AUTHORITY = {"acme_directory": "https://127.0.0.1:14000/dir", "acme_dns_server": "127.0.0.1:8053"}
+TEST_AUTHORITY: dict[str, Any] = {"acme_directory": "https://127.0.0.1:14000/dir", "acme_dns_server": "127.0.0.1:8053"}
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,9 @@ def test_a_test_authority_that_renews_something_stays_but_is_asked_no_more(confi
     assert not named("Test authority").is_ready
     assert authorities.default() is named("Let's Encrypt")
     with pytest.raises(Invalid, match="not there any more"):
-        certificates.request(certificates.CertificateSpec(agent.id, ("b.example.com",), named("Test authority").id), None)
+        certificates.request(
+            certificates.CertificateSpec(agent.id, ("b.example.com",), named("Test authority").id), None
+        )
 
 
 def test_staging_is_the_default_only_while_the_environment_says_so(config: Config) -> None:
@@ -125,7 +127,9 @@ def test_addresses_that_lead_astray_are_refused_and_nothing_is_kept(url: str) ->
     assert not db.session.scalar(select(AcmeAuthority.id).where(AcmeAuthority.name == "Company"))
 
 
-@pytest.mark.parametrize("url", [URL, "https://10.0.0.5:9000/acme/acme/directory", "https://ca/dir", "https://[fd00::5]/d"])
+@pytest.mark.parametrize(
+    "url", [URL, "https://10.0.0.5:9000/acme/acme/directory", "https://ca/dir", "https://[fd00::5]/d"]
+)
 def test_an_authority_at_home_may_be_named(url: str) -> None:
     assert create(directory_url=url).directory_url == url
 

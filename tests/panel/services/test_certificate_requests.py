@@ -80,11 +80,11 @@ def test_a_request_makes_a_row_and_one_command_without_a_secret(agent: Agent) ->
     }
 
 
-@pytest.mark.parametrize(
-    ("provider", "seconds"), [(None, 600.0), ("cloudflare", 1800.0), ("manual", 7200.0)]
-)
+@pytest.mark.parametrize(("provider", "seconds"), [(None, 600.0), ("cloudflare", 1800.0), ("manual", 7200.0)])
 def test_an_order_gets_the_time_that_its_challenge_needs(agent: Agent, provider: str | None, seconds: float) -> None:
-    values = {"challenge": "dns-01", "dns_credential_id": credential(provider).id} if provider else {}
+    values: dict[str, Any] = {}
+    if provider:
+        values = {"challenge": "dns-01", "dns_credential_id": credential(provider).id}
     assert order(agent, **values).run_timeout == seconds
 
 
@@ -114,7 +114,7 @@ def test_a_usable_one_from_the_same_authority_is_not_ordered_again(agent: Agent)
 
 
 def test_lineages_are_called_by_certbots_rule(agent: Agent) -> None:
-    wildcard = {"challenge": "dns-01", "dns_credential_id": credential().id}
+    wildcard: dict[str, Any] = {"challenge": "dns-01", "dns_credential_id": credential().id}
     assert certificate_of(order(agent, "*.example.com", **wildcard)).name == "example.com"
     assert certificate_of(order(agent, "example.com", "x.example.com")).name == "example.com-0001"
     assert certificate_of(order(agent, "example.com")).name == "example.com-0002"
@@ -158,7 +158,7 @@ def test_each_wrong_value_is_told_at_its_field_and_nothing_is_kept(
 
 
 def test_a_wildcard_and_a_name_that_it_covers_do_not_go_together(agent: Agent) -> None:
-    values = {"challenge": "dns-01", "dns_credential_id": credential().id}
+    values: dict[str, Any] = {"challenge": "dns-01", "dns_credential_id": credential().id}
     with pytest.raises(Invalid, match="covered by the wildcard"):
         order(agent, "*.example.com", "www.example.com", **values)
 
@@ -271,9 +271,7 @@ def test_a_wildcard_needs_a_credential_that_fits(agent: Agent, save: Callable[..
     assert (certificate.challenge, certificate.dns_credential_id) == ("dns-01", found.id)
 
 
-def test_names_under_a_wildcard_of_the_same_host_are_left_out(
-    agent: Agent, save: Callable[..., ProxyHost]
-) -> None:
+def test_names_under_a_wildcard_of_the_same_host_are_left_out(agent: Agent, save: Callable[..., ProxyHost]) -> None:
     found = credential()
     found.zone, found.tested_at = "example.com", utcnow()
     db.session.commit()
@@ -347,7 +345,9 @@ def test_a_retry_of_one_that_was_deleted_says_so(agent: Agent) -> None:
 
 def test_a_check_asks_without_leaving_anything_behind(agent: Agent) -> None:
     with transaction():
-        command = certificates.check(spec(agent, "*.example.com", challenge="dns-01", dns_credential_id=credential().id), None)
+        command = certificates.check(
+            spec(agent, "*.example.com", challenge="dns-01", dns_credential_id=credential().id), None
+        )
     assert (command.kind, command.resource, command.run_timeout) == (CommandKind.CHECK_NAMES, "", 15.0)
     assert command.payload["name"] == "example.com"
     assert not db.session.scalar(select(Certificate.id))

@@ -16,7 +16,7 @@ from panel.services.certificates import CertificateSpec
 from panel.services.transitions import CommandOutcome
 
 FOLDER = "/var/lib/waypost/letsencrypt"
-PROVIDERS = [
+PROVIDERS: list[dict[str, Any]] = [
     {
         "id": "cloudflare",
         "label": "Cloudflare",
@@ -44,6 +44,7 @@ def spec(agent: Agent, *names: str, **values: Any) -> CertificateSpec:
 
 
 def order(agent: Agent, *names: str, host: ProxyHost | None = None, **values: Any) -> Command:
+    """An order; `values` are those of the spec."""
     with transaction():
         return certificates.request(spec(agent, *names, **values), None, host=host)
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 URL = "https://acme.example.com/directory"
 EAB_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
-TEST_AUTHORITY = {"acme_directory": "https://127.0.0.1:14000/dir", "acme_dns_server": "127.0.0.1:8053"}
+TEST_AUTHORITY: dict[str, Any] = {"acme_directory": "https://127.0.0.1:14000/dir", "acme_dns_server": "127.0.0.1:8053"}
 
 
 @pytest.fixture(autouse=True)

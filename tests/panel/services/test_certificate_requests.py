@@ -82,7 +82,9 @@ def test_a_request_makes_a_row_and_one_command_without_a_secret(agent: Agent) ->
 
 @pytest.mark.parametrize(("provider", "seconds"), [(None, 600.0), ("cloudflare", 1800.0), ("manual", 7200.0)])
 def test_an_order_gets_the_time_that_its_challenge_needs(agent: Agent, provider: str | None, seconds: float) -> None:
-    values = {"challenge": "dns-01", "dns_credential_id": credential(provider).id} if provider else {}
+    values: dict[str, Any] = {}
+    if provider:
+        values = {"challenge": "dns-01", "dns_credential_id": credential(provider).id}
     assert order(agent, **values).run_timeout == seconds
 
 
@@ -112,7 +114,7 @@ def test_a_usable_one_from_the_same_authority_is_not_ordered_again(agent: Agent)
 
 
 def test_lineages_are_called_by_certbots_rule(agent: Agent) -> None:
-    wildcard = {"challenge": "dns-01", "dns_credential_id": credential().id}
+    wildcard: dict[str, Any] = {"challenge": "dns-01", "dns_credential_id": credential().id}
     assert certificate_of(order(agent, "*.example.com", **wildcard)).name == "example.com"
     assert certificate_of(order(agent, "example.com", "x.example.com")).name == "example.com-0001"
     assert certificate_of(order(agent, "example.com")).name == "example.com-0002"
@@ -156,7 +158,7 @@ def test_each_wrong_value_is_told_at_its_field_and_nothing_is_kept(
 
 
 def test_a_wildcard_and_a_name_that_it_covers_do_not_go_together(agent: Agent) -> None:
-    values = {"challenge": "dns-01", "dns_credential_id": credential().id}
+    values: dict[str, Any] = {"challenge": "dns-01", "dns_credential_id": credential().id}
     with pytest.raises(Invalid, match="covered by the wildcard"):
         order(agent, "*.example.com", "www.example.com", **values)
 

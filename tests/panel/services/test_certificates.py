@@ -29,9 +29,7 @@ def _ready(context: None, config: Config) -> None:
 
 def found(agent: Agent, source: CertificateSource = CertificateSource.CERTBOT, **values: Any) -> Certificate:
     report(agent, state(source=source, **values))
-    certificate = db.session.scalar(select(Certificate))
-    assert certificate is not None
-    return certificate
+    return certificates.list_page().items[0]
 
 
 def link(host: ProxyHost, certificate: Certificate) -> Command | None:

@@ -89,11 +89,12 @@ def test_a_new_secret_must_be_tested_again_and_agents_are_told(agent: Agent) -> 
     certificate = certificate_of(command)
     report(agent, state(certificate.name, names=["*.example.com"]))
     end(command)
-    credential.zone, credential.tested_at = "example.com", certificate.created_at
-    db.session.commit()
+    with transaction():
+        passed = dns_credentials.test(credential, "example.com", agent, None)
+    end(passed, ok=True, sentence="", zones=[])
     with transaction():
         dns_credentials.update(credential, CredentialSpec("Work", "cloudflare", {"token": "new"}), None)
-    assert credential.tested_at is None
+    assert (credential.tested_at, credential.test_command_id) == (None, None)
     told = certificate_jobs.find_open(certificate, CommandKind.CONFIGURE_CERTIFICATE)
     assert told is not None
     rendered = agent_specs.spec_for(told)

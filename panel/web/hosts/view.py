@@ -266,6 +266,8 @@ VERBS = {
     "proxy_host:delete": "deleted the host",
     "proxy_host:restore": "brought the host back",
     "proxy_host:refuse": "refused it",
+    "proxy_host:link": "gave it a certificate",
+    "proxy_host:unlink": "took its certificate away",
 }
 
 

@@ -91,6 +91,11 @@ class JobView:
         return self.certificate is not None and certificate_words.is_test(self.certificate)
 
     @property
+    def is_check(self) -> bool:
+        """Whether findings are all that was asked for."""
+        return self.command.kind == CommandKind.CHECK_NAMES
+
+    @property
     def answer(self) -> str:
         """What a test of a credential found, in the agent's sentence."""
         is_test = self.command.kind == CommandKind.CHECK_DNS_CREDENTIAL and self.command.has_succeeded

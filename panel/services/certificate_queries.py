@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, false, or_, select
+from sqlalchemy import ColumnElement, String, cast, false, func, or_, select
 
 from panel.errors import NotFound
 from panel.extensions import db
-from panel.models import Agent, Certificate, ProxyHost
+from panel.models import Agent, Certificate, CertificateSource, ProxyHost
 from panel.models.types import utcnow
 from panel.services import coverage
-from panel.services.certificate_conditions import STATUSES
+from panel.services.certificate_conditions import IS_FAILING, STATUSES
 from panel.services.paging import Page, paginate
 
 # From this part of the lifetime on a certificate is to be renewed, and its agent is at it: so much is left by then.
@@ -70,6 +70,13 @@ def list_page(
     columns = [first, *rest]
     ordered = [column.desc() if descending else column.asc() for column in columns]
     return paginate(statement.order_by(*ordered), page, per_page)
+
+
+def count_due() -> int:
+    """How many a person should look at: due or failing, and not left to certbot."""
+    wanted = or_(_is_due_at(utcnow()), IS_FAILING)
+    query = select(func.count(Certificate.id)).where(wanted, Certificate.source != CertificateSource.CERTBOT)
+    return db.session.scalar(query) or 0
 
 
 def is_due(certificate: Certificate, now: datetime) -> bool:

@@ -1,5 +1,5 @@
 """What an agent is due to be sent: claimed in one transaction, rendered, and ready for the wire.
-May import: protos, panel.rpc.messages, panel.services, panel.models and below."""
+May import: protos, panel.rpc.orders, panel.services, panel.models and below."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import OperationalError
 
+from panel.errors import PanelError
 from panel.extensions import db, transaction
 from panel.models import Command, CommandKind, CommandState
 from panel.models.types import utcnow
-from panel.rpc import messages
+from panel.rpc import orders
 from panel.services import bundles, deployments, outcomes, transitions
 from panel.services.transitions import Agenda, CommandOutcome
+from panel.vault import VaultError
 from protos import command_stream_pb2 as pb
 
 log = logging.getLogger(__name__)
@@ -66,13 +68,16 @@ def _prepare(row: Command) -> pb.PanelMessage | None:
     """The message; on any fault of ours the command fails, so that it does not stand in the way of the next."""
     try:
         if not CommandKind(row.kind).has_bundle:
-            return messages.command(row)
+            return orders.command(row)
         with db.session.begin_nested():
             if row.kind == CommandKind.APPLY_CONFIG:
                 deployments.freeze(row)
-            return messages.command(row, _files(row))
+            return orders.command(row, _files(row))
     except OperationalError:
         raise  # of the database and not of this command: it stays queued
+    except (PanelError, VaultError) as error:
+        outcomes.record(row, CommandOutcome(CommandState.FAILED, "FAILED", str(error)), utcnow())
+        return None
     except Exception:  # the boundary of a command
         log.exception("command %s could not be prepared", row.id)
         sentence = "The panel could not prepare this job; its log says why. Nothing was sent."
@@ -80,9 +85,9 @@ def _prepare(row: Command) -> pb.PanelMessage | None:
         return None
 
 
-def _files(row: Command) -> messages.Files:
+def _files(row: Command) -> orders.Files:
     """What the command brings. The agent has the contents of the revision that was proved last."""
     manifest = bundles.manifest_for(row)
     held = set((bundles.manifest_of(row.agent, row.agent.applied_revision) or {}).values())
     sizes = bundles.sizes(manifest.values())
-    return messages.Files(manifest, sizes, bundles.contents(set(manifest.values()) - held))
+    return orders.Files(manifest, sizes, bundles.contents(set(manifest.values()) - held))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -16,7 +17,10 @@ from panel.models.types import utcnow
 from panel.services import batching, commands, counts, jobs, recovery, transitions
 from panel.services.jobs import JobResult
 
-pytestmark = pytest.mark.usefixtures("context")
+pytestmark = [
+    pytest.mark.usefixtures("context"),
+    pytest.mark.skipif("WAYPOST_TEST_DATABASE" in os.environ, reason="reads the plans of SQLite"),
+]
 
 QUESTIONS: dict[str, Callable[[Agent], object]] = {
     "the clock": lambda _agent: recovery.expire_due(utcnow()),

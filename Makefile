@@ -35,7 +35,7 @@ PROTOC := $(BIN)/python -m grpc_tools.protoc -I. --plugin=protoc-gen-mypy=$(BIN)
 help: ## This list
 	@echo "Waypost"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables (NAME=value after make, or in the environment):"
 	@echo "  STATE=$(STATE)             the folder of all state"
@@ -72,6 +72,10 @@ endif
 test-newer: ## Tests with the newest nginx of Debian, fetched and not installed
 	@$(PROVISION) test
 	@TEST_NEWER=1 NEWER_CACHE="$(abspath $(STATE))/newer" $(BIN)/python -m pytest tests/newer $(ARGS)
+
+test-postgresql: ## The services' tests once more, on a real PostgreSQL
+	@$(PROVISION) test
+	@WAYPOST_TEST_DATABASE=postgresql $(BIN)/python -m pytest tests/panel/services tests/panel/test_migrations.py $(ARGS)
 
 check: protos-current ## Lint, types, import rules, templates, generated code and pins
 	$(BIN)/ruff check .

@@ -57,7 +57,7 @@ class Config:
         port = _port(env, "PANEL_PORT", cls.port)
         return cls(
             state_dir=state_dir,
-            database_url=_secret(env, "PANEL_DATABASE_URL") or f"sqlite:///{state_dir / 'panel.sqlite3'}",
+            database_url=_database_url(env) or f"sqlite:///{state_dir / 'panel.sqlite3'}",
             secret_key=_secret(env, "PANEL_SECRET_KEY") or _stored_secret_key(state_dir),
             host=host,
             port=port,
@@ -130,6 +130,17 @@ def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: in
     if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
         raise ConfigError(f"{name}: use a whole number from {low} to {high}, not {text!r}.")
     return int(text)
+
+
+def _database_url(env: Mapping[str, str]) -> str:
+    """PostgreSQL by psycopg, in whatever spelling people know its addresses; "" when none is given."""
+    url = _secret(env, "PANEL_DATABASE_URL")
+    scheme, separator, rest = url.partition("://")
+    if not url or scheme == "sqlite":
+        return url
+    if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
+        raise ConfigError("PANEL_DATABASE_URL: use postgresql://user:password@host/name, or leave it out for SQLite.")
+    return f"postgresql+psycopg://{rest}"
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

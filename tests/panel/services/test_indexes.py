@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -17,7 +18,10 @@ from panel.services import agent_jobs, batching, certificate_jobs, commands, cou
 from panel.services.agent_jobs import StartedCommand
 from panel.services.jobs import JobResult
 
-pytestmark = pytest.mark.usefixtures("context")
+pytestmark = [
+    pytest.mark.usefixtures("context"),
+    pytest.mark.skipif("WAYPOST_TEST_DATABASE" in os.environ, reason="reads the plans of SQLite"),
+]
 
 BORN = "9b1c2d3e-0000-4000-8000-00000000000a"
 QUESTIONS: dict[str, Callable[[Agent], object]] = {

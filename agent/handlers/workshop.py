@@ -166,6 +166,7 @@ def _check(
         authorities,
         issues_since=store.issues_since,
         failures_since=store.refusals_since,
+        account_url=authorities.account_url,
     )
     findings: list[Finding] = module.check(spec, here)
     return findings

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from importlib import import_module
 
 from agent import __version__
 from agent.acme.certificates import Certificates
@@ -158,14 +157,14 @@ def write_started(command: pb.Command, at: float) -> pb.CommandStarted:
 def _check(
     config: AgentConfig, layout: Layout, authorities: Authorities, store: Store, spec: CertificateSpec
 ) -> list[Finding]:
-    """The check before an order. Loaded late: it brings dnspython."""
-    module = import_module("agent.acme.check")
-    here = module.Surroundings(
+    """The check before an order."""
+    from agent.acme.check import Surroundings, check  # noqa: PLC0415 - dnspython, which an agent may never need
+
+    here = Surroundings(
         config,
         layout.webroot,
         authorities,
         issues_since=store.issues_since,
         failures_since=store.refusals_since,
     )
-    findings: list[Finding] = module.check(spec, here)
-    return findings
+    return check(spec, here)

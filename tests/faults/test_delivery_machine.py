@@ -6,9 +6,7 @@ Only gRPC and nginx are played. FAULTS_EXAMPLES and FAULTS_STEPS make it try mor
 from __future__ import annotations
 
 import os
-import queue
-import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -30,9 +28,10 @@ from hypothesis.stateful import (
 )
 
 from agent.config import AgentConfig
+from agent.handlers.lanes import Lanes, Task
 from agent.journal import State
-from agent.nginx.apply import Applier
 from agent.nginx.guard import Guard
+from agent.nginx.reload import Reloader
 from agent.output import Output
 from agent.runner import Agent as AgentProgram
 from agent.stream.session import Session as AgentStream
@@ -75,7 +74,7 @@ class World:
         self.crash_at = ""
 
 
-class CountingApplier(Applier):
+class CountingReloader(Reloader):
     """An engine whose nginx is a counter. Its process may end before, in or after the work."""
 
     world: World
@@ -95,28 +94,37 @@ class CountingApplier(Applier):
             raise Crash
 
 
+class Hand(Lanes):
+    """Without threads: the test says when the next task is run."""
+
+    def __init__(self) -> None:
+        super().__init__("hand", 0)
+        self.tasks: deque[Task] = deque()
+
+    def put(self, lane: str, task: Task) -> None:
+        self.tasks.append(task)
+
+
 class Program(AgentProgram):
     """The agent without threads of its own: the test says when it works."""
 
     def __init__(self, config: AgentConfig, world: World) -> None:
         super().__init__(config)
-        applier = CountingApplier.__new__(CountingApplier)
-        applier.world, applier.die = world, self._journal.close
-        self._dispatcher._engines = replace(self._dispatcher._engines, applier=applier)
-        self._dispatcher._worker = threading.Thread(target=lambda: None)
-        self._dispatcher.start()
+        reloader = CountingReloader.__new__(CountingReloader)
+        reloader.world, reloader.die = world, self._journal.close
+        dispatcher, self._hand = self._workshop.dispatcher, Hand()
+        dispatcher._engines = replace(dispatcher._engines, reloader=reloader)
+        dispatcher._nginx = self._hand
+        dispatcher.start()
 
     def facts(self) -> pb.NginxFacts:
         return pb.NginxFacts(version="1.22.1", http_port=7880, running=True, applied_revision=APPLIED)
 
     def work(self) -> bool:
         """Runs the command that is next; False when there is none."""
-        try:
-            command = self._dispatcher._queue.get_nowait()
-        except queue.Empty:
+        if not self._hand.tasks:
             return False
-        assert command is not None
-        self._dispatcher._run(command)
+        self._hand.tasks.popleft()()
         return True
 
 

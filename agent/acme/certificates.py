@@ -191,7 +191,7 @@ class Certificates:
             directory_url=memory.directory_url or (renewal.server if renewal else ""),
             chain_path=at.lineages.link(name, "fullchain"),
             key_path=at.lineages.link(name, "privkey"),
-            problem=sight.problem,
+            problem="" if _is_to_come(memory) else sight.problem,
             is_served=bool(sight.leaf) and memory.served == (sight.leaf.sha256 if sight.leaf else ""),
             memory=memory,
             next_action=action.kind if action else "",
@@ -249,3 +249,8 @@ def _source(renewal: Renewal | None) -> Source:
 
 def _later(now: datetime, seconds: float) -> datetime:
     return min(datetime.fromtimestamp(now.timestamp() + seconds, now.tzinfo), now + LONGEST_ASK)
+
+
+def _is_to_come(memory: Memory) -> bool:
+    """Whether it was only asked for until now, so that nothing is missing."""
+    return memory.source is Source.ACME and memory.issued_at is None and not memory.directory_url

@@ -121,6 +121,10 @@ class Output:
         """What went wrong, in the words of who said it."""
         self._add("error", text)
 
+    def record(self, name: str, kind: str, value: str) -> None:
+        """A DNS record that a person is to add now; the page offers it for copying."""
+        self._add("record", f"{name} {kind} {value}")
+
     def take(self) -> list[OutputLine]:
         """The lines that were not journalled; they are the caller's from now on."""
         with self._lock:

@@ -1,2 +1,2 @@
-"""DNS-01: one file per provider, and what all of them need: zones, delegation, propagation.
+"""DNS-01: one file per provider in `providers`, and what all of them need: zones, delegation, propagation.
 May import: agent.output, agent.errors, dnspython, requests."""

@@ -24,6 +24,7 @@ _LEVELS = {
     "ok": pb.OutputLine.OK,
     "warning": pb.OutputLine.WARNING,
     "error": pb.OutputLine.ERROR,
+    "record": pb.OutputLine.RECORD,
 }
 
 

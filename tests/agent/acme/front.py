@@ -1,0 +1,180 @@
+"""An HTTPS front before Pebble: passes everything on, but answers what it is told to, because Pebble has no limits.
+May import: tests.pebble, requests."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.pebble import Pebble, make_certificate
+from tests.product import UpstreamServer
+
+PREFIX = "urn:ietf:params:acme:error:"
+_HOP = {"connection", "content-length", "transfer-encoding", "content-encoding", "date"}
+
+
+@dataclass
+class Reply:
+    """What the front answers."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Rule:
+    path: re.Pattern[str]
+    change: Callable[[Reply | None], Reply]
+    left: int
+    passes: bool
+
+
+@dataclass
+class Front:
+    """`seen` are the requests: method and path. Its certificate is its own: `ca_pem` signs it."""
+
+    port: int
+    ca_pem: str
+    seen: list[str] = field(default_factory=list)
+    payloads: list[dict[str, Any]] = field(default_factory=list)
+    rules: list[_Rule] = field(default_factory=list)
+
+    @property
+    def directory_url(self) -> str:
+        return f"https://127.0.0.1:{self.port}/dir"
+
+    def answer(self, path: str, reply: Reply, times: int = 1) -> None:
+        """The next requests of this path never reach Pebble."""
+        self.rules.append(_Rule(re.compile(path), lambda _: reply, times, passes=False))
+
+    def refuse(self, path: str, kind: str, detail: str, status: int = 400, *, times: int = 1, **more: Any) -> None:
+        """The same with a problem document; `headers` go beside it."""
+        headers = {"Content-Type": "application/problem+json", **more.pop("headers", {})}
+        body = json.dumps({"type": PREFIX + kind, "detail": detail, "status": status, **more}).encode()
+        self.answer(path, Reply(status, body, headers), times)
+
+    def change(self, path: str, change: Callable[[dict[str, Any]], None], times: int = 1, **headers: str) -> None:
+        """Lets Pebble answer, and changes the JSON and the headers on the way back."""
+
+        def apply(reply: Reply | None) -> Reply:
+            assert reply is not None
+            document = json.loads(reply.body)
+            change(document)
+            added = {name.replace("_", "-"): value for name, value in headers.items()}
+            return Reply(reply.status, json.dumps(document).encode(), {**reply.headers, **added})
+
+        self.rules.append(_Rule(re.compile(path), apply, times, passes=True))
+
+    def fail_names(self, kind: str, detail: str, times: int = 99) -> None:
+        """Every authorization is refused for this reason, as if the authority had looked."""
+
+        def change(document: dict[str, Any]) -> None:
+            if any(challenge["status"] in {"valid", "processing"} for challenge in document["challenges"]):
+                document["status"] = "invalid"
+                for challenge in document["challenges"]:
+                    challenge["status"] = "invalid"
+                    challenge["error"] = {"type": PREFIX + kind, "detail": detail, "status": 403}
+
+        self.change("^/authZ/", change, times)
+
+    def count(self, path: str) -> int:
+        """How many requests of this path there were."""
+        return sum(1 for line in self.seen if re.search(path, line.split()[1]))
+
+    def rule_for(self, path: str) -> _Rule | None:
+        """The rule that decides about this request, used up once."""
+        for rule in self.rules:
+            if rule.left > 0 and rule.path.search(path):
+                rule.left -= 1
+                return rule
+        return None
+
+
+@contextmanager
+def running_front(folder: Path, pebble: Pebble) -> Iterator[Front]:
+    """A front inside the block."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ca_file = make_certificate(folder)
+    front = Front(0, ca_file.read_text())
+    backend = requests.Session()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._pass_on()
+
+        def do_HEAD(self) -> None:
+            self._pass_on()
+
+        def do_POST(self) -> None:
+            self._pass_on()
+
+        def _pass_on(self) -> None:
+            front.seen.append(f"{self.command} {self.path}")
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            front.payloads.append(_payload(body))
+            rule = front.rule_for(self.path)
+            reply = self._backend(body) if rule is None or rule.passes else None
+            reply = rule.change(reply) if rule is not None else reply
+            assert reply is not None
+            self.send_response_only(reply.status)
+            if "Date" not in reply.headers:
+                self.send_header("Date", self.date_time_string())
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(reply.body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(reply.body)
+
+        def _backend(self, body: bytes) -> Reply:
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
+            answer = backend.request(
+                self.command,
+                f"https://127.0.0.1:{pebble.port}{self.path}",
+                data=body or None,
+                headers=headers,
+                verify=str(pebble.ca_file),
+                timeout=30,
+                allow_redirects=False,
+            )
+            kept: Mapping[str, str] = answer.headers
+            return Reply(answer.status_code, answer.content, {n: v for n, v in kept.items() if n.lower() not in _HOP})
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
+            """Says nothing."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem", folder / "server.key")
+    with UpstreamServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        front.port = int(server.server_port)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield front
+        finally:
+            server.shutdown()
+
+
+def _payload(body: bytes) -> dict[str, Any]:
+    """What a signed request says; empty for one that says nothing."""
+    try:
+        text = json.loads(body)["payload"]
+        found = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) or b"{}")
+    except (ValueError, KeyError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -110,10 +110,9 @@ def write(place: Place, count: int, files: Callable[[Place, int], Iterator[tuple
 
 def our_files(place: Place, count: int) -> Iterator[tuple[str, str]]:
     """As the panel writes them."""
-    tls = place.tls and count > 0
-    shared = [render.render_http(place.facts, tls=tls), render.render_default(place.facts, tls=tls)]
-    hosts = [render.render_host(host(number), place.facts, place.certificate(number)) for number in range(1, count + 1)]
-    for file in [*shared, *hosts]:
+    pairs = {number: pair for number in range(1, count + 1) if (pair := place.certificate(number))}
+    bundle = render.render_bundle([host(number) for number in range(1, count + 1)], place.facts, pairs)
+    for file in sorted(bundle.files, key=lambda file: (file.path.startswith("hosts/"), file.path != render.HTTP_PATH)):
         yield file.path, file.text
 
 
@@ -134,7 +133,7 @@ def minimal_files(place: Place, count: int) -> Iterator[tuple[str, str]]:
 
 
 def host(number: int) -> ProxyHost:
-    """One plain host."""
+    """One host; with a certificate it is as a click on "Request SSL" makes it."""
     return ProxyHost(
         id=number,
         domain_names=[f"host-{number}.example.test"],
@@ -142,6 +141,8 @@ def host(number: int) -> ProxyHost:
         forward_host=upstream(number),
         forward_port=3000,
         websocket=False,
+        force_ssl=True,
+        http2=True,
     )
 
 

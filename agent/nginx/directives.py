@@ -110,7 +110,7 @@ _SWITCH = _each(r"on|off")
 def _certificate(args: tuple[str, ...], policy: Policy) -> str | None:
     """One file inside the certificate folder, without a way out of it. (A symlink inside is the agent's own.)"""
     path = PurePosixPath(args[0]) if len(args) == 1 else PurePosixPath()
-    plain = len(args) == 1 and re.fullmatch(r"/[A-Za-z0-9_.@/ -]+", args[0]) and ".." not in path.parts
+    plain = len(args) == 1 and re.fullmatch(r"/[A-Za-z0-9_.@+,=:/ -]+", args[0]) and ".." not in path.parts
     if not plain or not path.is_relative_to(policy.certificate_dir):
         return f"only files in {policy.certificate_dir} are allowed."
     return None
@@ -127,9 +127,27 @@ def _map(args: tuple[str, ...], _policy: Policy) -> str | None:
     return None if fine else "a map gives a value to one variable, and not to $upstream_…."
 
 
+# The one pattern: everything but ACME challenges, which are then files of the agent's own webroot. Whatever may keep a
+# visitor out (a password, an address, a redirect) must stand inside this location, or no certificate can be had.
+_ALL_BUT_CHALLENGES = ("~", r"^/(?!\.well-known/acme-challenge/)")
+_REDIRECT = re.compile(r"https://\$host(?::[0-9]{1,5})?\$request_uri")
+
+
 def _location(args: tuple[str, ...], _policy: Policy) -> str | None:
+    if args == _ALL_BUT_CHALLENGES:
+        return None
     fine = 1 <= len(args) <= 2 and args[-1].startswith(("/", "@")) and args[:-1] in {(), ("=",), ("^~",)}
     return None if fine else "only plain, exact and prefix locations are allowed."
+
+
+def _if(args: tuple[str, ...], _policy: Policy) -> str | None:
+    return None if args == ("($waypost_insecure)",) else "only ($waypost_insecure) may be asked for."
+
+
+def _redirect(args: tuple[str, ...], _policy: Policy) -> str | None:
+    """From http to the same place on https, and nowhere else."""
+    fine = len(args) == 2 and args[0] == "301" and _REDIRECT.fullmatch(args[1])
+    return None if fine else "only a redirect to the same address on https is allowed here."
 
 
 # Schemes are literal and variables are only those that `set` above confines, so no value can name a socket or file.
@@ -251,7 +269,12 @@ RULES: dict[str, dict[str, Rule]] = {
         "server": Rule(_nothing, "server"),
         "upstream": Rule(_each(r"waypost_[a-z0-9_]+"), "upstream"),
     },
-    "server": {**_rules(_SERVER, _SITE, _EVERYWHERE), "location": Rule(_location, "location")},
+    "server": {
+        **_rules(_SERVER, _SITE, _EVERYWHERE),
+        "location": Rule(_location, "location"),
+        "if": Rule(_if, "redirect"),
+    },
+    "redirect": {"return": Rule(_redirect)},
     "location": _rules(_LOCATION, _SITE, _EVERYWHERE),
     "upstream": {**_rules(_UPSTREAM), "server": Rule(_UPSTREAM_SERVER)},
 }

@@ -12,7 +12,7 @@ from agent.nginx.bundle import REQUIRED
 from agent.nginx.controller import Nginx
 from agent.nginx.guard import Guard
 from agent.nginx.layout import Layout
-from agent.nginx.words import FATAL, FileError, LogLine, locate, place, relative, unique
+from agent.nginx.words import FATAL, FileError, LogLine, explain, locate, place, relative, unique
 from agent.nginx.wrapper import Machine, render_test
 
 MAX_ROUNDS = 20
@@ -67,7 +67,7 @@ def _errors(trial: Trial, folder: Path, hosts: Sequence[str], refusal: LogLine, 
     located = locate(refusal, folder)
     if located is not None:
         return [located]
-    text = relative(refusal.text, folder, trial.layout.root)
+    text = explain(relative(refusal.text, folder, trial.layout.root))
     mentioned = [FileError(path, line, text) for path in hosts for line in _mentions(folder / path, refusal.text)]
     return mentioned or _bisect(trial, folder, hosts, text, guard)
 

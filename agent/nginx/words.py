@@ -15,6 +15,7 @@ FATAL = frozenset({"emerg", "alert", "crit"})
 _LINE = re.compile(
     r"(?:nginx: |\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )\[(?P<level>[a-z]+)\] (?:(?P<pid>\d+)#\d+: )?(?:\*\d+ )?(?P<text>.*)"
 )
+_MISSING = re.compile(r'cannot load certificate(?: key)? "(?P<path>/[^"]+)":.*No such file')
 _PLACE = re.compile(r" in (?P<path>/.+):(?P<line>\d+)$")
 
 
@@ -47,6 +48,12 @@ def relative(text: str, *folders: Path) -> str:
     for folder in folders:
         text = text.replace(f"{folder}/", "")
     return text
+
+
+def explain(text: str) -> str:
+    """Nginx's words, after a plain sentence where they need one: a certificate's file that is not there."""
+    missing = _MISSING.search(text)
+    return f"The certificate file {missing['path']} is missing. nginx: {text}" if missing else text
 
 
 def locate(line: LogLine, folder: Path) -> FileError | None:

@@ -43,6 +43,8 @@ events {{
 
 http {{
     access_log off;
+    # Hosts pass everything on but ACME challenges; those are files in this folder, and nothing else lies in it.
+    root "{layout.webroot}";
 {_temp_paths(layout)}{_resolver(machine)}
     server {{
         listen 127.0.0.1:{machine.status_port};
@@ -53,13 +55,12 @@ http {{
             return 200 "{revision}";
         }}
         location /.well-known/acme-challenge/ {{
-            default_type text/plain;
-            root "{layout.webroot}";
         }}
         location / {{
             return 404;
         }}
     }}
+    # Files of older panels pass challenges on to this.
     upstream waypost_agent {{
         server 127.0.0.1:{machine.status_port};
     }}
@@ -81,7 +82,8 @@ def first_files(machine: Machine) -> dict[str, str]:
     default = (
         "# Nothing was applied yet: 404 for every name.\nserver {\n"
         f"    listen {machine.http_port} default_server;\n{ipv6}"
-        '    server_name "";\n    return 404;\n}\n'
+        '    server_name "";\n'
+        "    location ~ ^/(?!\\.well-known/acme-challenge/) {\n        return 404;\n    }\n}\n"
     )
     return {"http.conf": "server_tokens off;\n", "default.conf": default}
 

@@ -13,12 +13,16 @@ _FIELDS = {
     "set $upstream_websocket": "websocket",
     "proxy_read_timeout": "websocket",
     "proxy_send_timeout": "websocket",
-    "proxy_ssl_server_name": "forward_scheme",
     "proxy_ssl_name": "forward_scheme",
-    "proxy_ssl_protocols": "forward_scheme",
+    "ssl_certificate": "certificate_id",
+    "ssl_certificate_key": "certificate_id",
+    "http2": "http2",
+    "set $upstream_hsts": "hsts",
+    "if ($waypost_insecure)": "force_ssl",
+    "return": "force_ssl",
 }
 
-_NO_FIELD = (["server", "{"], ["proxy_pass", "http://waypost_agent;"])
+_NO_FIELD = (["server", "{"],)
 
 
 def locate_field(file_text: str, line: int, message: str = "") -> str:

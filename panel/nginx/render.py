@@ -18,17 +18,26 @@ from panel.nginx.bundle import ConfigBundle, ConfigFile
 
 HTTP_PATH = "http.conf"
 DEFAULT_PATH = "default.conf"
+HTTPS_PORT = 443
 
 # `server … resolve` without the commercial nginx.
 _RESOLVE_SINCE = (1, 27, 3)
 # `keepalive_min_timeout`: old workers keep idle connections for that long instead of closing them under a request.
 _KEEP_SINCE = (1, 27, 4)
+# `http2 on` in a server; before, HTTP/2 is a property of a listening address and so of all hosts together.
+_HTTP2_PER_HOST_SINCE = (1, 25, 1)
+# Mozilla's "intermediate" list without finite-field DH, which needs parameters of its own. TLS 1.3 has its own list.
+_CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+)
 _FILE_NAME_LENGTH = 200
 # nginx's resolver reads no hosts file, and not every name server knows this one.
 _LOCAL_ADDRESSES = {"localhost": "127.0.0.1"}
 _BARE = re.compile(r"\A[A-Za-z0-9._:/*\[\]-]+\Z")
 _QUOTABLE = re.compile(r"\A[ -~]*\Z")
-_CERTIFICATE_PATH = re.compile(r"\A/[A-Za-z0-9_.@/ -]+\Z")
+_CERTIFICATE_PATH = re.compile(r"\A/[A-Za-z0-9_.@+,=:/ -]+\Z")
+_LISTENS_TLS = "\n    ssl_certificate "
 _HOST_PATH = re.compile(r"\Ahosts/(?P<id>[0-9]+)-")
 
 
@@ -74,6 +83,11 @@ class NginxFacts:
         """The addresses of HTTPS."""
         return (str(self.https_port), f"[::]:{self.https_port}") if self.ipv6 else (str(self.https_port),)
 
+    @property
+    def http2_per_host(self) -> bool:
+        """Whether each host can decide on HTTP/2; before nginx 1.25.1 all hosts of an agent have it, or none."""
+        return self._is_at_least(_HTTP2_PER_HOST_SINCE)
+
     def _is_at_least(self, version: tuple[int, ...]) -> bool:
         parts = self.version.split(".")
         return all(map(str.isdigit, parts)) and tuple(map(int, parts)) >= version
@@ -88,6 +102,14 @@ class CertificateFiles:
 
 
 @dataclass(frozen=True)
+class Tls:
+    """What all hosts of an agent share of HTTPS. `http2`: whether the listening address speaks HTTP/2, for an nginx in
+    which that is no host's own choice."""
+
+    http2: bool = True
+
+
+@dataclass(frozen=True)
 class Site:
     """The values of a host that decide its file; equal sites have equal files."""
 
@@ -97,6 +119,9 @@ class Site:
     forward_host: str
     forward_port: int
     websocket: bool
+    force_ssl: bool
+    hsts: bool
+    http2: bool
 
     @classmethod
     def of(cls, host: ProxyHost) -> Site:
@@ -108,6 +133,9 @@ class Site:
             host.forward_host,
             host.forward_port,
             bool(host.websocket),
+            bool(host.force_ssl),
+            bool(host.hsts),
+            host.http2 is not False,  # None: a draft that says nothing of it
         )
 
     @property
@@ -123,28 +151,50 @@ def render_host(host: ProxyHost, facts: NginxFacts, certificate: CertificateFile
     return _render_site(Site.of(host), facts, certificate)
 
 
-@lru_cache(maxsize=8)
-def render_http(facts: NginxFacts, *, tls: bool = False) -> ConfigFile:
-    """What all hosts share. `tls`: whether any of them has a certificate."""
-    text = _ENVIRONMENT.get_template("http.conf.j2").render(can_keep=facts.can_keep, tls=tls)
-    return ConfigFile(HTTP_PATH, text)
+@lru_cache(maxsize=16)
+def render_http(facts: NginxFacts, tls: Tls | None = None) -> ConfigFile:
+    """What all hosts share; `tls` when any of them listens for HTTPS."""
+    values = {"can_keep": facts.can_keep, "tls": tls is not None, "ciphers": _CIPHERS}
+    return ConfigFile(HTTP_PATH, _ENVIRONMENT.get_template("http.conf.j2").render(values))
 
 
-@lru_cache(maxsize=8)
-def render_default(facts: NginxFacts, *, tls: bool = False) -> ConfigFile:
+@lru_cache(maxsize=16)
+def render_default(facts: NginxFacts, tls: Tls | None = None) -> ConfigFile:
     """What answers for names that no host has. A handshake for such a name is refused: no certificate would fit."""
-    listen_tls = facts.listen_tls if tls else ()
-    text = _ENVIRONMENT.get_template("default.conf.j2").render(listen=facts.listen, listen_tls=listen_tls)
+    text = _ENVIRONMENT.get_template("default.conf.j2").render(
+        listen=facts.listen,
+        listen_tls=facts.listen_tls if tls else (),
+        http2=tls is not None and tls.http2 and not facts.http2_per_host,
+    )
     return ConfigFile(DEFAULT_PATH, text)
+
+
+def render_shared(
+    hosts: Iterable[ProxyHost], files: Iterable[ConfigFile], facts: NginxFacts
+) -> tuple[ConfigFile, ConfigFile]:
+    """http.conf and default.conf for these files of hosts. `hosts` are those whose wishes count: an nginx that knows
+    one HTTP/2 for all has it when all of them want it, because whoever switches it off has a reason."""
+    is_tls = any(_LISTENS_TLS in file.text for file in files)
+    tls = Tls(facts.http2_per_host or all(host.http2 is not False for host in hosts)) if is_tls else None
+    return render_http(facts, tls), render_default(facts, tls)
+
+
+def is_shared_current(manifest: Mapping[str, str], facts: NginxFacts) -> bool:
+    """Whether the files that all hosts share are, in this manifest, as they would be written now for some hosts."""
+    found = (manifest.get(HTTP_PATH), manifest.get(DEFAULT_PATH))
+    return any(
+        found == (render_http(facts, tls).sha256, render_default(facts, tls).sha256)
+        for tls in (None, Tls(http2=True), Tls(http2=False))
+    )
 
 
 def render_bundle(
     hosts: Iterable[ProxyHost], facts: NginxFacts, certificates: Mapping[int, CertificateFiles] | None = None
 ) -> ConfigBundle:
     """All files of an nginx that serves these hosts, those in `certificates` (by id) with HTTPS. Raises UnsafeValue."""
-    pairs = certificates or {}
-    files = [render_host(host, facts, pairs.get(host.id)) for host in hosts]
-    shared = (render_http(facts, tls=bool(pairs)), render_default(facts, tls=bool(pairs)))
+    pairs, every = certificates or {}, list(hosts)
+    files = [render_host(host, facts, pairs.get(host.id)) for host in every]
+    shared = render_shared([host for host in every if host.id in pairs], files, facts)
     return ConfigBundle.of((*shared, *files))
 
 
@@ -168,6 +218,8 @@ def _render_site(site: Site, facts: NginxFacts, certificate: CertificateFiles | 
         listen=facts.listen,
         listen_tls=facts.listen_tls if certificate else (),
         certificate=certificate,
+        http2=certificate is not None and site.http2 and facts.http2_per_host,
+        https_suffix="" if facts.https_port == HTTPS_PORT else f":{facts.https_port}",
         url=f"{site.forward_scheme}://{server}",
         server=server,
         group=f"waypost_{site.label}" if in_group else "",
@@ -190,7 +242,7 @@ def _guard(site: Site) -> None:
 def _guard_paths(certificate: CertificateFiles | None) -> None:
     for path in (certificate.chain, certificate.key) if certificate else ():
         if not _CERTIFICATE_PATH.match(path) or ".." in path:
-            raise UnsafeValue("The certificate lies at a path that nginx could misread.")
+            raise UnsafeValue("The certificate lies at a path that nginx could misread.", "certificate_id")
 
 
 def _check(field: str, parse: Callable[[Any], Any], value: object) -> None:

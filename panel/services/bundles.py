@@ -4,16 +4,17 @@ May import: panel.services.proxy_hosts, panel.nginx, panel.models, panel.extensi
 from __future__ import annotations
 
 import logging
+from pathlib import PurePosixPath
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from panel.extensions import db
-from panel.models import Agent, ConfigContent, ProxyHost, Revision
+from panel.models import Agent, Certificate, ConfigContent, ProxyHost, Revision
 from panel.nginx import render
 from panel.nginx.bundle import ConfigBundle, ConfigFile
-from panel.nginx.render import NginxFacts, UnsafeValue
+from panel.nginx.render import CertificateFiles, NginxFacts, UnsafeValue
 from panel.services import proxy_hosts
 from panel.services.proxy_hosts import ProxyHostSpec
 
@@ -33,15 +34,33 @@ def bundle(agent: Agent, *, draft: ProxyHost | None = None) -> ConfigBundle:
         ProxyHost.agent_id == agent.id, ProxyHost.is_enabled, ProxyHost.deleted_at.is_(None)
     )
     draft_id = None if draft is None else draft.id
-    files = [_file(host, facts) for host in db.session.scalars(saved) if host.id != draft_id]
-    drafted = [] if draft is None else [render.render_host(draft, facts)]
-    shared = (render.render_http(facts), render.render_default(facts))
-    return ConfigBundle.of((*shared, *filter(None, files), *drafted))
+    hosts = [host for host in db.session.scalars(saved) if host.id != draft_id]
+    files = [file for host in hosts if (file := _file(host, agent, facts)) is not None]
+    if draft is not None:
+        hosts.append(draft)
+        files.append(render.render_host(draft, facts, certificate_of(draft, agent)))
+    shared = render.render_shared([host for host in hosts if host.has_tls], files, facts)
+    return ConfigBundle.of((*shared, *files))
 
 
 def draft_of(host: ProxyHost | None, spec: ProxyHostSpec) -> ProxyHost:
     """An unsaved host with the values of `spec`, under the id of `host` if there is one."""
-    return ProxyHost(id=None if host is None else host.id, **proxy_hosts.columns_of(spec))
+    draft = ProxyHost(id=None if host is None else host.id, **proxy_hosts.columns_of(spec))
+    if draft.certificate_id is not None:
+        draft.certificate = db.session.get(Certificate, draft.certificate_id)
+    return draft
+
+
+def certificate_of(host: ProxyHost, agent: Agent) -> CertificateFiles | None:
+    """The files with which the host listens for HTTPS; None while the agent does not have them: the host is then plain
+    HTTP. Raises UnsafeValue for paths outside the agent's folder of certificates, which the agent would refuse."""
+    certificate = host.certificate
+    if certificate is None or not host.has_tls:
+        return None
+    paths = (certificate.chain_path, certificate.key_path)
+    if certificate.agent_id != agent.id or not all(_lies_in(path, agent.letsencrypt_dir) for path in paths):
+        raise UnsafeValue("The certificate does not lie in the agent's folder of certificates.", "certificate_id")
+    return CertificateFiles(*paths)
 
 
 def content(sha256: str) -> str | None:
@@ -65,11 +84,11 @@ def manifest_of(agent: Agent, revision: str) -> dict[str, str] | None:
     return db.session.scalar(query)
 
 
-def _file(host: ProxyHost, facts: NginxFacts) -> ConfigFile | None:
+def _file(host: ProxyHost, agent: Agent, facts: NginxFacts) -> ConfigFile | None:
     if host.is_refused:
         return _live_file(host)
     try:
-        return render.render_host(host, facts)
+        return render.render_host(host, facts, certificate_of(host, agent))
     except UnsafeValue as error:
         log.warning("host %s cannot be written safely: %s", host.id, error)
         proxy_hosts.set_aside(host, str(error), field=error.field)
@@ -80,6 +99,11 @@ def _live_file(host: ProxyHost) -> ConfigFile | None:
     """The last version that nginx served, byte for byte."""
     text = content(host.live_sha256) if host.live_sha256 else None
     return None if text is None else ConfigFile(host.live_path, text)
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    parts = PurePosixPath(path)
+    return bool(folder) and parts.is_relative_to(folder) and ".." not in parts.parts
 
 
 def _insert_missing(model: type[Any], rows: list[dict[str, Any]]) -> None:

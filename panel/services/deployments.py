@@ -158,7 +158,7 @@ def reconcile(agent: Agent, reported_revision: str) -> Command | None:
         return None
     is_there = bool(agent.applied_revision) and agent.applied_revision == reported_revision
     manifest = bundles.manifest_of(agent, agent.applied_revision)
-    is_outdated = manifest is not None and _is_outdated(manifest, NginxFacts.of(agent))
+    is_outdated = manifest is not None and not render.is_shared_current(manifest, NginxFacts.of(agent))
     if (manifest is None and not is_there) or (is_outdated and not agent.has_unapplied_changes):
         return apply(agent, None, at_once=True)
     if is_there:
@@ -201,7 +201,8 @@ def preview(host: ProxyHost | None, spec: ProxyHostSpec, agent: Agent) -> Previe
     is_here = host is not None and host.agent_id == agent.id
     live_text = (content(host.live_sha256) or "") if host is not None and is_here else ""
     try:
-        file = render.render_host(bundles.draft_of(host, spec), NginxFacts.of(agent))
+        draft = bundles.draft_of(host, spec)
+        file = render.render_host(draft, NginxFacts.of(agent), bundles.certificate_of(draft, agent))
     except UnsafeValue as error:
         return Preview(host.live_path if host else "", "", live_text, _diff(live_text, ""), str(error))
     return Preview(file.path, file.text, live_text, _diff(live_text, file.text))
@@ -233,12 +234,6 @@ def _mark_live(agent: Agent, manifest: Mapping[str, str]) -> None:
         for host in db.session.scalars(select(ProxyHost).where(ProxyHost.id.in_(ids))):
             host.live_path, host.live_sha256 = files.get(host.id, ("", ""))
     db.session.flush()
-
-
-def _is_outdated(manifest: Mapping[str, str], facts: NginxFacts) -> bool:
-    """Whether the files that all hosts share would be others now."""
-    shared = (render.render_http(facts), render.render_default(facts))
-    return any(manifest.get(file.path) != file.sha256 for file in shared)
 
 
 def _host_of(command: Command, error: Mapping[str, Any]) -> ProxyHost | None:

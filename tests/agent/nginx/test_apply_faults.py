@@ -129,6 +129,7 @@ def test_a_dead_upstream_name_and_a_missing_certificate_name_their_hosts(kept: B
     words = " ".join(error.text for error in outcome.file_errors)
     assert "host not found in upstream" in words
     assert "cannot load certificate" in words
+    assert f"The certificate file {certificate} is missing." in words
     assert_starts_from_disk(kept, a_example="kept")
     assert kept.apply({KEPT: changed}, "c2").error == ""
     assert_starts_from_disk(kept, a_example="changed")

@@ -218,6 +218,9 @@ def test_a_live_file_that_nginx_no_longer_takes_is_named_and_not_the_changed_one
     outcome = bench.apply(changed, "c2")
     assert [error.path for error in outcome.file_errors] == [f"hosts/{PARTNER}.conf"]
     assert outcome.file_errors[0].line == 5
+    assert outcome.file_errors[0].text.startswith(
+        f"The certificate file {tmp_path}/live/fleeting/fullchain.pem is missing"
+    )
     del changed[PARTNER]
     assert bench.apply(changed, "c3").error == ""
     assert_starts_from_disk(bench, c_example="changed")

@@ -59,17 +59,22 @@ def test_a_release_without_manifest_is_left_alone(stopped_bench: Bench) -> None:
     assert stopped_bench.layout.conf.read_text() == before
 
 
-def test_acme_answers_come_from_the_agent_s_folder_only(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "location ~ ^/(?!\\.well-known/acme-challenge/) { return 404; }",
+        "location ^~ /.well-known/acme-challenge/ { proxy_pass http://waypost_agent; }",
+    ],
+)
+def test_acme_answers_come_from_the_agent_s_folder_only(bench: Bench, lines: str) -> None:
     (bench.layout.webroot / ".well-known/acme-challenge").mkdir(parents=True)
     (bench.layout.webroot / ".well-known/acme-challenge/token").write_text("answer")
-    challenge = (
-        f"server {{ listen {bench.config.http_port}; server_name a.example;\n"
-        "location ^~ /.well-known/acme-challenge/ { proxy_pass http://waypost_agent; } }\n"
-    )
+    challenge = f"server {{ listen {bench.config.http_port}; server_name a.example;\n{lines} }}\n"
+    port = bench.config.http_port
+    assert get_path(port, "nobody.example", "/.well-known/acme-challenge/token") == "answer"  # before any apply
     assert bench.apply({"1-a.example": challenge}).error == ""
-    subprocess_get = get_path(bench.config.http_port, "a.example", "/.well-known/acme-challenge/token")
-    assert subprocess_get == "answer"
-    assert get_path(bench.config.http_port, "a.example", "/.well-known/acme-challenge/../../../nginx.conf") != "answer"
+    assert get_path(port, "a.example", "/.well-known/acme-challenge/token") == "answer"
+    assert get_path(port, "a.example", "/.well-known/acme-challenge/../../../nginx.conf") != "answer"
 
 
 def get_path(port: int, name: str, path: str) -> str:

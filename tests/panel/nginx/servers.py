@@ -9,14 +9,22 @@ import signal
 import socket
 import struct
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gevent.server import DatagramServer, StreamServer
 
+from panel.models import ProxyHost
 from panel.nginx.bundle import ConfigBundle
-from panel.nginx.render import CertificateFiles
+from panel.nginx.render import CertificateFiles, NginxFacts
+from tests.panel.nginx.hosts import host
+
+CHALLENGE = "token.thumbprint"
+
+# Starts an nginx with these hosts.
+Serve = Callable[..., NginxFacts]
 
 
 def free_port(address: str = "127.0.0.1") -> int:
@@ -41,8 +49,11 @@ def nginx_version() -> tuple[int, ...]:
     return tuple(int(part) for part in found.groups())
 
 
-def write_bundle(folder: Path, bundle: ConfigBundle, *, agent_port: int, resolver: str = "") -> Path:
-    """The bundle inside a wrapper like the agent's; the path of its nginx.conf."""
+def write_bundle(folder: Path, bundle: ConfigBundle, *, resolver: str = "") -> Path:
+    """The bundle inside a wrapper like the agent's, with a challenge to answer; the path of its nginx.conf."""
+    challenges = folder / "webroot/.well-known/acme-challenge"
+    challenges.mkdir(parents=True, exist_ok=True)
+    (challenges / "token").write_text(CHALLENGE)
     for file in bundle.files:
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,10 +65,10 @@ def write_bundle(folder: Path, bundle: ConfigBundle, *, agent_port: int, resolve
         f"{'user root;' if os.geteuid() == 0 else ''}\n"
         f"worker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log info;\n"
         "events { worker_connections 256; }\n"
-        f"http {{\n    access_log off;\n{temps}"
+        f"http {{\n    access_log off;\n    root {folder}/webroot;\n{temps}"
         f"    uwsgi_temp_path {folder}/temp-uwsgi;\n    scgi_temp_path {folder}/temp-scgi;\n"
         f"{f'    resolver {resolver} ipv6=off;' if resolver else ''}\n    resolver_timeout 2s;\n"
-        f"    upstream waypost_agent {{ server 127.0.0.1:{agent_port}; }}\n{includes}}}\n"
+        f"{includes}}}\n"
     )
     return conf
 
@@ -74,7 +85,7 @@ def make_certificate(folder: Path) -> CertificateFiles:
 
 def run_test(folder: Path, bundle: ConfigBundle) -> str:
     """What `nginx -t` says of the bundle; "" when it has nothing to say but that all is well."""
-    conf = write_bundle(folder, bundle, agent_port=9)
+    conf = write_bundle(folder, bundle)
     ran = subprocess.run(["nginx", "-t", "-q", "-c", str(conf)], capture_output=True, text=True)
     said = ran.stderr.strip()
     assert ran.returncode == 0 or said
@@ -84,9 +95,9 @@ def run_test(folder: Path, bundle: ConfigBundle) -> str:
 class Nginx:
     """A running nginx. It listens when the constructor returns."""
 
-    def __init__(self, folder: Path, bundle: ConfigBundle, *, agent_port: int, resolver: str = "") -> None:
+    def __init__(self, folder: Path, bundle: ConfigBundle, *, resolver: str = "") -> None:
         self.folder = folder
-        conf = write_bundle(folder, bundle, agent_port=agent_port, resolver=resolver)
+        conf = write_bundle(folder, bundle, resolver=resolver)
         subprocess.run(["nginx", "-c", str(conf)], check=True, capture_output=True, text=True)
 
     @property
@@ -143,6 +154,7 @@ class Upstream:
     """An HTTP/1.1 server that answers with what it got, keeps connections, and echoes what follows an upgrade."""
 
     address: str = "127.0.0.1"
+    headers: str = ""
     connections: int = 0
     requests: list[dict[str, Any]] = field(default_factory=list)
 
@@ -176,7 +188,8 @@ class Upstream:
                 return
             stream.read(int(dict(headers).get("content-length", "0")))
             body = json.dumps(seen).encode()
-            stream.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            head = f"HTTP/1.1 200 OK\r\n{self.headers}Content-Length: {len(body)}\r\n\r\n"
+            stream.write(head.encode() + body)
             stream.flush()
 
 
@@ -209,3 +222,11 @@ class NameServer:
             record = b""
             head = struct.pack(">HHHHHH", int.from_bytes(query[:2]), 0x8183, 1, 0, 0, 0)
         self.server.sendto(head + asked + record, peer)
+
+
+def to(upstream: Upstream, **values: Any) -> ProxyHost:
+    return host(**{"forward_host": "127.0.0.1", "forward_port": upstream.port, **values})
+
+
+def header(reply: Reply, name: str) -> list[str]:
+    return [value for seen, value in reply.seen["headers"] if seen == name]

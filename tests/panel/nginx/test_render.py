@@ -19,7 +19,7 @@ from panel.models import ProxyHost
 from panel.nginx import render
 from panel.nginx.bundle import ConfigBundle, ConfigFile, revision_of
 from panel.nginx.locate import locate_field
-from panel.nginx.render import CertificateFiles, NginxFacts, UnsafeValue, quote
+from panel.nginx.render import CertificateFiles, NginxFacts, Tls, UnsafeValue, quote
 from tests.panel.nginx.hosts import NEW, OLD, host
 from tests.panel.nginx.servers import free_port, make_certificate, nginx_version, run_test
 
@@ -71,12 +71,50 @@ def test_a_reload_leaves_idle_connections_open_where_nginx_can() -> None:
         assert "keepalive_min_timeout" in render.render_http(replace(NEW, version=version)).text
 
 
-def test_a_host_with_a_certificate_is_rendered_as_its_golden_files() -> None:
-    live = "/etc/letsencrypt/live/app.example.com"
-    certificate = CertificateFiles(f"{live}/fullchain.pem", f"{live}/privkey.pem")
-    compare("certificate", render.render_host(host(), OLD, certificate).text)
-    compare("http-tls", render.render_http(OLD, tls=True).text)
-    compare("default-tls", render.render_default(OLD, tls=True).text)
+CERTIFICATE = CertificateFiles(
+    "/etc/letsencrypt/live/app.example.com/fullchain.pem", "/etc/letsencrypt/live/app.example.com/privkey.pem"
+)
+TLS_HOSTS: dict[str, tuple[ProxyHost, NginxFacts]] = {
+    "certificate": (host(), OLD),
+    "certificate-force-ssl": (host(force_ssl=True, hsts=True, websocket=True), OLD),
+    "certificate-https-443": (host(force_ssl=True), replace(OLD, http_port=80, https_port=443)),
+    "certificate-http2": (host(force_ssl=True, http2=True), NEW),
+    "certificate-no-http2": (host(http2=False), NEW),
+}
+
+
+@pytest.mark.parametrize("name", TLS_HOSTS)
+def test_a_host_with_a_certificate_is_rendered_as_its_golden_file(name: str) -> None:
+    subject, facts = TLS_HOSTS[name]
+    compare(name, render.render_host(subject, facts, CERTIFICATE).text)
+
+
+def test_what_hosts_with_certificates_share_is_rendered_as_its_golden_files() -> None:
+    compare("http-tls", render.render_http(OLD, Tls()).text)
+    compare("default-tls", render.render_default(OLD, Tls()).text)
+    compare("default-tls-no-http2", render.render_default(OLD, Tls(http2=False)).text)
+    compare("default-tls-http2-per-host", render.render_default(NEW, Tls()).text)
+
+
+def test_a_host_that_wants_no_http2_decides_for_all_where_nginx_has_one_for_all() -> None:
+    hosts = [host(id=1), host(id=2, domain_names=["b.example.com"], http2=False)]
+    pairs = {1: CERTIFICATE, 2: CERTIFICATE}
+    for facts, said in ((OLD, []), (NEW, ["http2 on;"])):
+        text = "\n".join(file.text for file in render.render_bundle(hosts, facts, pairs).files)
+        assert [line.strip() for line in text.splitlines() if "http2" in line] == said
+    (default,) = (
+        file for file in render.render_bundle(hosts, OLD, {1: CERTIFICATE}).files if file.path == "default.conf"
+    )
+    assert "ssl http2 default_server;" in default.text
+
+
+def test_shared_files_are_current_when_they_are_those_of_some_hosts() -> None:
+    for facts in (OLD, NEW):
+        for pairs in ({}, {12: CERTIFICATE}):
+            manifest = render.render_bundle([host()], facts, pairs).manifest
+            assert render.is_shared_current(manifest, facts)
+            assert not render.is_shared_current(manifest, replace(facts, https_port=1, http_port=2))
+    assert not render.is_shared_current({}, OLD)
 
 
 def test_nginx_reads_hosts_with_certificates_without_a_word_and_the_agent_takes_them(tmp_path: Path) -> None:
@@ -91,8 +129,9 @@ def test_nginx_reads_hosts_with_certificates_without_a_word_and_the_agent_takes_
 
 @pytest.mark.parametrize("path", ["/etc/x;y", '/etc/"x', "/etc/$x", "etc/x", "/etc/../x", "/etc/x\ny"])
 def test_a_certificate_at_an_odd_path_is_refused(path: str) -> None:
-    with pytest.raises(UnsafeValue):
+    with pytest.raises(UnsafeValue) as refusal:
         render.render_host(host(), OLD, CertificateFiles(path, "/etc/letsencrypt/live/a/privkey.pem"))
+    assert refusal.value.field == "certificate_id"
 
 
 @pytest.mark.parametrize("name", HOSTS)
@@ -258,10 +297,16 @@ def test_what_nginx_would_split_is_quoted(text: str, word: str) -> None:
         ("name", "set $upstream_host", "", "forward_host"),
         ("name", "proxy_pass http://$upstream_host", "no resolver defined", "forward_host"),
         ("name-https", "proxy_ssl_name", "", "forward_scheme"),
+        ("certificate", "ssl_certificate ", 'cannot load certificate "/x"', "certificate_id"),
+        ("certificate", "ssl_certificate_key ", "key values mismatch", "certificate_id"),
+        ("certificate-force-ssl", "if ($waypost_insecure)", "", "force_ssl"),
+        ("certificate-force-ssl", "return 301", "", "force_ssl"),
+        ("certificate-force-ssl", "set $upstream_hsts", "", "hsts"),
+        ("certificate-http2", "http2 on", "", "http2"),
         ("address-websocket", "proxy_read_timeout", "", "websocket"),
         ("address", "server {", "", ""),
         ("address", "listen 8080", "bind() failed", ""),
-        ("address", "proxy_pass http://waypost_agent", "", ""),
+        ("address", "location ~", "", ""),
     ],
 )
 def test_a_refused_line_leads_to_its_field(name: str, snippet: str, message: str, field: str) -> None:

@@ -3,32 +3,10 @@
 from __future__ import annotations
 
 import socket
-import ssl
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from panel.models import ProxyHost
-from panel.nginx import render
-from panel.nginx.render import NginxFacts
-from tests.panel.nginx.hosts import OLD, host
-from tests.panel.nginx.servers import (
-    NameServer,
-    Nginx,
-    Reply,
-    Upstream,
-    ask,
-    free_port,
-    get,
-    has_ipv6,
-    make_certificate,
-    read_reply,
-)
-
-Serve = Callable[..., NginxFacts]
+from tests.panel.nginx.servers import Serve, Upstream, ask, free_port, get, has_ipv6, header, read_reply, to
 
 FORGED = (
     "X-Forwarded-For: 6.6.6.6\nX-Forwarded-Proto: https\nX-Forwarded-Host: evil.example\nX-Forwarded-Port: 666\n"
@@ -39,52 +17,6 @@ FORGED = (
     "Remote-User: admin\nX-Remote-User: admin\nX-Forwarded-User: admin\nX-Forwarded-Email: a@b\n"
     "X-Forwarded-Groups: admin\nX-Forwarded-Preferred-Username: admin\nX-Forwarded-Client-Cert: evil\n"
 )
-
-
-@pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    server = Upstream()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def challenges() -> Iterator[Upstream]:
-    """Stands where the agent answers ACME challenges."""
-    server = Upstream()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def names() -> Iterator[NameServer]:
-    server = NameServer("alive.test", "app_1")
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def serve(tmp_path: Path, challenges: Upstream, names: NameServer) -> Iterator[Serve]:
-    running: list[Nginx] = []
-
-    def start(*hosts: ProxyHost, ipv6: bool = False, tls: bool = False) -> NginxFacts:
-        facts = replace(OLD, http_port=free_port(), https_port=free_port(), ipv6=ipv6)
-        pairs = {host.id: make_certificate(tmp_path / f"live/{host.id}") for host in hosts if tls}
-        bundle = render.render_bundle(hosts, facts, pairs)
-        running.append(Nginx(tmp_path, bundle, agent_port=challenges.port, resolver=names.address))
-        return facts
-
-    yield start
-    for nginx in running:
-        nginx.stop()
-
-
-def to(upstream: Upstream, **values: Any) -> ProxyHost:
-    return host(**{"forward_host": "127.0.0.1", "forward_port": upstream.port, **values})
-
-
-def header(reply: Reply, name: str) -> list[str]:
-    return [value for seen, value in reply.seen["headers"] if seen == name]
 
 
 def test_the_upstream_is_told_the_truth_about_the_visitor(serve: Serve, upstream: Upstream) -> None:
@@ -186,47 +118,6 @@ def test_a_dead_name_harms_nobody_else(serve: Serve, upstream: Upstream) -> None
     port = serve(dead, alive).http_port
     assert get(port, "app.example.com").status == 200
     assert get(port, "dead.example.com").status == 502
-
-
-@pytest.mark.parametrize("name", ["app.example.com", "dead.example.com", "unknown.example.com"])
-@pytest.mark.parametrize("tls", [False, True])
-def test_nothing_shadows_the_challenge(
-    serve: Serve, upstream: Upstream, challenges: Upstream, name: str, *, tls: bool
-) -> None:
-    dead = to(upstream, id=1, domain_names=["dead.example.com"], forward_host="gone.test")
-    port = serve(to(upstream, websocket=True), dead, tls=tls).http_port
-    reply = get(port, name, "/.well-known/acme-challenge/token")
-    assert reply.status == 200
-    assert challenges.requests[0]["line"] == "GET /.well-known/acme-challenge/token HTTP/1.1"
-    assert upstream.requests == []
-
-
-def test_a_path_that_climbs_out_of_the_challenge_does_not_reach_it(
-    serve: Serve, upstream: Upstream, challenges: Upstream
-) -> None:
-    port = serve(to(upstream)).http_port
-    get(port, "app.example.com", "/.well-known/acme-challenge/../../revision")
-    assert challenges.requests == []
-
-
-def test_a_host_with_a_certificate_is_served_over_tls_and_an_unknown_name_gets_no_handshake(
-    serve: Serve, upstream: Upstream
-) -> None:
-    facts = serve(to(upstream), tls=True)
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with (
-        socket.create_connection(("127.0.0.1", facts.https_port), timeout=10) as plain,
-        context.wrap_socket(plain, server_hostname="app.example.com") as connection,
-    ):
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: app.example.com\r\nConnection: close\r\n\r\n")
-        reply = read_reply(connection)
-    assert header(reply, "x-forwarded-proto") == ["https"]
-    with (
-        socket.create_connection(("127.0.0.1", facts.https_port), timeout=10) as plain,
-        pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"),
-    ):
-        context.wrap_socket(plain, server_hostname="unknown.example.com")
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")

@@ -179,7 +179,7 @@ def test_a_real_refusal_of_a_real_nginx_ends_in_the_others_being_served(
 def _test_with_nginx(folder: Path, agent: Agent) -> list[dict[str, Any]]:
     """What the agent finds out: which file nginx refuses, at which line, with which words."""
     folder.mkdir()
-    conf = write_bundle(folder, deployments.bundle(agent), agent_port=9)
+    conf = write_bundle(folder, deployments.bundle(agent))
     said = subprocess.run(["nginx", "-t", "-q", "-c", str(conf)], capture_output=True, text=True).stderr.strip()
     found = re.search(
         rf"\[emerg\] (?P<text>.*) in {re.escape(str(folder))}/(?P<path>\S+):(?P<line>\d+)$", said, re.MULTILINE

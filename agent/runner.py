@@ -31,8 +31,8 @@ from agent.identity import Identity, load, make_request, save
 from agent.journal import Journal, State
 from agent.lock import lock
 from agent.nginx.apply import Applier
-from agent.nginx.controller import LocalNginx
 from agent.nginx.drift import DriftWatch
+from agent.nginx.found import find_nginx
 from agent.nginx.layout import Layout
 from agent.nginx.release import Releases
 from agent.nginx.stage import Stager
@@ -68,7 +68,7 @@ class Agent:
         self._journal = Journal(config.journal_path)
         if self._journal.quarantined:
             _log.error("the journal was damaged; it lies at %s and a new one was begun", self._journal.quarantined)
-        self._nginx = LocalNginx(config, layout)
+        self._nginx = find_nginx(config, layout)
         applier = Applier(config, layout, self._nginx, self._journal)
         watch = DriftWatch(layout, self._nginx, Releases(layout))
         self._drift = DriftReporter(watch, self.facts, self._send)

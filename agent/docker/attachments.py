@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import socket
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -34,12 +33,10 @@ class Attachment:
 class Attachments:
     """Thread-safe. `container` is the name of the container that nginx runs in."""
 
-    def __init__(self, file: Path, engine: Engine, container: str, own_hostname: str = "") -> None:
-        """`own_hostname` is what Docker calls the agent's own container; the machine's host name by default."""
+    def __init__(self, file: Path, engine: Engine, container: str) -> None:
         self._file = file
         self._engine = engine
         self._container = container
-        self._own_hostname = own_hostname or socket.gethostname()
         self._lock = threading.RLock()
 
     def wanted(self) -> list[Attachment]:
@@ -108,15 +105,11 @@ class Attachments:
         joined = {one.network_id for one in nginx.endpoints}
         if joined == {network.id}:
             return f"{network.name} is nginx's only network: without it nobody would reach it."
-        own = self._own_container()
+        own = self._engine.own_container()
         shared = joined & {one.network_id for one in own.endpoints} if own else set()
         if shared == {network.id}:
             return f"The agent reaches nginx by {network.name}, so nginx must stay in it."
         return ""
-
-    def _own_container(self) -> Container | None:
-        """The container that this agent runs in; None on a bare machine."""
-        return self._engine.find_container(self._own_hostname)
 
     def _find_network(self, name: str) -> Network:
         network = self._engine.find_network(name)

@@ -57,8 +57,10 @@ class EventStream:
 class Engine:
     """Thread-safe: one client per thread, because a connection is used by one at a time."""
 
-    def __init__(self, host: str = DEFAULT_HOST) -> None:
+    def __init__(self, host: str = DEFAULT_HOST, own_hostname: str = "") -> None:
+        """`own_hostname` is what Docker calls the agent's own container; the machine's host name by default."""
         self.host = host
+        self._own_hostname = own_hostname or socket.gethostname()
         self._local = threading.local()
 
     def containers(self) -> list[Container]:
@@ -72,6 +74,10 @@ class Engine:
         It is looked up in the Engine's own list, so that a name never becomes a part of a path of the API.
         """
         return next((one for one in self.containers() if one.is_called(name_or_id)), None)
+
+    def own_container(self) -> Container | None:
+        """The container that this agent runs in; None on a bare machine."""
+        return self.find_container(self._own_hostname)
 
     def networks(self) -> list[Network]:
         """All networks with who is in them, by name."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.nginx.apply import Applier
-from agent.nginx.controller import Nginx
 from agent.nginx.guard import Guard
+from agent.nginx.interface import Nginx
 from agent.nginx.stage import ContentSource, Stager
 from agent.output import Output
 from protos import command_stream_pb2 as pb

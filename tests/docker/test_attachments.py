@@ -58,7 +58,7 @@ def nginx(yard: Yard) -> str:
 @pytest.fixture
 def attachments(tmp_path: Path, engine: Engine, nginx: str) -> Attachments:
     """What the agent knows of it."""
-    return Attachments(tmp_path / "attachments.json", engine, nginx, own_hostname="a-bare-machine")
+    return Attachments(tmp_path / "attachments.json", engine, nginx)
 
 
 @pytest.fixture
@@ -105,10 +105,10 @@ def test_nginx_is_not_taken_out_of_its_only_network(attachments: Attachments, ya
 
 
 def test_nginx_is_not_taken_out_of_the_network_by_which_the_agent_reaches_it(
-    tmp_path: Path, engine: Engine, yard: Yard, nginx: str
+    tmp_path: Path, docker_host: str, yard: Yard, nginx: str
 ) -> None:
     own = yard.container("agent", options=("--network", yard.name("front")))
-    attachments = Attachments(tmp_path / "attachments.json", engine, nginx, own_hostname=own)
+    attachments = Attachments(tmp_path / "attachments.json", Engine(docker_host, own), nginx)
     attachments.attach(yard.network("back"))
     with pytest.raises(AttachmentRefused, match="The agent reaches nginx"):
         attachments.detach(yard.name("front"))

@@ -1,5 +1,5 @@
 """What was accepted and how it ended: the agent's memory across crashes, restarts and lost connections (SQLite).
-May import: the standard library only."""
+May import: agent.database."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-SCHEMA_VERSION = 1
+from agent.database import Schema, open_database
+
 KEEP_SECONDS = 7 * 86_400
 MAX_OPEN = 1000
+# Of what the agent began by itself while the panel is away; older ones that have ended make room.
+MAX_OWN = 300
 
-_SCHEMA = """
+_TABLES = """
 CREATE TABLE command (
     id TEXT PRIMARY KEY, seq INTEGER NOT NULL, kind TEXT NOT NULL, payload_hash TEXT NOT NULL, payload BLOB,
     state TEXT NOT NULL, accepted_at REAL NOT NULL, accepted_ticks REAL NOT NULL, kernel_boot TEXT NOT NULL,
     result BLOB, last_seq INTEGER NOT NULL DEFAULT 0, stored_seq INTEGER NOT NULL DEFAULT 0,
-    final_stored INTEGER NOT NULL DEFAULT 0);
+    final_stored INTEGER NOT NULL DEFAULT 0, origin TEXT NOT NULL DEFAULT '');
 CREATE INDEX command_open ON command (final_stored, seq);
 CREATE TABLE line (
     command_id TEXT NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, stage TEXT NOT NULL, level TEXT NOT NULL,
@@ -31,6 +34,7 @@ CREATE TABLE apply (
     phase TEXT NOT NULL, updated_at REAL NOT NULL);
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_SCHEMA = Schema(2, _TABLES, {1: "ALTER TABLE command ADD COLUMN origin TEXT NOT NULL DEFAULT '';"})
 
 
 class State(StrEnum):
@@ -39,6 +43,13 @@ class State(StrEnum):
     ACCEPTED = "accepted"
     RUNNING = "running"
     FINISHED = "finished"
+
+
+class Origin(StrEnum):
+    """Who began a command."""
+
+    PANEL = ""
+    HERE = "here"
 
 
 class Verdict(StrEnum):
@@ -52,7 +63,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One command as journalled. `age` is seconds since it was accepted."""
+    """One command as journalled. `age` is seconds since it was accepted; `accepted_at` is by the wall clock."""
 
     command_id: str
     seq: int
@@ -64,6 +75,8 @@ class Entry:
     last_seq: int
     stored_seq: int
     final_stored: bool
+    origin: Origin
+    accepted_at: float
 
 
 @dataclass(frozen=True)
@@ -83,15 +96,8 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Opens or makes the file. A damaged one is set aside as `*.corrupt-<time>`; see `quarantined`."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.quarantined: Path | None = None
         self._lock = threading.RLock()
-        try:
-            self._db = _open(path)
-        except sqlite3.OperationalError:
-            raise  # a full disk or a wrong owner: the file is not damaged, and it is not ours to move
-        except sqlite3.DatabaseError:
-            self.quarantined = _set_aside(path)
-            self._db = _open(path)
+        self._db, self.quarantined = open_database(path, _SCHEMA)
 
     def close(self) -> None:
         """Ends the connection; other methods must not be called after it."""
@@ -104,8 +110,7 @@ class Journal:
             known = db.execute("SELECT payload_hash FROM command WHERE id = ?", (command_id,)).fetchone()
             if known:
                 return Verdict.DUPLICATE if known[0] == payload_hash else Verdict.CONFLICT
-            (open_count,) = db.execute("SELECT count(*) FROM command WHERE final_stored = 0").fetchone()
-            if open_count >= MAX_OPEN:
+            if _count_open(db, Origin.PANEL) >= MAX_OPEN:
                 return Verdict.FULL
             db.execute(
                 "INSERT INTO command (id, seq, kind, payload_hash, payload, state, accepted_at, accepted_ticks,"
@@ -114,16 +119,35 @@ class Journal:
             )
         return Verdict.ACCEPTED
 
+    def begin_own(self, command_id: str, kind: str, payload: bytes) -> None:
+        """Takes in a command that the agent begins by itself. With the panel away for weeks the oldest ones that have
+        ended are dropped, so that there is always room."""
+        with self._transaction() as db:
+            surplus = _count_open(db, Origin.HERE) - MAX_OWN + 1
+            db.execute(
+                "DELETE FROM command WHERE id IN (SELECT id FROM command WHERE origin = 'here' AND state = 'finished'"
+                " AND final_stored = 0 ORDER BY accepted_at LIMIT ?)",
+                (max(0, surplus),),
+            )
+            db.execute("DELETE FROM line WHERE ? > 0 AND command_id NOT IN (SELECT id FROM command)", (surplus,))
+            db.execute(
+                "INSERT INTO command (id, seq, kind, payload_hash, payload, state, accepted_at, accepted_ticks,"
+                " kernel_boot, origin) VALUES (?, 0, ?, '', ?, ?, ?, ?, ?, ?)",
+                (command_id, kind, payload, State.ACCEPTED, *_now(), Origin.HERE),
+            )
+
     def start(self, command_id: str) -> None:
         """Marks a command as running, before it does anything."""
         with self._transaction() as db:
             db.execute("UPDATE command SET state = ? WHERE id = ?", (State.RUNNING, command_id))
 
     def finish(self, command_id: str, result: bytes) -> None:
-        """Stores the result. The first one wins."""
+        """Stores the result. The first one wins. What the agent began itself keeps its payload: the panel must be told
+        what it was."""
         with self._transaction() as db:
             db.execute(
-                "UPDATE command SET state = ?, result = ?, payload = NULL WHERE id = ? AND state != ?",
+                "UPDATE command SET state = ?, result = ?, payload = CASE origin WHEN 'here' THEN payload END"
+                " WHERE id = ? AND state != ?",
                 (State.FINISHED, result, command_id, State.FINISHED),
             )
 
@@ -189,7 +213,7 @@ class Journal:
             old = (time.time() - KEEP_SECONDS,)
             db.execute(
                 "DELETE FROM command WHERE final_stored = 1 AND accepted_at < ? AND state != 'running'"
-                " AND seq < (SELECT max(seq) FROM command)",
+                " AND (origin = 'here' OR seq < (SELECT max(seq) FROM command))",
                 old,
             )
             db.execute("DELETE FROM line WHERE command_id NOT IN (SELECT id FROM command)")
@@ -233,51 +257,36 @@ class Journal:
 
 _SELECT = (
     "SELECT id, seq, kind, payload, state, accepted_at, accepted_ticks, kernel_boot, result, last_seq, stored_seq,"
-    " final_stored FROM command"
+    " final_stored, origin FROM command"
 )
+_Row = tuple[str, int, str, bytes | None, str, float, float, str, bytes | None, int, int, int, str]
 
 
-def _entry(row: tuple[str, int, str, bytes | None, str, float, float, str, bytes | None, int, int, int]) -> Entry:
+def _entry(row: _Row) -> Entry:
     now, ticks, boot = _now()
     # The monotonic clock survives a restart of the agent but not of the machine; a changed wall clock survives neither.
     age = ticks - row[6] if row[7] == boot else max(0.0, now - row[5])
-    return Entry(row[0], row[1], row[2], row[3] or b"", State(row[4]), age, row[8], row[9], row[10], bool(row[11]))
+    return Entry(
+        command_id=row[0],
+        seq=row[1],
+        kind=row[2],
+        payload=row[3] or b"",
+        state=State(row[4]),
+        age=age,
+        result=row[8],
+        last_seq=row[9],
+        stored_seq=row[10],
+        final_stored=bool(row[11]),
+        origin=Origin(row[12]),
+        accepted_at=row[5],
+    )
+
+
+def _count_open(db: sqlite3.Connection, origin: Origin) -> int:
+    query = "SELECT count(*) FROM command WHERE final_stored = 0 AND origin = ?"
+    return int(db.execute(query, (origin,)).fetchone()[0])
 
 
 def _now() -> tuple[float, float, str]:
     """Wall clock, monotonic clock, and which boot of the machine the latter belongs to."""
     return time.time(), time.monotonic(), Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """Raises sqlite3.DatabaseError when the file is not a journal of this version."""
-    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-    try:
-        path.chmod(0o600)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        _check(db)
-    except sqlite3.DatabaseError:
-        db.close()
-        raise
-    return db
-
-
-def _check(db: sqlite3.Connection) -> None:
-    """Makes the tables of a new file; refuses a damaged one and one of another version."""
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-    elif version != SCHEMA_VERSION:
-        raise sqlite3.DatabaseError(f"journal of version {version}")
-    if db.execute("PRAGMA quick_check").fetchone() != ("ok",):
-        raise sqlite3.DatabaseError("quick_check found damage")
-
-
-def _set_aside(path: Path) -> Path:
-    target = path.with_name(f"{path.name}.corrupt-{int(time.time())}")
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(target.with_name(target.name + suffix))
-    return target

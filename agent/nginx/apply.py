@@ -21,6 +21,7 @@ from agent.nginx.proof import RESTART_SECONDS, Before, Proof, look, prove
 from agent.nginx.release import Release, Releases
 from agent.nginx.stage import ContentSource, Stager
 from agent.nginx.trial import describe
+from agent.nginx.turn import Turn
 from agent.nginx.undo import Undo, revision_of
 from agent.nginx.words import FileError, locate, place, relative, unique
 from agent.nginx.wrapper import NO_REVISION, Machine
@@ -59,10 +60,12 @@ class Applier:
         journal: Journal,
         *,
         patience: float = RESTART_SECONDS,
+        turn: Turn | None = None,
     ) -> None:
         """`patience` is how many seconds a restarted nginx gets to come back. `on_edits` may be set to what is called
         before files that somebody edited by hand are replaced."""
         self.on_edits: Callable[[], None] = lambda: None
+        self._turn = turn or Turn()
         self._layout = layout
         self._nginx = nginx
         self._journal = journal
@@ -74,6 +77,10 @@ class Applier:
     def apply(self, command_id: str, bundle: Bundle, source: ContentSource, output: Output, guard: Guard) -> Outcome:
         """Makes nginx serve the bundle, or leaves it serving what it served. Raises Cancelled, TimedOut or Stopping,
         and then nothing live was touched, or the journal tells the next start what to do."""
+        with self._turn.taken():
+            return self._apply(command_id, bundle, source, output, guard)
+
+    def _apply(self, command_id: str, bundle: Bundle, source: ContentSource, output: Output, guard: Guard) -> Outcome:
         previous = self._releases.current()
         entry = ApplyEntry(command_id, bundle.revision, "", self._releases.current_name(), "fetch")
         run = _Run(entry, output, guard)
@@ -97,23 +104,6 @@ class Applier:
         before = self._undo.wait_for_nginx(guard.remaining(), guard.stopping)
         guard.check_stop()
         return self._reload(run, before)
-
-    def reload(self, output: Output, guard: Guard) -> str:
-        """Loads the current files again and answers the revision that nginx then serves, proved. Raises AgentError
-        with nginx's own words; nginx then goes on with what it has."""
-        current = self._releases.current()
-        if current is None:
-            raise AgentError("There is no configuration to load. Apply one first.")
-        output.stage("reload", "Telling nginx to load its files again")
-        guard.check()
-        before = look(self._nginx)
-        self._nginx.reload()
-        output.stage("prove", "Waiting until nginx serves them on every new connection")
-        proof = prove(self._nginx, current.bundle.revision, before, guard.stopping)
-        if not proof.ok:
-            raise AgentError(relative(proof.problem, self._layout.release(current.name), self._layout.root))
-        output.succeed("nginx serves its files again")
-        return _wire(current.bundle.revision)
 
     def prune(self) -> None:
         """Removes what a crash left half-written, and old releases."""
@@ -236,6 +226,7 @@ class Applier:
         failpoints.hit("apply:verified")
         self._record(run, "applied")
         failpoints.hit("apply:applied_journalled")
+        self._turn.release()
         self._releases.prune(run.entry.previous)
         run.output.succeed(f"nginx serves revision {run.entry.revision[:12]}")
         return Outcome(revision=run.entry.revision, warnings=run.warnings)

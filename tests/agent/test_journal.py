@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.journal import MAX_OPEN, ApplyEntry, Journal, State, Verdict
+from agent.journal import MAX_OPEN, MAX_OWN, ApplyEntry, Journal, Origin, State, Verdict
 
 
 @pytest.fixture
@@ -136,3 +136,76 @@ def test_the_phases_of_an_apply_are_remembered(path: Path) -> None:
 def test_only_this_user_can_read_it(path: Path) -> None:
     Journal(path).close()
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+# The tables of version 1, as the first release wrote them.
+_VERSION_1 = """
+CREATE TABLE command (
+    id TEXT PRIMARY KEY, seq INTEGER NOT NULL, kind TEXT NOT NULL, payload_hash TEXT NOT NULL, payload BLOB,
+    state TEXT NOT NULL, accepted_at REAL NOT NULL, accepted_ticks REAL NOT NULL, kernel_boot TEXT NOT NULL,
+    result BLOB, last_seq INTEGER NOT NULL DEFAULT 0, stored_seq INTEGER NOT NULL DEFAULT 0,
+    final_stored INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX command_open ON command (final_stored, seq);
+CREATE TABLE line (
+    command_id TEXT NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, stage TEXT NOT NULL, level TEXT NOT NULL,
+    text TEXT NOT NULL, PRIMARY KEY (command_id, seq)) WITHOUT ROWID;
+CREATE TABLE apply (
+    command_id TEXT PRIMARY KEY, revision TEXT NOT NULL, release TEXT NOT NULL, previous TEXT NOT NULL,
+    phase TEXT NOT NULL, updated_at REAL NOT NULL);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+INSERT INTO command VALUES ('a', 7, 'reload', 'hash', x'01', 'accepted', 0, 0, '', NULL, 1, 0, 0);
+INSERT INTO command VALUES ('b', 8, 'reload', 'hash', NULL, 'finished', 0, 0, '', x'02', 0, 0, 1);
+INSERT INTO line VALUES ('a', 1, 0, '', 'info', 'one');
+INSERT INTO apply VALUES ('a', 'rev', 'rev', 'old', 'switch', 0);
+INSERT INTO meta VALUES ('key', 'value');
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_journal_of_the_first_release_is_brought_up_to_date_with_all_that_it_holds(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.executescript(_VERSION_1)
+    db.close()
+    journal = Journal(path)
+    assert journal.quarantined is None
+    (entry,) = journal.open_commands()
+    assert (entry.command_id, entry.payload, entry.origin) == ("a", b"\x01", Origin.PANEL)
+    assert [line[4] for line in journal.lines_after("a", 0, 10)] == ["one"]
+    assert journal.accept("b", 8, "reload", "hash", b"") is Verdict.DUPLICATE
+    assert journal.last_apply() == ApplyEntry("a", "rev", "rev", "old", "switch")
+    assert journal.read("key") == "value"
+    assert journal.last_command_seq() == 8
+    journal.begin_own("own", "renew_certificate", b"payload")
+    journal = reopen(journal, path)
+    assert {entry.command_id: entry.origin for entry in journal.open_commands()} == {
+        "a": Origin.PANEL,
+        "own": Origin.HERE,
+    }
+    journal.close()
+
+
+def test_what_the_agent_began_itself_says_what_it_was_until_the_panel_has_it(path: Path) -> None:
+    journal = Journal(path)
+    journal.accept("a", 9, "reload", "hash", b"payload")
+    journal.begin_own("own", "renew_certificate", b"payload")
+    for command_id in ("a", "own"):
+        journal.finish(command_id, b"result")
+    assert {entry.command_id: entry.payload for entry in journal.open_commands()} == {"a": b"", "own": b"payload"}
+    assert journal.last_command_seq() == 9
+    journal.close()
+
+
+def test_there_is_always_room_for_what_the_agent_begins_itself(path: Path) -> None:
+    journal = Journal(path)
+    for number in range(MAX_OWN + 2):
+        journal.begin_own(f"own-{number}", "renew_certificate", b"payload")
+        journal.append_lines(f"own-{number}", [(1, 0.0, "", "info", "one")])
+        if number != 1:
+            journal.finish(f"own-{number}", b"result")
+    assert journal.get("own-0") is None
+    assert journal.lines_after("own-0", 0, 10) == []
+    assert journal.get("own-1") is not None  # it has not ended
+    assert journal.get("own-2") is None
+    assert len(journal.open_commands()) == MAX_OWN
+    assert journal.accept("a", 1, "reload", "hash", b"payload") is Verdict.ACCEPTED
+    journal.close()

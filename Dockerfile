@@ -2,7 +2,7 @@
 FROM python:3.13-slim-trixie AS base
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
-COPY requirements.txt setup.cfg pyproject.toml README.md LICENSE ./
+COPY requirements.txt setup.cfg pyproject.toml README.md ./
 COPY protos protos
 COPY panel panel
 COPY agent agent

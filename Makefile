@@ -12,8 +12,14 @@ PANEL_ENROLL_PORT ?= 7802
 AGENT_HTTP_PORT ?= 7880
 AGENT_HTTPS_PORT ?= 7443
 AGENT_STATUS_PORT ?= 7803
+PEBBLE_PORT ?= 7804
+PEBBLE_MANAGEMENT_PORT ?= 7805
+PEBBLE_DNS_PORT ?= 7806
+PEBBLE_DNS_MANAGEMENT_PORT ?= 7807
+WAYPOST_TEST_AUTHORITY ?= on
 
 export WAYPOST_VENV PANEL_PORT PANEL_STREAM_PORT PANEL_ENROLL_PORT AGENT_HTTP_PORT AGENT_HTTPS_PORT AGENT_STATUS_PORT
+export PEBBLE_PORT PEBBLE_MANAGEMENT_PORT PEBBLE_DNS_PORT PEBBLE_DNS_MANAGEMENT_PORT WAYPOST_TEST_AUTHORITY
 
 BIN := $(WAYPOST_VENV)/bin
 PROVISION := $(PYTHON) -m panel.embedded.provision
@@ -32,11 +38,15 @@ help: ## This list
 	@echo "Variables (NAME=value after make, or in the environment):"
 	@echo "  STATE=$(STATE)             the folder of all state"
 	@echo "  PANEL_PORT=$(PANEL_PORT)       PANEL_STREAM_PORT=$(PANEL_STREAM_PORT)  PANEL_ENROLL_PORT=$(PANEL_ENROLL_PORT)"
-	@echo "  AGENT_HTTP_PORT=$(AGENT_HTTP_PORT)  AGENT_STATUS_PORT=$(AGENT_STATUS_PORT)"
+	@echo "  AGENT_HTTP_PORT=$(AGENT_HTTP_PORT)  AGENT_HTTPS_PORT=$(AGENT_HTTPS_PORT)   AGENT_STATUS_PORT=$(AGENT_STATUS_PORT)"
+	@echo "  WAYPOST_TEST_AUTHORITY=$(WAYPOST_TEST_AUTHORITY)   off: no Pebble, the certificate authority of a laptop"
+	@echo "  PEBBLE_PORT=$(PEBBLE_PORT)      PEBBLE_MANAGEMENT_PORT=$(PEBBLE_MANAGEMENT_PORT)"
+	@echo "  PEBBLE_DNS_PORT=$(PEBBLE_DNS_PORT)  PEBBLE_DNS_MANAGEMENT_PORT=$(PEBBLE_DNS_MANAGEMENT_PORT)"
+	@echo "  LETSENCRYPT_DIR          certificates and keys, in certbot's layout; STATE/letsencrypt when not given"
 	@echo "  PANEL_HOST, PANEL_STREAM_HOST  127.0.0.1; 0.0.0.0 lets other machines in (docs/operations.md has all settings)"
 	@echo "  PYTHON=$(PYTHON)        any Python from 3.11"
 
-run: ## Install what is missing, then start panel, agent and a local nginx; Ctrl-C stops them
+run: ## Install what is missing, then start panel, agent, a local nginx and a test authority; Ctrl-C stops them
 	@$(PROVISION) run
 	@exec $(SUPERVISE)
 

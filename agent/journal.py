@@ -63,7 +63,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One command as journalled. `age` is seconds since it was accepted, `accepted_at` that moment by the wall clock."""
+    """One command as journalled. `age` is seconds since it was accepted; `accepted_at` is by the wall clock."""
 
     command_id: str
     seq: int

@@ -31,6 +31,10 @@ PORTS = (
     "AGENT_HTTP_PORT",
     "AGENT_HTTPS_PORT",
     "AGENT_STATUS_PORT",
+    "PEBBLE_PORT",
+    "PEBBLE_MANAGEMENT_PORT",
+    "PEBBLE_DNS_PORT",
+    "PEBBLE_DNS_MANAGEMENT_PORT",
 )
 
 
@@ -154,9 +158,9 @@ class Product:
             raise
 
     def child(self, name: str) -> psutil.Process:
-        """The running process of panel, agent or nginx (its master)."""
+        """The running process of panel, agent, nginx (its master) or pebble, the test authority."""
         assert self.process is not None
-        words = {"panel": "wsgi.py", "agent": "agent run", "nginx": "daemon off"}[name]
+        words = {"panel": "wsgi.py", "agent": "agent run", "nginx": "daemon off", "pebble": "pebble -config"}[name]
 
         def found() -> psutil.Process | None:
             assert self.process is not None

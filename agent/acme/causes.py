@@ -210,6 +210,11 @@ _ALL = (
         needs_person=True,
     ),
     Cause(
+        "dns_provider",
+        "The DNS provider does not answer, or is busy: {detail}",
+        "Nothing to do: it is tried again.",
+    ),
+    Cause(
         "strange_answer",
         "What answers at the address of {authority} does not speak ACME as it should: {detail}",
         "Look at the address of its directory. A proxy or a login page may answer in its place.",

@@ -1,5 +1,5 @@
 """From what went wrong to what a person is told: a cause, its words, the names at fault, when it is tried again.
-May import: agent.acme.causes|problems|rules|spec, agent.errors, agent.output."""
+May import: agent.acme.causes|problems|rules|spec, agent.dns.spec, agent.errors, agent.output."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from agent.acme.causes import list_names, say
+from agent.acme.causes import CAUSES, list_names, say
 from agent.acme.problems import MAX_DETAIL, BrokenOrder, NotAnAuthority, Problem, ProblemReply, Unreached
 from agent.acme.rules import cause_of, named_in
 from agent.acme.spec import AcmeFailure, Failure
+from agent.dns.spec import DnsFailure
 from agent.errors import AgentError
 from agent.output import clean
 
@@ -72,6 +73,8 @@ def classify(error: BaseException | Problem, context: Context) -> Failure:
         return _of_problem(error.problem, context)
     if isinstance(error, AcmeFailure):
         return error.failure
+    if isinstance(error, DnsFailure):
+        return _of_dns(error, context)
     cause = next((cause for kind, cause in _CAUSES.items() if isinstance(error, kind)), "other")
     if isinstance(error, Unreached) and error.wrong_clock:
         cause = "clock"
@@ -111,6 +114,12 @@ def _of_problem(problem: Problem, context: Context) -> Failure:
     cause = cause_of(problem, context.challenge)
     names = named_in(problem)
     return failure(cause, context, names=names, detail=problem.detail, retry_at=problem.retry_at, url=problem.url)
+
+
+def _of_dns(error: DnsFailure, context: Context) -> Failure:
+    """That engine knows better than a table what its provider said."""
+    known = failure(error.cause if error.cause in CAUSES else "other", context, detail=error.detail)
+    return replace(known, sentence=error.message, next_step=error.next_step or known.next_step)
 
 
 def _when(moment: datetime | None) -> str:

@@ -59,7 +59,7 @@ class Issuance:
         placing = Placing(self.request.spec, self.request.authority, self.webroot, self.steps.output, self.guard)
         with ExitStack() as placed:
             if order.status == "pending" or resumed:
-                self._validation().show(order, placing, placed)
+                self._validation().show(order, placing, placed, resumed=resumed)
             chain = self._fetch(order)
         leaf, rest = chain.leaf_pem, chain.chain_pem
         return Issued(leaf, rest, self.request.key_pem, self.request.authority, self.session.directory.url)

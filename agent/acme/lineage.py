@@ -182,11 +182,13 @@ class Lineages:
         folder.mkdir(mode=0o700, exist_ok=True)
         if not (folder / "README").exists():
             write_new(folder / "README", _README.encode())
+        # All that needs room comes first: renaming does not.
         for kind in KINDS:
             temporary = folder / f".{kind}.tmp"
             temporary.unlink(missing_ok=True)
             temporary.symlink_to(Path("../../archive") / name / f"{kind}{version}.pem")
-            temporary.replace(folder / f"{kind}.pem")
+        for kind in KINDS:
+            (folder / f".{kind}.tmp").replace(folder / f"{kind}.pem")
             failpoints.hit("certificate:link")
         sync(folder)
         sync(folder.parent)

@@ -23,11 +23,12 @@ from agent.acme.problems import BrokenOrder, NotAnAuthority, ProblemReply, Unrea
 from agent.acme.session import Session, Sessions, fetch_directory
 from agent.acme.spec import AcmeFailure, Authority, Challenge, Issued
 from agent.acme.steps import Steps
+from agent.dns.spec import DnsFailure
 from agent.nginx.guard import Guard
 from agent.output import Output
 
 _SECONDS = 60.0  # for what has no deadline of its own
-_TROUBLES = (ProblemReply, NotAnAuthority, BrokenOrder, Unreached, BadBinding, BadCertificate, OSError)
+_TROUBLES = (ProblemReply, NotAnAuthority, BrokenOrder, Unreached, BadBinding, BadCertificate, DnsFailure, OSError)
 _NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
 
@@ -163,6 +164,8 @@ def refuse_impossible(request: OrderRequest, names: Sequence[str], context: Cont
     addresses = [name for name in names if _is_address(name)]
     if addresses and request.spec.challenge is Challenge.DNS_01:
         raise AcmeFailure(failure("no_challenge", context, names=addresses))
+    if request.spec.challenge is Challenge.DNS_01 and request.spec.dns is None:
+        raise AcmeFailure(failure("dns_credential", context, detail="The certificate has no DNS credential."))
     if not request.directory_url:
         raise AcmeFailure(failure("other", context, detail="this authority has no directory for tries (staging)"))
 

@@ -26,6 +26,8 @@ _TABLES = """
 CREATE TABLE certificate (name TEXT PRIMARY KEY, memory TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE issue (directory_url TEXT NOT NULL, names TEXT NOT NULL, at REAL NOT NULL);
 CREATE INDEX issue_at ON issue (directory_url, at);
+CREATE TABLE refusal (directory_url TEXT NOT NULL, names TEXT NOT NULL, at REAL NOT NULL);
+CREATE INDEX refusal_at ON refusal (directory_url, at);
 """
 _SCHEMA = Schema(1, _TABLES)
 
@@ -77,18 +79,31 @@ class Store:
 
     def record_issue(self, directory_url: str, names: Sequence[str], at: datetime) -> None:
         """Notes that an authority issued a certificate, for the count against its limits."""
-        with self._transaction() as db:
-            row = (directory_url, json.dumps(sorted(names)), at.timestamp())
-            db.execute("INSERT INTO issue VALUES (?, ?, ?)", row)
-            db.execute("DELETE FROM issue WHERE at < ?", ((at - KEEP_ISSUES).timestamp(),))
+        self._record("INSERT INTO issue VALUES (?, ?, ?)", "DELETE FROM issue WHERE at < ?", directory_url, names, at)
+
+    def record_refusal(self, directory_url: str, names: Sequence[str], at: datetime) -> None:
+        """Notes that the validation of these names failed."""
+        insert, delete = "INSERT INTO refusal VALUES (?, ?, ?)", "DELETE FROM refusal WHERE at < ?"
+        self._record(insert, delete, directory_url, names, at)
 
     def issues_since(self, directory_url: str, moment: datetime) -> list[tuple[tuple[str, ...], datetime]]:
         """Names and time of what an authority issued to this agent since then, oldest first."""
+        query = "SELECT names, at FROM issue WHERE directory_url = ? AND at >= ? ORDER BY at"
+        return self._since(query, directory_url, moment)
+
+    def refusals_since(self, directory_url: str, moment: datetime) -> list[tuple[tuple[str, ...], datetime]]:
+        """Names and time of validations that failed since then, oldest first."""
+        query = "SELECT names, at FROM refusal WHERE directory_url = ? AND at >= ? ORDER BY at"
+        return self._since(query, directory_url, moment)
+
+    def _record(self, insert: str, delete: str, directory_url: str, names: Sequence[str], at: datetime) -> None:
+        with self._transaction() as db:
+            db.execute(insert, (directory_url, json.dumps(sorted(names)), at.timestamp()))
+            db.execute(delete, ((at - KEEP_ISSUES).timestamp(),))
+
+    def _since(self, query: str, directory_url: str, moment: datetime) -> list[tuple[tuple[str, ...], datetime]]:
         with self._lock:
-            rows = self._db.execute(
-                "SELECT names, at FROM issue WHERE directory_url = ? AND at >= ? ORDER BY at",
-                (directory_url, moment.timestamp()),
-            ).fetchall()
+            rows = self._db.execute(query, (directory_url, moment.timestamp())).fetchall()
         return [(tuple(json.loads(names)), datetime.fromtimestamp(at, UTC)) for names, at in rows]
 
     @contextmanager

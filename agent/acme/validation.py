@@ -9,12 +9,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from agent import failpoints
+from agent.acme.answers import Answer
 from agent.acme.causes import list_names
 from agent.acme.failures import Context, classify_names, failure
 from agent.acme.objects import AuthorizationState, ChallengeState, OrderState
 from agent.acme.order import OrderLog
 from agent.acme.pace import FIRST_LOOK, delays, patience, wait
-from agent.acme.placing import Answer, Placing
+from agent.acme.placing import Placing
 from agent.acme.problems import Problem, ProblemReply
 from agent.acme.session import Session
 from agent.acme.spec import AcmeFailure, Challenge
@@ -36,14 +37,16 @@ class Validation:
     steps: Steps
     guard: Guard
 
-    def show(self, order: OrderState, placing: Placing, placed: ExitStack) -> None:
+    def show(self, order: OrderState, placing: Placing, placed: ExitStack, *, resumed: bool) -> None:
         """Puts all challenges in place, then lets the authority look at all of them at once.
 
         What a killed agent left in place for names that are decided by now is taken away.
         """
         authorizations = [self.session.authorization(url)[0] for url in order.authorizations]
         waiting = [a for a in authorizations if a.status == "pending"]
-        placing.sweep([self._answer_of(a, c) for a in authorizations if a not in waiting for c in self._offered(a)])
+        decided = [self._answer_of(a, c) for a in authorizations if a not in waiting for c in self._offered(a)]
+        if resumed and decided:
+            placing.sweep(decided)
         if order.status != "pending":
             return
         self._refuse_failed([a for a in authorizations if a.status not in _OPEN | {"valid"}])

@@ -71,6 +71,7 @@ class GuardedAdapter(HTTPAdapter):
     """Looks at the address of every connection before anything is sent. A proxy of the machine decides for itself."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """As the base class does it, with connections that look first."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 

@@ -24,9 +24,10 @@ _UNWILLING = {dns.rcode.NOTIMP, dns.rcode.REFUSED}
 class Lookup:
     """One resolver, and the port at which name servers listen. Thread-safe."""
 
-    def __init__(self, settings: DnsSettings) -> None:
-        """Raises DnsFailure when this machine has no resolver."""
+    def __init__(self, settings: DnsSettings, seconds: float = SECONDS) -> None:
+        """`seconds` are for one question. Raises DnsFailure when this machine has no resolver."""
         self.settings = settings
+        self._seconds = seconds
         try:
             self._resolver = dns.resolver.Resolver(configure=not settings.server)
         except (dns.exception.DNSException, OSError) as error:
@@ -35,7 +36,7 @@ class Lookup:
         if settings.server:
             host, port = settings.address
             self._resolver.nameservers, self._resolver.port = [host], port
-        self._resolver.timeout, self._resolver.lifetime = SECONDS, 3 * SECONDS
+        self._resolver.timeout, self._resolver.lifetime = seconds, 3 * seconds
         self._resolver.cache = None
 
     def resolve(self, name: str, kind: str) -> dns.resolver.Answer | None:
@@ -56,7 +57,7 @@ class Lookup:
         """How long the resolver goes on saying that there is no TXT at a name; 0 when it sees one or cannot tell."""
         query = dns.message.make_query(name + ".", "TXT")
         for server in self._resolver.nameservers:
-            answer = ask(str(server), self._resolver.port, query)
+            answer = ask(str(server), self._resolver.port, query, self._seconds)
             if answer is None or answer.rcode() not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN} or answer.answer:
                 continue
             return float(max((rrset.ttl for rrset in answer.authority), default=0))
@@ -72,13 +73,13 @@ class Lookup:
         query = dns.message.make_query(name + ".", kind, use_edns=0, payload=1232)
         query.flags &= ~dns.flags.RD
         port = self.settings.port
-        return ask(address, port, query) or ask(address, port, query)
+        return ask(address, port, query, self._seconds) or ask(address, port, query, self._seconds)
 
 
-def ask(address: str, port: int, query: dns.message.Message) -> dns.message.Message | None:
+def ask(address: str, port: int, query: dns.message.Message, seconds: float) -> dns.message.Message | None:
     """One question over UDP, and over TCP when the answer is too long; None for no or a broken answer."""
     try:
-        answer, _ = dns.query.udp_with_fallback(query, address, SECONDS, port)
+        answer, _ = dns.query.udp_with_fallback(query, address, seconds, port)
     except (dns.exception.DNSException, OSError, EOFError):
         return None
     return answer

@@ -16,15 +16,22 @@ from agent.dns.texts import texts_at
 from agent.dns.zones import Place, Server
 from agent.output import Output
 
-# Seconds: between two looks at first and at most; between two lines about those that are still missing; until a
-# server that says nothing at all is left out; until a name that the provider doubled is looked for.
-FIRST_LOOK, LAST_LOOK = 0.2, 5.0
-TELL_EVERY = 30.0
-SILENT_SECONDS = 60.0
-DOUBLED_SECONDS = 5.0
-# Longer waits for a resolver's memory are of no use: what counts is the authority's, of which we know nothing.
-MAX_NEGATIVE = 60.0
 _WORKERS = 8
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds. `silent`: a server that says nothing for so long is left out. `doubled`: then a name that the provider
+    doubled is looked for. `negative`: longer waits for a resolver's memory are of no use, because what counts is the
+    authority's, of which we know nothing.
+    """
+
+    first_look: float = 0.2
+    last_look: float = 5.0
+    tell_every: float = 30.0
+    silent: float = 60.0
+    doubled: float = 5.0
+    negative: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,15 @@ class _Watch:
 class Propagation:
     """The wait of one publication."""
 
-    def __init__(self, wanted: Sequence[Wanted], lookup: Lookup, output: Output, guard: Guard) -> None:
+    def __init__(
+        self,
+        wanted: Sequence[Wanted],
+        lookup: Lookup,
+        output: Output,
+        guard: Guard,
+        pace: Pace = Pace(),  # noqa: B008 - frozen
+    ) -> None:
+        self._pace = pace
         self._wanted = wanted
         self._lookup = lookup
         self._output = output
@@ -82,19 +97,19 @@ class Propagation:
         `patience` is in seconds; None waits as long as the guard allows. Raises DnsFailure when it ends
         (`record_not_seen`, or `dns_broken` when no server answers), and what the guard raises.
         """
-        interval, pending = FIRST_LOOK, self._watches
+        interval, pending = self._pace.first_look, self._watches
         while pending := self._look(pending):
             passed = time.monotonic() - self._began
             if patience is not None and passed > patience:
                 raise self._failure(pending)
-            if passed > SILENT_SECONDS and all(watch.sight is _Sight.SILENT for watch in pending):
+            if passed > self._pace.silent and all(watch.sight is _Sight.SILENT for watch in pending):
                 self._leave_out(pending)
                 break
-            if passed > DOUBLED_SECONDS and self._doubled is None:
+            if passed > self._pace.doubled and self._doubled is None:
                 self._look_for_doubled(pending)
             self._tell(pending)
             pause(self._guard, interval)
-            interval = min(interval * 1.5, LAST_LOOK)
+            interval = min(interval * 1.5, self._pace.last_look)
         self._outlive_negatives()
 
     def _servers(self, place: Place) -> tuple[Server, ...]:
@@ -120,7 +135,7 @@ class Propagation:
         return [watch for watch in pending if watch.sight is not _Sight.SHOWN]
 
     def _tell(self, pending: list[_Watch]) -> None:
-        if time.monotonic() - self._told >= TELL_EVERY:
+        if time.monotonic() - self._told >= self._pace.tell_every:
             self._told = time.monotonic()
             self._output.info(self._summary(pending))
 
@@ -139,7 +154,7 @@ class Propagation:
             next_step = "Let it reach their port 53, or wait a number of seconds instead of asking them."
             raise DnsFailure("dns_broken", sentence, next_step, self._summary(pending))
         for watch in pending:
-            self._output.warn(f"{watch.server} has not answered for a minute and is left out.")
+            self._output.warn(f"{watch.server} has not answered all the time and is left out.")
 
     def _look_for_doubled(self, pending: list[_Watch]) -> None:
         """Many forms append the zone to what is typed: _acme-challenge.example.com.example.com."""
@@ -172,7 +187,7 @@ class Propagation:
         seconds, name = max(waits, default=(0.0, ""))
         if seconds <= 0:
             return
-        seconds = min(seconds, MAX_NEGATIVE)
+        seconds = min(seconds, self._pace.negative)
         self._output.info(f"A resolver still remembers that {name} had no record; waiting {seconds:.0f} s for it.")
         end = time.monotonic() + seconds
         while time.monotonic() < end and any(self._lookup.negative_seconds(name) > 0 for name in names):

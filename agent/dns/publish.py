@@ -45,6 +45,23 @@ def publish(
         publication.clean()
 
 
+def withdraw(
+    credential: DnsCredential,
+    records: Sequence[TxtRecord],
+    output: Output,
+    *,
+    resolver: DnsSettings = DnsSettings(),  # noqa: B008 - frozen
+) -> None:
+    """Removes what an agent that was killed inside `publish` may have left. Never fails: it tells warnings."""
+    try:
+        publication = _Publication(credential, Lookup(resolver), output, Deadline(CLEANUP_SECONDS))
+        publication.expect(records)
+    except DnsFailure as error:
+        output.warn(f"Records of an earlier try may be left in DNS: {error.message}")
+        return
+    publication.clean()
+
+
 class _Publication:
     """The records of one order."""
 
@@ -59,13 +76,21 @@ class _Publication:
     def add(self, records: Sequence[TxtRecord]) -> None:
         """Where each one leads."""
         for record in dict.fromkeys(records):
-            place = locate(record.name, self._lookup)
+            place = self._place(record)
             if place.hops:
                 self._output.info(f"{record.name} is delegated to {place.name}")
-            if self._provider.needs_zone and place.zone is None:
-                sentence = f"No name server knows a zone for {place.name}."
-                raise DnsFailure("dns_broken", sentence, "Look whether the domain is registered and delegated.")
             self._add(place, TxtRecord(place.name, record.value))
+
+    def _place(self, record: TxtRecord) -> Place:
+        place = locate(record.name, self._lookup)
+        if self._provider.needs_zone and place.zone is None:
+            sentence = f"No name server knows a zone for {place.name}."
+            raise DnsFailure("dns_broken", sentence, "Look whether the domain is registered and delegated.")
+        return place
+
+    def expect(self, records: Sequence[TxtRecord]) -> None:
+        """Takes these for added."""
+        self._added += [(place, TxtRecord(place.name, r.value)) for r in records for place in [self._place(r)]]
 
     def _add(self, place: Place, record: TxtRecord) -> None:
         # Remembered before it is done: a call that fails may have done it.

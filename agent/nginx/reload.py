@@ -38,8 +38,8 @@ class Reloader:
         return "" if revision == NO_REVISION else revision
 
     def load_again(self, stopping: threading.Event) -> str:
-        """The same without a word; the caller has the turn. Raises AgentError, NginxUnavailable when nginx does not run,
-        and Stopping."""
+        """The same without a word; the caller has the turn. Raises AgentError, NginxUnavailable when nginx does not
+        run, and Stopping."""
         current = self._releases.current()
         if current is None:
             raise AgentError("There is no configuration to load. Apply one first.")

@@ -15,8 +15,8 @@ _LOOK_SECONDS = 0.5
 
 
 class Turn:
-    """One lock for all that makes nginx read files: an apply, a reload, a switch of certificates. A reload in the middle
-    of another's change would prove nothing about either."""
+    """One lock for all that makes nginx read files: an apply, a reload, a switch of certificates. A reload in the
+    middle of another's change would prove nothing about either."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()

@@ -1,4 +1,4 @@
-"""Makes a fresh machine ready: the virtual environment with its pinned packages, nginx, and Chromium for tests.
+"""Makes a fresh machine ready: the virtual environment with its pinned packages, nginx, Pebble, and what tests need.
 May import: the standard library and panel.embedded.system_packages, because it runs with the system's Python."""
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from panel.embedded.system_packages import (
     find_program,
     install,
     install_nginx,
+    install_programs,
+    knows_package,
     say,
 )
 
@@ -32,6 +34,10 @@ LOWEST_PYTHON = (3, 11)
 EXTRAS: dict[str, list[str]] = {"run": [], "test": ["test"], "check": ["test", "check"], "bench": ["test"]}
 NEEDS_NGINX = {"run", "test", "bench"}
 NEEDS_CHROMIUM = {"test", "bench"}
+NEEDS_TEST_AUTHORITY = {"run", "test", "bench"}
+# Package to program: the other ends that tests and measurements speak to.
+COUNTERPARTS = {"knot": "knotd", "bind9": "named", "certbot": "certbot", "openssl": "openssl"}
+NEEDS_COUNTERPARTS = {"test", "bench"}
 
 
 def provision(purpose: str) -> None:
@@ -46,6 +52,10 @@ def provision(purpose: str) -> None:
         STAMP.write_text(json.dumps({**installed, purpose: key}))
     if purpose in NEEDS_NGINX and not find_program(os.environ.get("AGENT_NGINX_BINARY") or "nginx"):
         install_nginx()
+    if purpose in NEEDS_TEST_AUTHORITY:
+        _offer_pebble(purpose)
+    if purpose in NEEDS_COUNTERPARTS and (missing := [p for p in COUNTERPARTS if not find_program(COUNTERPARTS[p])]):
+        install_programs(missing, "for tests against real name servers and a real certbot")
     if purpose in NEEDS_CHROMIUM and not _has_chromium():
         _install_chromium()
 
@@ -114,6 +124,21 @@ def _install_requirements(purpose: str) -> None:
     if done.returncode:
         raise ProvisionError("pip could not install them; its own words are above. Often it is the network or a proxy.")
     say(f"Python packages are installed ({time.monotonic() - started:.0f} s).")
+
+
+def _offer_pebble(purpose: str) -> None:
+    """Pebble where it can be had. It is in Debian since 12 and in Ubuntu since 24.04; without it a run goes on, with no
+    authority that gives certificates to a laptop."""
+    switched_off = purpose == "run" and os.environ.get("WAYPOST_TEST_AUTHORITY", "").strip().lower() == "off"
+    if switched_off or (find_program("pebble") and find_program("pebble-challtestsrv")):
+        return
+    if not knows_package("pebble"):
+        return
+    try:
+        install_programs(["pebble"], "as the certificate authority of this machine (WAYPOST_TEST_AUTHORITY=off: none)")
+    except ProvisionError as error:
+        say(str(error))
+        say("Going on without it: there will be no test authority.")
 
 
 def _has_chromium() -> bool:

@@ -12,6 +12,7 @@ from typing import IO
 from panel.config import Config, ConfigError
 from panel.embedded.ports import Port, complaints
 from panel.embedded.system_packages import find_program
+from panel.embedded.test_authority import TestAuthority, find_programs, is_wanted
 
 
 class Refusal(Exception):
@@ -25,8 +26,10 @@ class Run:
     state: Path
     environment: dict[str, str]
     http_port: int
+    https_port: int
     status_port: int
     config: Config | None  # of the panel; None on a machine that only has an agent
+    authority: TestAuthority | None = None  # None when it is switched off or not installed
 
     @property
     def agent_state(self) -> Path:
@@ -45,6 +48,7 @@ class Run:
         """Every port that the children will listen on."""
         agent = [
             Port(self.http_port, "0.0.0.0", "nginx, plain HTTP", "AGENT_HTTP_PORT"),  # noqa: S104 - sites are public
+            Port(self.https_port, "0.0.0.0", "nginx, HTTPS", "AGENT_HTTPS_PORT"),  # noqa: S104 - sites are public
             Port(self.status_port, "127.0.0.1", "nginx's status for the agent", "AGENT_STATUS_PORT"),
         ]
         if self.config is None:
@@ -54,6 +58,7 @@ class Run:
             Port(self.config.stream_port, self.config.stream_host, "the agents' stream", "PANEL_STREAM_PORT"),
             Port(self.config.enroll_port, self.config.stream_host, "joining of agents", "PANEL_ENROLL_PORT"),
             *agent,
+            *(self.authority.ports() if self.authority else []),
         ]
 
 
@@ -62,8 +67,10 @@ def read_run(state: Path, agent_only: bool) -> Run:
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     environment.setdefault("PANEL_STATE_DIR", str(state / "panel"))
     environment.setdefault("AGENT_STATE_DIR", str(state / "agent"))
+    environment.setdefault("LETSENCRYPT_DIR", str(state / "letsencrypt"))
     environment.setdefault("PANEL_BUNDLED_AGENT", "local")
     http_port = _port(environment, "AGENT_HTTP_PORT", 7880)
+    https_port = _port(environment, "AGENT_HTTPS_PORT", 7443)
     status_port = _port(environment, "AGENT_STATUS_PORT", 7803)
     nginx = find_program(environment.get("AGENT_NGINX_BINARY") or "nginx")
     if nginx is None:
@@ -73,11 +80,27 @@ def read_run(state: Path, agent_only: bool) -> Run:
         config = None if agent_only else Config.from_env(environment)
     except ConfigError as error:
         raise Refusal(str(error)) from error
-    run = Run(state, environment, http_port, status_port, config)
+    authority = None if agent_only else _authority(state, environment)
+    run = Run(state, environment, http_port, https_port, status_port, config, authority)
+    if authority is not None:
+        environment.update(authority.panel_environment())
     if config is not None:
         environment["AGENT_PANEL_URL"] = run.panel_url
         environment["AGENT_JOIN_TOKEN_FILE"] = str(config.state_dir / "bundled-agent.token")
     return run
+
+
+def _authority(state: Path, environment: dict[str, str]) -> TestAuthority | None:
+    """Pebble with its ports; None when this run has none. Raises Refusal."""
+    try:
+        programs = find_programs() if is_wanted(environment) else None
+    except ValueError as error:
+        raise Refusal(str(error)) from None
+    if programs is None:
+        return None
+    ports = ("PEBBLE_PORT", "PEBBLE_MANAGEMENT_PORT", "PEBBLE_DNS_PORT", "PEBBLE_DNS_MANAGEMENT_PORT")
+    numbers = [_port(environment, name, 7804 + position) for position, name in enumerate(ports)]
+    return TestAuthority(state / "pebble", *programs, *numbers)
 
 
 def _port(environment: dict[str, str], name: str, default: int) -> int:

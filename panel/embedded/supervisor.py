@@ -1,13 +1,15 @@
-"""`make run`: starts panel, nginx and agent in order, keeps them running and stops them in order.
+"""`make run`: starts the test authority, panel, nginx and agent, keeps them running and stops them in order.
 May import: the standard library, psutil, panel.config and the modules of panel.embedded."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import os
 import resource
 import signal
+import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ from panel.config import Config
 from panel.embedded.child import Child, StartError
 from panel.embedded.run import Refusal, Run, lock, read_run, require_ports
 from panel.embedded.terminal import Terminal
+from panel.embedded.test_authority import DIRECTORY_PATH, LOOPBACK, SWITCH, TestAuthority, is_wanted
 
 ROOT = Path(__file__).resolve().parents[2]
 ENOUGH_FILES = 65_536
@@ -36,6 +39,7 @@ class Supervisor:
         self._nginx = self._child("nginx", [nginx, "-e", "stderr", "-c", str(configuration), "-g", "daemon off;"])
         # QUIT lets requests finish; a websocket would keep it waiting, so TERM comes after it.
         self._nginx.stop_signals = ((signal.SIGQUIT, 3.0), (signal.SIGTERM, 2.0))
+        self._pebble = self._authority_children(run.authority) if run.authority else []
 
     async def main(self) -> int:
         """Starts everything, waits for a signal, stops everything. The exit code."""
@@ -62,7 +66,7 @@ class Supervisor:
 
     def _on_signal(self, asked: asyncio.Event) -> None:
         if asked.is_set():  # the second Ctrl-C: no more patience
-            for child in (self._agent, self._nginx, self._panel):
+            for child in (self._agent, self._nginx, self._panel, *self._pebble):
                 child.kill()
         asked.set()
 
@@ -70,7 +74,18 @@ class Supervisor:
         log_file = self._run.state / "log" / f"{name.replace(' ', '-')}.log"
         return Child(name, command, self._run.environment, log_file, self._terminal)
 
+    def _authority_children(self, authority: TestAuthority) -> list[Child]:
+        children = [
+            self._child("pebble", authority.pebble_command()),
+            self._child("names", authority.name_server_command()),
+        ]
+        for child in children:
+            child.environment = authority.environment()
+        return children
+
     async def _start(self) -> None:
+        if self._run.authority is not None:
+            await self._start_authority(self._run.authority)
         if self._run.config is None:
             await self._join()
         else:
@@ -79,6 +94,8 @@ class Supervisor:
         await self._nginx.start()
         await self._wait_for(self._nginx, "nginx", lambda: _answers(self._run.status_port, "127.0.0.1", "/revision"))
         await self._agent.start()
+        if self._run.authority is not None:
+            await self._wait_for_authority(self._run.authority)
         self._announce()
 
     async def _start_panel(self, config: Config) -> None:
@@ -88,6 +105,23 @@ class Supervisor:
         await self._panel.start()
         host = self._run.panel_url.removeprefix("http://").rpartition(":")[0].strip("[]")
         await self._wait_for(self._panel, "The panel", lambda: _answers(config.port, host, "/healthz"))
+
+    async def _start_authority(self, authority: TestAuthority) -> None:
+        """Only begins: it gets ready while the panel does."""
+        try:
+            authority.write_files(self._run.http_port, self._run.https_port)
+        except OSError as error:
+            raise StartError(f"The test authority's files could not be written: {error}") from error
+        for child in self._pebble:
+            await child.start()
+
+    async def _wait_for_authority(self, authority: TestAuthority) -> None:
+        trust = ssl.create_default_context(cafile=authority.ca_file)
+        answers = functools.partial(_answers, authority.port, LOOPBACK, DIRECTORY_PATH, trust)
+        try:
+            await self._wait_for(self._pebble[0], "The test authority", answers)
+        except StartError as error:  # hosts are served without it, and it is started again and again
+            self._terminal.warn("pebble", str(error))
 
     async def _join(self) -> None:
         if not self._run.environment.get("AGENT_JOIN_TOKEN"):
@@ -115,6 +149,9 @@ class Supervisor:
         self._terminal.title("Waypost is running.")
         say(f"  Panel         {run.panel_url}")
         say(f"  nginx         http://127.0.0.1:{run.http_port} (serves your hosts)")
+        say(f"                https://127.0.0.1:{run.https_port} (those with a certificate)")
+        if run.config is not None:
+            say(f"  Certificates  {self._describe_authority()}")
         setup_link = run.config.state_dir / "setup-link" if run.config else None
         if setup_link and setup_link.exists():
             say(f"  First visit   {setup_link.read_text().strip()}")
@@ -122,19 +159,26 @@ class Supervisor:
         say(f"  State, logs   {run.state}, {run.state / 'log'}")
         say("Ctrl-C stops everything.")
 
+    def _describe_authority(self) -> str:
+        if self._run.authority is not None:
+            return f"test authority at {self._run.authority.directory_url}: browsers do not trust what it gives"
+        if not is_wanted(self._run.environment):
+            return f"no test authority ({SWITCH}=off)"
+        return "no test authority, because Pebble is not installed (apt-get install pebble, where the system has it)"
+
     async def _stop(self) -> None:
-        for child in (self._agent, self._nginx, self._panel):
+        for child in (self._agent, self._nginx, self._panel, *self._pebble):
             if not child.has_ended:
                 self._terminal.say(f"Stopping {child.name}.")
             await child.stop()
         self._terminal.say("Stopped.")
 
 
-async def _answers(port: int, host: str, path: str) -> bool:
-    """Whether an HTTP server there answers this path with 200."""
+async def _answers(port: int, host: str, path: str, trust: ssl.SSLContext | None = None) -> bool:
+    """Whether an HTTP server there, or HTTPS with `trust`, answers this path with 200."""
     try:
         async with asyncio.timeout(2):
-            reader, writer = await asyncio.open_connection(host, port)
+            reader, writer = await asyncio.open_connection(host, port, ssl=trust)
             writer.write(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
             status = await reader.readline()
             writer.close()

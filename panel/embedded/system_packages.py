@@ -16,6 +16,13 @@ from pathlib import Path
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 POLICY = Path("/usr/sbin/policy-rc.d")
 APT_LISTS = Path("/var/lib/apt/lists")
+# What a package would start by itself: at once, at boot, or twice a day.
+SERVICES = {
+    "nginx": ("nginx.service",),
+    "knot": ("knot.service",),
+    "bind9": ("named.service",),
+    "certbot": ("certbot.timer",),
+}
 
 
 class ProvisionError(Exception):
@@ -55,31 +62,51 @@ def install(packages: Sequence[str], purpose: str) -> None:
     if privilege is None:
         raise ProvisionError(f"Waypost needs {', '.join(packages)} {purpose}. As root, run:\n\n    {command}\n")
     say(f"Installing {', '.join(packages)} {purpose}: {' '.join([*privilege, command])}")
-    if not any(APT_LISTS.glob("*Packages*")):
-        say("The package lists are missing: apt-get update comes first.")
-        _apt(privilege, "update")
+    _require_lists(privilege)
     _apt(privilege, "install", "--no-install-recommends", *packages)
 
 
 def install_nginx() -> None:
-    """Installs nginx as a program only: the system's own service is neither started nor left enabled."""
-    privilege = _privilege()
-    with _services_held_back(privilege):
-        install(["nginx"], "to serve hosts")
-    _disable_service([] if privilege is None else privilege)
+    """Installs nginx as a program only."""
+    install_programs(["nginx"], "to serve hosts")
     say("nginx is installed. Its system service stays switched off: Waypost starts its own nginx on its own ports.")
 
 
-def _disable_service(privilege: list[str]) -> None:
+def install_programs(packages: Sequence[str], purpose: str) -> None:
+    """As `install`, but the services that the packages bring are neither started nor left enabled."""
+    privilege = _privilege()
+    with _services_held_back(privilege):
+        install(packages, purpose)
+    for service in (service for package in packages for service in SERVICES.get(package, ())):
+        _disable_service([] if privilege is None else privilege, service)
+
+
+def knows_package(package: str) -> bool:
+    """Whether apt can install it here: not every release has every package. Fetches missing package lists."""
+    privilege = _privilege()
+    if privilege is None or not shutil.which("apt-get"):
+        return False
+    _require_lists(privilege)
+    found = _run(["apt-cache", "policy", package]).stdout
+    return "Candidate:" in found and "Candidate: (none)" not in found
+
+
+def _disable_service(privilege: list[str], unit: str) -> None:
     """Leaves no start at boot behind, under systemd and without it; tools that are not there have nothing to undo."""
     commands = [
-        ["deb-systemd-helper", "disable", "nginx.service"],
-        ["update-rc.d", "nginx", "disable"],
-        ["systemctl", "stop", "nginx"],
+        ["deb-systemd-helper", "disable", unit],
+        ["update-rc.d", unit.partition(".")[0], "disable"],
+        ["systemctl", "stop", unit],
     ]
     for command in commands:
         if shutil.which(command[0], path=SYSTEM_PATH):
             _run([*privilege, *command])
+
+
+def _require_lists(privilege: list[str]) -> None:
+    if not any(APT_LISTS.glob("*Packages*")):
+        say("The package lists are missing: apt-get update comes first.")
+        _apt(privilege, "update")
 
 
 @contextmanager

@@ -31,7 +31,12 @@ LOCK = ROOT / "requirements.txt"
 LOWEST_PYTHON = (3, 11)
 
 # What each purpose installs: extras of setup.cfg, and programs of the machine.
-EXTRAS: dict[str, list[str]] = {"run": [], "test": ["test"], "check": ["test", "check"], "bench": ["test"]}
+EXTRAS: dict[str, list[str]] = {
+    "run": ["panel", "agent"],
+    "test": ["panel", "agent", "test"],
+    "check": ["panel", "agent", "test", "check"],
+    "bench": ["panel", "agent", "test"],
+}
 NEEDS_NGINX = {"run", "test", "bench"}
 NEEDS_CHROMIUM = {"test", "bench"}
 NEEDS_TEST_AUTHORITY = {"run", "test", "bench"}

@@ -70,6 +70,13 @@ ROUTES = """
 /login GET POST
 /logout POST
 /metrics GET
+/settings/notifications GET
+/settings/notifications/<int:channel_id> GET POST
+/settings/notifications/<int:channel_id>/delete POST
+/settings/notifications/<int:channel_id>/disable POST
+/settings/notifications/<int:channel_id>/enable POST
+/settings/notifications/<int:channel_id>/test POST
+/settings/notifications/new GET POST
 /setup GET POST
 /static/<path:filename> GET
 /theme POST

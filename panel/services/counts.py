@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy import Select, func, select
 
 from panel.extensions import db
-from panel.models import OPEN_STATES, Agent, Command, ProxyHost
+from panel.models import OPEN_STATES, Agent, Certificate, Command, ProxyHost
 from panel.models.types import utcnow
 
 
@@ -18,6 +18,7 @@ class Counts:
     """How many there are of each noun, and how many of them work now."""
 
     hosts: int
+    certificates: int
     agents: int
     agents_online: int
     running_jobs: int
@@ -34,6 +35,7 @@ def read(*, stale_after: float) -> Counts:
     online = (Agent.is_connected, Agent.is_synced, Agent.last_seen_at >= heard_since, Agent.revoked_at.is_(None))
     return Counts(
         hosts=_count(select(func.count(ProxyHost.id)).where(ProxyHost.deleted_at.is_(None))),
+        certificates=_count(select(func.count(Certificate.id))),
         agents=_count(select(func.count(Agent.id)).where(Agent.revoked_at.is_(None))),
         agents_online=_count(select(func.count(Agent.id)).where(*online)),
         running_jobs=_count(select(func.count(Command.id)).where(Command.state.in_(OPEN_STATES))),

@@ -15,9 +15,10 @@ from panel.web.home import routes as home
 from panel.web.hosts import routes as hosts
 from panel.web.jobs import routes as jobs
 from panel.web.live import routes as live
+from panel.web.notifications import routes as notifications
 from panel.web.setup import routes as setup
 
-NOUNS = (account, agents, auth, changes, health, home, hosts, jobs, live, setup)
+NOUNS = (account, agents, auth, changes, health, home, hosts, jobs, live, notifications, setup)
 
 
 def register(app: Flask) -> None:

@@ -10,15 +10,14 @@ from panel.models import ProxyHost
 from panel.services import agents, proxy_hosts
 from panel.web import sse
 from panel.web.hosts import page, view
-
-MAX_ROWS = 25
+from panel.web.listing import parse_ids
 
 
 def regions() -> dict[str, str]:
     """Regions for `/live?topics=hosts&rows=1,2&total=2` (a list) or `&host=1` (a host's page), and the dock."""
     found = {"#dock": render_template("changes/_dock.html", topics="hosts")}
-    found |= _rows(_ids(request.args.get("rows", "")))
-    for host in _hosts(_ids(request.args.get("host", ""))[:1]):
+    found |= _rows(parse_ids(request.args.get("rows", "")))
+    for host in _hosts(parse_ids(request.args.get("host", ""))[:1]):
         found[f"#host-page-{host.id}"] = render_template("hosts/_host.html", **page.host_values(host))
     if "total" in request.args:
         found["#hosts-news"] = render_template("hosts/_news.html", has_news=_total() != request.args["total"])
@@ -45,11 +44,6 @@ def _hosts(ids: list[int]) -> list[ProxyHost]:
         except NotFound:
             continue
     return found
-
-
-def _ids(text: str) -> list[int]:
-    parts = [part for part in text.split(",") if part.isascii() and part.isdigit() and len(part) <= 9]
-    return [int(part) for part in parts[:MAX_ROWS]]
 
 
 def _total() -> str:

@@ -12,7 +12,9 @@ from panel.models import Agent, AgentStatus, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
 from panel.services import agents, history, proxy_hosts
-from panel.web.hosts import listing, preview, view
+from panel.web import listing
+from panel.web.hosts import preview, view
+from panel.web.hosts.listing import HOSTS
 from panel.web.jobs import lines
 
 JOBS_SHOWN = 5
@@ -21,7 +23,7 @@ JOBS_SHOWN = 5
 def list_values(args: Mapping[str, str]) -> dict[str, Any]:
     """What the list shows for a URL's parameters."""
     everyone = agents.list_all()
-    query = listing.parse(args, everyone)
+    query = listing.parse(HOSTS, args, everyone)
     found = proxy_hosts.list_page(
         query=query.query,
         agent_id=query.agent_id or None,

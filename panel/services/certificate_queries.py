@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, false, or_, select
+from sqlalchemy import ColumnElement, String, cast, false, func, or_, select
 
 from panel.errors import NotFound
 from panel.extensions import db
-from panel.models import Agent, Certificate, ProxyHost
+from panel.models import Agent, Certificate, CertificateSource, ProxyHost
 from panel.models.types import utcnow
 from panel.services import coverage
-from panel.services.certificate_conditions import STATUSES
+from panel.services.certificate_conditions import IS_FAILING, STATUSES
 from panel.services.paging import Page, paginate
 
 # From this part of the lifetime on a certificate is to be renewed, and its agent is at it: so much is left by then.
@@ -72,6 +72,13 @@ def list_page(
     return paginate(statement.order_by(*ordered), page, per_page)
 
 
+def count_due() -> int:
+    """How many a person should look at: due or failing, and not left to certbot."""
+    wanted = or_(_is_due_at(utcnow()), IS_FAILING)
+    query = select(func.count(Certificate.id)).where(wanted, Certificate.source != CertificateSource.CERTBOT)
+    return db.session.scalar(query) or 0
+
+
 def is_due(certificate: Certificate, now: datetime) -> bool:
     """Whether a third of its lifetime or less is left."""
     if certificate.not_before is None or certificate.not_after is None or not certificate.is_present:
@@ -86,11 +93,14 @@ def hosts_using(certificate: Certificate) -> list[ProxyHost]:
 
 
 def hosts_matching(certificate: Certificate) -> list[ProxyHost]:
-    """The hosts of its agent that could be served with it and are not yet, by name."""
-    query = select(ProxyHost).where(ProxyHost.agent_id == certificate.agent_id, ProxyHost.deleted_at.is_(None))
-    others = [host for host in db.session.scalars(query) if host.certificate_id != certificate.id]
-    fitting = [host for host in others if coverage.covers(certificate, host.domain_names)]
-    return sorted(fitting, key=lambda host: host.primary_name)
+    """The hosts of its agent that it is good for and that are not served with it: those without a certificate first."""
+    query = select(ProxyHost).where(
+        ProxyHost.agent_id == certificate.agent_id,
+        ProxyHost.deleted_at.is_(None),
+        ProxyHost.certificate_id.is_distinct_from(certificate.id),
+    )
+    fitting = [host for host in db.session.scalars(query) if coverage.covers(certificate, host.domain_names)]
+    return sorted(fitting, key=lambda host: (host.certificate_id is not None, host.primary_name))
 
 
 def count_users(certificate_ids: Iterable[int]) -> dict[int, list[str]]:

@@ -16,7 +16,15 @@ from panel.services import certificate_jobs, certificate_links, certificate_quer
 from panel.services.certificate_jobs import find_open, history_of
 from panel.services.certificate_links import link, unlink
 from panel.services.certificate_queries import count_users, get, hosts_using, is_due, list_page
-from panel.services.certificate_requests import check, columns_of, renew, request, request_for_host, retry
+from panel.services.certificate_requests import (
+    check,
+    columns_of,
+    renew,
+    request,
+    request_for_host,
+    retry,
+    without_doubles,
+)
 from panel.services.certificate_specs import CertificateSpec, spec_of
 from panel.services.certificate_uploads import upload
 from panel.services.proxy_hosts import require_editor
@@ -50,6 +58,7 @@ __all__ = [
     "unlink",
     "update",
     "upload",
+    "without_doubles",
 ]
 
 NOUN = "certificate"

@@ -1,5 +1,5 @@
 """The numbers of the navigation.
-May import: panel.models, panel.extensions."""
+May import: panel.services.certificate_queries, panel.models, panel.extensions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import Select, func, select
 from panel.extensions import db
 from panel.models import OPEN_STATES, Agent, Certificate, Command, ProxyHost
 from panel.models.types import utcnow
+from panel.services import certificate_queries
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Counts:
     agents: int
     agents_online: int
     running_jobs: int
+    certificates_due: int  # those that end soon, cannot be renewed, or are missing
 
     @property
     def has_absent_agents(self) -> bool:
@@ -39,6 +41,7 @@ def read(*, stale_after: float) -> Counts:
         agents=_count(select(func.count(Agent.id)).where(Agent.revoked_at.is_(None))),
         agents_online=_count(select(func.count(Agent.id)).where(*online)),
         running_jobs=_count(select(func.count(Command.id)).where(Command.state.in_(OPEN_STATES))),
+        certificates_due=certificate_queries.count_due(),
     )
 
 

@@ -15,7 +15,7 @@ from panel.extensions import transaction
 from panel.models import Agent, AgentStatus, Command, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
-from panel.services import agents, commands, deployments, history, proxy_hosts
+from panel.services import agents, certificate_queries, certificates, commands, deployments, history, proxy_hosts
 from panel.services.proxy_hosts import ProxyHostSpec, spec_of
 from panel.web import htmx
 from panel.web.access import actor
@@ -23,7 +23,7 @@ from panel.web.hosts import preview, view
 from panel.web.hosts.forms import ProxyHostForm, values_of
 from panel.web.jobs.view import view as job_view
 
-NEW_HOST = {"forward_scheme": "http", "websocket": True, "is_enabled": True}
+NEW_HOST = {"forward_scheme": "http", "websocket": True, "is_enabled": True, "http2": True, "force_ssl": True}
 TWICE = timedelta(seconds=10)  # a second click on "Save" comes within seconds
 
 
@@ -112,7 +112,10 @@ def _save(form: ProxyHostForm, host_id: int | None) -> str:
         host = proxy_hosts.update(host, spec, actor(), version=form.opened_version())
         touched += [host.agent] if host.agent_id != touched[0].id else []
     if request.form.get("then") == "apply":
-        return job_address([apply_soon(agent) for agent in touched])
+        applies = [apply_soon(agent) for agent in touched]
+        if form.wants_request:  # the host is served by plain HTTP until the certificate is there
+            return f"/jobs/{certificates.request_for_host(host, actor(), force_ssl=spec.force_ssl).id}"
+        return job_address(applies)
     htmx.toast(f"Host {display_name(host.primary_name)} saved. It is not live until it is applied.")
     return f"/hosts/{host.id}"
 
@@ -153,6 +156,8 @@ def _open_form(host: ProxyHost | None) -> ProxyHostForm:
     values = values_of(host) | {"version": str(host.version)} if host else NEW_HOST | _cloned_values()
     form = ProxyHostForm(data=values)
     form.offer_agents(a for a in agents.list_all() if not a.is_revoked or (host and a.id == host.agent_id))
+    agent = form.chosen_agent()
+    form.offer_certificates(certificate_queries.matching(agent.id, form.typed_names()) if agent else [])
     return form
 
 
@@ -204,7 +209,7 @@ def _form_values(form: ProxyHostForm, host: ProxyHost | None, *, draft: bool) ->
         "host": host,
         "name": display_name(host.primary_name) if host else "",
         "file": file if is_valid else None,
-        "hops": view.draft_route(form.data, dict(form.refusals()), agent, _status(agent)),
+        "hops": view.draft_route(form.data, dict(form.refusals()), agent, _status(agent), form.certificate_words()),
         "is_draft": draft,
         "others": _other_changes(agent, host),
     }

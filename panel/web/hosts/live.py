@@ -9,7 +9,7 @@ from panel.errors import NotFound
 from panel.models import ProxyHost
 from panel.services import agents, proxy_hosts
 from panel.web import sse
-from panel.web.hosts import page, view
+from panel.web.hosts import page
 from panel.web.listing import parse_ids
 
 
@@ -28,11 +28,10 @@ def _rows(ids: list[int]) -> dict[str, str]:
     """The cells of each row that may change; rows stay where they are while a person reads."""
     statuses = page.agent_statuses(agents.list_all())
     found = {}
-    for host in _hosts(ids):
+    for row in page.rows(_hosts(ids), statuses):
         sse.breathe()
-        row = view.host_row(host, statuses[host.agent_id])
-        for cell in ("name", "upstream", "status", "changed"):
-            found[f"#host-{host.id}-{cell}"] = render_template(f"hosts/_cell_{cell}.html", row=row)
+        for cell in ("name", "upstream", "status", "tls", "changed"):
+            found[f"#host-{row.id}-{cell}"] = render_template(f"hosts/_cell_{cell}.html", row=row)
     return found
 
 

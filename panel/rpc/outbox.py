@@ -15,7 +15,7 @@ from panel.extensions import db, transaction
 from panel.models import Agent, Command, CommandKind, CommandState, ConfigContent, Revision
 from panel.models.types import utcnow
 from panel.rpc import orders
-from panel.services import deployments, outcomes, transitions
+from panel.services import deployments, outcomes, transitions, upstreams
 from panel.services.transitions import Agenda, CommandOutcome
 from panel.vault import VaultError
 from protos import command_stream_pb2 as pb
@@ -84,7 +84,7 @@ def _prepare(row: Command) -> pb.PanelMessage | None:
         with db.session.begin_nested():
             if row.kind == CommandKind.APPLY_CONFIG:
                 deployments.freeze(row)
-            return orders.command(row, contents, _held(row))
+            return orders.command(row, contents, _held(row), upstreams.of_bundle(row))
     except OperationalError:
         raise  # of the database and not of this command: it stays queued
     except (PanelError, VaultError) as error:

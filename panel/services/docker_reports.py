@@ -12,7 +12,7 @@ from panel.models import Agent, Command, CommandKind
 from panel.services import events, label_hosts, upstreams
 
 # What a page shows of Docker beside networks: the upstreams of hosts and the agent's own card.
-_TOPICS = ("networks", "agents", "hosts")
+_TOPICS = ("networks", "containers", "agents", "hosts")
 
 
 def observe(agent: Agent, report: dict[str, Any], now: datetime) -> None:
@@ -36,8 +36,8 @@ def observe_upstreams(agent: Agent, states: Sequence[dict[str, Any]], now: datet
 
 def settle(command: Command, now: datetime) -> None:
     """Draws the consequences of a command about Docker that has just ended: its answer is newer than the report."""
-    wake_after_commit("networks")
-    wake_after_commit("hosts")
+    for topic in _TOPICS:
+        wake_after_commit(topic)
     if not command.has_succeeded:
         return
     agent, kind, result = command.agent, CommandKind(command.kind), command.result

@@ -74,7 +74,7 @@ def set_trust(agent: Agent, is_on: bool, actor: User | None) -> None:
     events.record(
         actor, "agent", "trust-labels", agent.id, agent.name, before={"trusts_labels": not is_on}, after=after
     )
-    for topic in ("agents", "networks"):
+    for topic in ("agents", "containers"):
         wake_after_commit(topic)
     if is_on:
         adopt(agent)

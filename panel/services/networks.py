@@ -3,6 +3,8 @@ May import: panel.services.{commands,docker_facts,events}, panel.models, panel.e
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import select
 
 from panel.errors import Conflict, Forbidden, NotFound
@@ -49,7 +51,7 @@ def under_way(agent: Agent) -> dict[str, Command]:
     return {str(one.payload["network"]): one for one in db.session.scalars(query.order_by(Command.seq))}
 
 
-def _change(agent: Agent, kind: CommandKind, payload: dict[str, object], actor: User | None) -> Command:
+def _change(agent: Agent, kind: CommandKind, payload: dict[str, Any], actor: User | None) -> Command:
     name = str(payload["network"])
     last = under_way(agent).get(name)
     if last is not None and last.kind == kind:
@@ -57,7 +59,8 @@ def _change(agent: Agent, kind: CommandKind, payload: dict[str, object], actor: 
     command = commands.enqueue(agent, kind, payload=payload, actor=actor, run_timeout=RUN_TIMEOUT, resource=RESOURCE)
     verb = "attach-network" if kind is CommandKind.ATTACH_NETWORK else "detach-network"
     events.record(actor, "agent", verb, agent.id, agent.name, after={"network": name}, command_id=command.id)
-    wake_after_commit("networks")
+    for topic in ("networks", "containers"):
+        wake_after_commit(topic)
     return command
 
 

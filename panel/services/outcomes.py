@@ -1,5 +1,5 @@
 """What the end of a command means for agents, hosts, revisions and certificates.
-May import: panel.services.{certificate_outcomes,deployments,docker_reports,sessions,transitions}, panel.models, panel.extensions."""
+May import: panel.services, panel.models, panel.extensions."""
 
 from __future__ import annotations
 

@@ -20,6 +20,12 @@ KINDS = {
     CommandKind.TAKE_OVER_CERTIFICATE: "Take over certificate",
     CommandKind.CHECK_NAMES: "Check names",
     CommandKind.CHECK_DNS_CREDENTIAL: "Test DNS credential",
+    CommandKind.LIST_NETWORKS: "List networks",
+    CommandKind.LIST_CONTAINERS: "List containers",
+    CommandKind.CONTAINER_NETWORKS: "Look at a container's networks",
+    CommandKind.ATTACH_NETWORK: "Attach nginx",
+    CommandKind.DETACH_NETWORK: "Detach nginx",
+    CommandKind.CHECK_UPSTREAM: "Check upstream",
 }
 
 RESULTS = {
@@ -44,6 +50,12 @@ STAGES = {
     CommandKind.TAKE_OVER_CERTIFICATE: ("take_over",),
     CommandKind.CHECK_NAMES: ("check",),
     CommandKind.CHECK_DNS_CREDENTIAL: ("credential",),
+    CommandKind.LIST_NETWORKS: ("list",),
+    CommandKind.LIST_CONTAINERS: ("list",),
+    CommandKind.CONTAINER_NETWORKS: ("list",),
+    CommandKind.ATTACH_NETWORK: ("attach",),
+    CommandKind.DETACH_NETWORK: ("detach",),
+    CommandKind.CHECK_UPSTREAM: ("reach",),
 }
 DRY_RUN_STAGES = ("check", "order", "challenge", "validation", "issued")
 
@@ -55,6 +67,10 @@ STAGE_LABELS = {
     "prove": "Prove that it is live",
     "rollback": "Put the old files back",
     "check": "Check nginx",
+    "list": "Ask Docker",
+    "attach": "Join nginx to the network",
+    "detach": "Take nginx out of the network",
+    "reach": "Look at the upstream",
 }
 CERTIFICATE_STAGE_LABELS = {
     "check": "Check first",
@@ -82,6 +98,10 @@ STAGE_HINTS = {
     "prove": "Fresh connections are made until only the new revision answers. Usually under 2 seconds.",
     "rollback": "The files that worked before come back, and that is proved too.",
     "check": "The agent looks at its nginx.",
+    "list": "The agent asks the Docker Engine. Usually under a second.",
+    "attach": "Docker does it while nginx runs. Usually under a second.",
+    "detach": "Docker does it while nginx runs. Usually under a second.",
+    "reach": "The agent looks from nginx's own networks. Usually under 3 seconds.",
 }
 CERTIFICATE_STAGE_HINTS = {
     "check": "Names, addresses, the challenge path, CAA records, limits and the clock. Usually under 3 seconds.",
@@ -127,7 +147,9 @@ def kind_of(command: Command) -> str:
 
 
 def subject_of(command: Command) -> str:
-    """The certificate that a job is about, by the name of its folder; "" for jobs about nginx."""
+    """The certificate that a job is about, by the name of its folder, or the network; "" for jobs about nginx."""
+    if CommandKind(command.kind) in {CommandKind.ATTACH_NETWORK, CommandKind.DETACH_NETWORK}:
+        return str(command.payload.get("network", ""))
     resource = command.resource
     return resource.removeprefix("acme:") if resource.startswith("acme:") else ""
 

@@ -78,7 +78,7 @@ def row(
         containers=some(network.containers),
         hosts=tuple((host.id, display_name(host.primary_name)) for host in hosts[:NAMES_SHOWN]),
         more_hosts=max(0, len(hosts) - NAMES_SHOWN),
-        wanted="yes" if network.is_wanted else "no",
+        wanted=_wanted(facts, network),
         status=_status(facts, network, job),
         job_id=job.id if job else "",
         attach=attach,
@@ -145,6 +145,13 @@ def _detach_question(network: Network, hosts: Sequence[ProxyHost]) -> str:
     told = ", ".join(names.shown) + (f" and {names.more} more" if names.more else "")
     loss = f" Visitors of {told} may get an error (502) then." if told else " No host leads into it."
     return f"Take nginx out of {network.name}? It is not restarted.{loss}"
+
+
+def _wanted(facts: DockerFacts, network: Network) -> str:
+    """What people decided, beside what is."""
+    if not facts.is_nginx_contained:
+        return ""
+    return "wanted" if network.is_wanted else "not asked for" if network.is_attached else "not wanted"
 
 
 def _scope(network: Network) -> str:

@@ -22,7 +22,7 @@ MAX_NAME = 253  # characters
 MAX_PORT = 65535
 MAX_MILLISECONDS = 3_600_000
 
-STRANGE_NAME = "Its name has characters that can be seen by nobody, so that another network could be meant. Rename it."
+STRANGE_NAME = "Its name has hidden characters or is too long, so that another network could be meant. Rename it."
 _LABEL_PREFIX = "waypost."
 
 

@@ -60,7 +60,7 @@ def adopt(agent: Agent) -> list[ProxyHost]:
     return made
 
 
-def set_trust(agent: Agent, is_on: bool, actor: User | None) -> None:
+def set_trust(agent: Agent, actor: User | None, *, is_on: bool) -> None:
     """Whether labels make hosts without a person's yes: whoever may start containers there may then publish them.
 
     Raises Forbidden for everybody but administrators.

@@ -46,7 +46,7 @@ def trust(agent_id: str) -> BaseResponse:
     """Whether labels of containers make hosts without a person's yes."""
     with transaction():
         agent = agents.get(agent_id)
-        label_hosts.set_trust(agent, request.form.get("trust") == "y", actor())
+        label_hosts.set_trust(agent, actor(), is_on=request.form.get("trust") == "y")
         said = "become hosts by themselves" if agent.trusts_labels else "are offered, and a person confirms"
         name = agent.name
     htmx.toast(f"Setting saved: containers with labels on {name} {said}.")

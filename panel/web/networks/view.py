@@ -151,7 +151,7 @@ def _wanted(facts: DockerFacts, network: Network) -> str:
     """What people decided, beside what is."""
     if not facts.is_nginx_contained:
         return ""
-    return "wanted" if network.is_wanted else "not asked for" if network.is_attached else "not wanted"
+    return "wanted" if network.is_wanted else "not asked for" if network.is_attached else ""
 
 
 def _scope(network: Network) -> str:

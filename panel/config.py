@@ -36,12 +36,18 @@ class Config:
     apply_longest_wait: float = 5.0
     metrics_token: str = ""
     bundled_agent: str = ""
+    join_dir: Path | None = None
     failpoint: str = ""
 
     @property
     def pki_dir(self) -> Path:
         """Where the panel's CA lives (0700)."""
         return self.state_dir / "pki"
+
+    @property
+    def bundled_token_file(self) -> Path:
+        """Where the bundled agent finds its one-time token; a folder of its own when that agent is in a container."""
+        return (self.join_dir or self.state_dir) / "bundled-agent.token"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -69,6 +75,7 @@ class Config:
             apply_longest_wait=_number(env, "PANEL_APPLY_LONGEST_WAIT", cls.apply_longest_wait),
             metrics_token=_secret(env, "PANEL_METRICS_TOKEN"),
             bundled_agent=env.get("PANEL_BUNDLED_AGENT", ""),
+            join_dir=Path(env["PANEL_JOIN_DIR"]).absolute() if env.get("PANEL_JOIN_DIR") else None,
             failpoint=env.get("PANEL_FAILPOINT", ""),
         )
 

@@ -52,6 +52,11 @@ class AgentConfig:
         """The SQLite file of accepted commands."""
         return self.state_dir / "journal.sqlite3"
 
+    @property
+    def acme_dir(self) -> Path:
+        """What the agent remembers of certificates, and its account keys (0700)."""
+        return self.state_dir / "acme"
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> AgentConfig:
         """Reads AGENT_* and LETSENCRYPT_DIR. Raises ConfigError with the variable's name."""

@@ -123,7 +123,7 @@ def _container(env: Mapping[str, str], name: str) -> str:
 
 
 def _docker_host(env: Mapping[str, str], name: str, default: str) -> str:
-    """ "" switches Docker off."""
+    """The Engine's address; an empty one switches Docker off."""
     host = env.get(name, default).strip()
     if host in {"", "off"}:
         return ""

@@ -204,4 +204,3 @@ class CertificateBench:
         """A version that was issued long ago is in use."""
         self.lineages.switch(name, self.lineages.add(name, material))
         write_renewal(self.root, name, server, self.bench.layout.webroot)
-

@@ -3,11 +3,8 @@ May import: agent, protos, tests.agent."""
 
 from __future__ import annotations
 
-import threading
-
 from protos import command_stream_pb2 as pb
 from tests.agent.certificates.bench import CertificateBench
-from tests.challtestsrv import Challtestsrv
 
 
 def test_a_certificate_for_a_host_that_waits_is_served_by_the_end_of_one_command(

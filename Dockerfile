@@ -5,8 +5,9 @@ ARG BASE=debian:trixie-slim
 FROM ${BASE} AS base
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/opt/waypost/bin:$PATH
 RUN command -v python3 > /dev/null || { apt-get update \
- && apt-get install -y --no-install-recommends python3 ca-certificates && rm -rf /var/lib/apt/lists/*; }
-RUN useradd --system --uid 7800 --home-dir /var/lib/waypost --create-home waypost
+ && apt-get install -y --no-install-recommends python3 ca-certificates && apt-get clean && rm -rf /var/lib/apt/lists/*; }
+RUN useradd --system --uid 7800 --home-dir /var/lib/waypost --create-home waypost \
+ && install -d -o waypost -m 700 /var/lib/waypost/join
 WORKDIR /app
 
 # What is only needed to install stays in this stage. The packages are installed before the code is copied, so that a
@@ -16,15 +17,15 @@ RUN python3 -c 'import ensurepip, venv' 2> /dev/null || { apt-get update \
  && apt-get install -y --no-install-recommends python3-venv; }
 RUN python3 -m venv --without-pip /opt/waypost && python3 -m venv /opt/build
 COPY requirements.txt setup.cfg ./
-COPY panel/embedded/lock.py requirements_of.py
+COPY panel/embedded/requirements.py ./
 
 FROM build AS build-panel
-RUN python3 requirements_of.py direct panel > direct.txt \
+RUN python3 requirements.py panel > direct.txt \
  && /opt/build/bin/pip --python /opt/waypost/bin/python install --no-cache-dir --disable-pip-version-check \
     --constraint requirements.txt --requirement direct.txt
 
 FROM build AS build-agent
-RUN python3 requirements_of.py direct agent > direct.txt \
+RUN python3 requirements.py agent > direct.txt \
  && /opt/build/bin/pip --python /opt/waypost/bin/python install --no-cache-dir --disable-pip-version-check \
     --constraint requirements.txt --requirement direct.txt
 
@@ -42,7 +43,7 @@ ENV PANEL_STATE_DIR=/var/lib/waypost PANEL_HOST=0.0.0.0 PANEL_STREAM_HOST=0.0.0.
 USER waypost
 VOLUME /var/lib/waypost
 EXPOSE 7800 7801 7802
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --start-interval=1s \
+HEALTHCHECK --interval=3s --timeout=5s --start-period=60s \
     CMD ["python3", "-m", "panel.embedded.healthy"]
 CMD ["sh", "-c", "flask --app wsgi db upgrade && exec python3 wsgi.py"]
 
@@ -58,6 +59,6 @@ ENV AGENT_STATE_DIR=/var/lib/waypost-agent AGENT_HTTP_PORT=80 AGENT_HTTPS_PORT=4
 VOLUME ["/var/lib/waypost-agent", "/etc/letsencrypt"]
 STOPSIGNAL SIGTERM
 # Healthy when nginx has something to start with; whether the panel is reached is the panel's to say.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --start-interval=1s \
+HEALTHCHECK --interval=3s --timeout=5s --start-period=60s \
     CMD ["test", "-e", "/var/lib/waypost-agent/nginx/current/nginx.conf"]
 CMD ["python3", "-m", "agent", "run"]

@@ -1,5 +1,5 @@
 """The agent's command line: prepare, join, run.
-May import: agent.runner, agent.nginx.setup, agent.config, agent.errors."""
+May import: agent.runner, agent.acme.lineage, agent.nginx.setup, agent.config, agent.errors."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sqlite3
 import sys
 
 from agent import failpoints
+from agent.acme.lineage import mend
 from agent.config import AgentConfig, ConfigError
 from agent.errors import AgentError
 from agent.nginx.setup import prepare
@@ -26,7 +27,7 @@ def main() -> int:
     try:
         config = AgentConfig.from_env()
         failpoints.arm(config.failpoint)
-        for warning in prepare(config):
+        for warning in [*prepare(config), *mend(config.letsencrypt_dir)]:
             _log.warning("%s", warning)
         if verb == "join":
             _log.info("joined as %s", wait_and_join(config, seconds=30).agent_name)

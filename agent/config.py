@@ -52,6 +52,11 @@ class AgentConfig:
         """The SQLite file of accepted commands."""
         return self.state_dir / "journal.sqlite3"
 
+    @property
+    def acme_dir(self) -> Path:
+        """What the agent remembers of certificates, and its account keys (0700)."""
+        return self.state_dir / "acme"
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> AgentConfig:
         """Reads AGENT_* and LETSENCRYPT_DIR. Raises ConfigError with the variable's name."""
@@ -118,7 +123,7 @@ def _container(env: Mapping[str, str], name: str) -> str:
 
 
 def _docker_host(env: Mapping[str, str], name: str, default: str) -> str:
-    """ "" switches Docker off."""
+    """The Engine's address; an empty one switches Docker off."""
     host = env.get(name, default).strip()
     if host in {"", "off"}:
         return ""

@@ -21,21 +21,11 @@ from agent import __version__
 from agent.config import AgentConfig
 from agent.enroll import join, token_sha256
 from agent.errors import AgentError, Refused
-from agent.handlers.contents import ContentInbox
-from agent.handlers.dispatch import Dispatcher
-from agent.handlers.drift import DriftReporter
-from agent.handlers.job import Engines
-from agent.handlers.questions import Questions, is_question
-from agent.handlers.wire import write_facts
+from agent.handlers.questions import is_question
+from agent.handlers.workshop import Wires, Workshop, write_started
 from agent.identity import Identity, load, make_request, save
-from agent.journal import Journal, State
+from agent.journal import Entry, Journal, Origin, State
 from agent.lock import lock
-from agent.nginx.apply import Applier
-from agent.nginx.drift import DriftWatch
-from agent.nginx.found import find_nginx
-from agent.nginx.layout import Layout
-from agent.nginx.release import Releases
-from agent.nginx.stage import Stager
 from agent.nginx.system import system_name
 from agent.output import OutputLine
 from agent.stream.channel import open_channel
@@ -61,23 +51,14 @@ class Agent:
     """Everything of one agent process. What a session needs of it is agent.stream.session.Work."""
 
     def __init__(self, config: AgentConfig) -> None:
-        layout = Layout(config.nginx_dir)
         self._config = config
         self._stop = threading.Event()
         self._boot_id = str(uuid.uuid4())
         self._journal = Journal(config.journal_path)
         if self._journal.quarantined:
             _log.error("the journal was damaged; it lies at %s and a new one was begun", self._journal.quarantined)
-        self._nginx = find_nginx(config, layout)
-        applier = Applier(config, layout, self._nginx, self._journal)
-        watch = DriftWatch(layout, self._nginx, Releases(layout))
-        self._drift = DriftReporter(watch, self.facts, self._send)
-        applier.on_edits = self._drift.report  # the panel keeps what an apply replaces
-        engines = Engines(self._nginx, Stager(config, layout, self._nginx), applier)
-        self._inbox = ContentInbox(self._send)
-        self._dispatcher = Dispatcher(self._journal, engines, self._inbox, self._notify)
-        self._questions = Questions(engines, self._inbox, self._answer, self._stop)
-        self._applier = applier
+        wires = Wires(self._send, self._answer, self._notify)
+        self._workshop = Workshop(config, self._journal, wires, self._stop)
         self._watchdog = Watchdog(config.watchdog)
         self._session: Session | None = None
         self._identity: Identity | None = None
@@ -86,24 +67,20 @@ class Agent:
         """Until SIGTERM or SIGINT; then returns within five seconds."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
-        self._dispatcher.start()
-        self._questions.start()
+        self._workshop.start()
         self._watchdog.start()
-        self._applier.prune()
-        self._journal.prune()
         failures = 0
         while not self._stop.is_set():
             end = self._connect_once()
             failures = 0 if end.healthy >= HEALTHY_SECONDS else failures + 1
             self._rest(self._pause(end, failures))
-        if self._dispatcher.stop(STOP_SECONDS):
-            self._journal.close()
+        self._workshop.stop(STOP_SECONDS)
         _log.info("stopped")
 
     def stop(self) -> None:
         """Asks the agent to end."""
         self._stop.set()
-        self._dispatcher.refuse_more()
+        self._workshop.refuse_more()
         if self._session is not None:
             self._session.wake()
 
@@ -192,53 +169,49 @@ class Agent:
             agent_version=__version__,
             boot_id=self._boot_id,
             nginx=self.facts(),
-            open_commands=[
-                pb.OpenCommand(command_id=e.command_id, state=_STATES[e.state], last_output_seq=e.last_seq)
-                for e in entries
-            ],
+            open_commands=[_open_command(entry) for entry in entries],
             hostname=socket.gethostname(),
             os=system_name(),
             last_command_seq=self._journal.last_command_seq(),
+            dns_providers=self._workshop.dns_providers(),
         )
 
     def facts(self) -> pb.NginxFacts:
         """A fresh look at nginx."""
-        return write_facts(self._nginx.facts())
+        return self._workshop.facts()
 
     def accept(self, command: pb.Command) -> pb.CommandAck | None:
         """See Dispatcher. None for a question, of which nothing is kept."""
-        return None if is_question(command) else self._dispatcher.accept(command)
+        return None if is_question(command) else self._workshop.dispatcher.accept(command)
 
     def begin(self, command: pb.Command) -> None:
         """See Dispatcher and Questions."""
-        (self._questions if is_question(command) else self._dispatcher).begin(command)
+        workshop = self._workshop
+        (workshop.questions if is_question(command) else workshop.dispatcher).begin(command)
 
     def cancel(self, command_id: str) -> None:
         """See Dispatcher and Questions."""
-        if not self._questions.cancel(command_id):
-            self._dispatcher.cancel(command_id)
+        if not self._workshop.questions.cancel(command_id):
+            self._workshop.dispatcher.cancel(command_id)
 
     def connected(self, session: Session) -> None:
         """Asks again for contents that a lost stream did not bring, and renews the certificate when it is time."""
         self._session = session
-        self._inbox.resend()
-        self._drift.restart()
+        self._workshop.connected()
         self.tick()
 
     def receive(self, content: pb.Content) -> None:
         """A piece of a content."""
-        self._inbox.receive(content)
+        self._workshop.inbox.receive(content)
 
     def turned(self) -> None:
         """The loop is not stuck."""
         self._watchdog.beat()
 
     def tick(self) -> None:
-        """With every heartbeat: journals what a full disk did not take, keeps the error log small, tells of files that
-        somebody changed, renews the certificate at two thirds of its lifetime. A failure is tried again next time."""
-        self._dispatcher.write_results()
-        self._nginx.rotate_log()
-        self._drift.report()
+        """With every heartbeat: what the workshop has to tell, and a new certificate of the agent's own at two thirds
+        of its lifetime. A failure is tried again next time."""
+        self._workshop.tick()
         identity, session = self._identity, self._session
         if identity is None or session is None or not identity.is_due_for_renewal(datetime.now(UTC)):
             return
@@ -270,6 +243,13 @@ class Agent:
         session = self._session
         if session is not None:
             session.notify(command_id)
+
+
+def _open_command(entry: Entry) -> pb.OpenCommand:
+    found = pb.OpenCommand(command_id=entry.command_id, state=_STATES[entry.state], last_output_seq=entry.last_seq)
+    if entry.origin is Origin.HERE and entry.payload:
+        found.started.CopyFrom(write_started(pb.Command.FromString(entry.payload), entry.accepted_at))
+    return found
 
 
 def run(config: AgentConfig) -> None:

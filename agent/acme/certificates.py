@@ -3,24 +3,23 @@ May import: agent.errors, agent.output and all of agent.acme."""
 
 from __future__ import annotations
 
-import logging
+import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from agent.acme.attempt import Attempts
 from agent.acme.certbot import Renewal, check_name, read_renewal, take_over, write_renewal
 from agent.acme.engine import Engine, Job, Wish
 from agent.acme.install import storage_failure
-from agent.acme.leaf import Leaf, Material, find_fault, split
+from agent.acme.leaf import Material, find_fault, split
 from agent.acme.outcome import Outcome, Status
 from agent.acme.schedule import LONGEST_ASK, choose, next_attempt
-from agent.acme.spec import AcmeFailure, Authority, CertificateSpec, Failure, Finding
+from agent.acme.spec import AcmeFailure, Authority, CertificateSpec, Finding
 from agent.acme.state import Memory, Source
 from agent.errors import AgentError
-
-_log = logging.getLogger(__name__)
 
 MAX_LISTED = 1000
 # RFC 5280 section 5.3.1: what a subscriber may say.
@@ -151,8 +150,27 @@ class Certificates:
     def statuses(self) -> list[Status]:
         """Every certificate of this machine, at most 1000. Files that did not change are not read again."""
         memories = {memory.name: memory for memory in self._at.store.all()}
-        names = sorted({*self._at.lineages.names(), *memories})
+        try:
+            found = self._at.lineages.names()
+        except OSError:
+            found = []  # folder_problem says why
+        names = sorted({*found, *memories})
         return [self._status(name, memories.get(name)) for name in names[:MAX_LISTED]]
+
+    @property
+    def folder(self) -> Path:
+        """Where they lie."""
+        return self._at.lineages.root
+
+    def folder_problem(self) -> str:
+        """Why that folder cannot be used; empty when it can."""
+        root = self.folder
+        try:
+            self._at.lineages.names()
+        except OSError as error:
+            return f"{error.filename} cannot be read: {error.strerror}."
+        nearest = next(path for path in (root, *root.parents) if path.exists())
+        return "" if os.access(nearest, os.W_OK | os.X_OK) else f"The agent may not write into {nearest}."
 
     def status(self, name: str) -> Status | None:
         """One of them; None when there is nothing of it."""
@@ -222,7 +240,10 @@ class Certificates:
 
 
 def _source(renewal: Renewal | None) -> Source:
-    return Source.ACME if renewal and renewal.is_ours else Source.CERTBOT
+    """By the file alone, when nothing is remembered."""
+    if renewal is None or not renewal.is_ours:
+        return Source.CERTBOT
+    return Source.ACME if renewal.server else Source.UPLOAD
 
 
 def _later(now: datetime, seconds: float) -> datetime:

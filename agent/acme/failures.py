@@ -85,15 +85,19 @@ def classify(error: BaseException | Problem, context: Context) -> Failure:
     return failure(cause, context, detail=text, words=words)
 
 
-def classify_names(problems: Sequence[tuple[str, Problem]], context: Context) -> Failure:
-    """The failure of several names: the words are of the first one's cause, the names are all of them."""
+def classify_names(problems: Sequence[tuple[str, Problem]], context: Context, *, checked: bool = True) -> Failure:
+    """The failure of several names: the words are of the first one's cause, the names are all of them.
+
+    `checked`: the authority looked at the names. Otherwise it refused before, so that no web server is to blame.
+    """
     name, first = problems[0]
-    told = _of_problem(replace(first, names=(name,)), context)
-    alike = tuple(n for n, p in problems if cause_of(p, context.challenge) == told.cause)
+    challenge = context.challenge if checked else ""
+    told = _of_problem(replace(first, names=(name,)), context, challenge)
+    alike = tuple(n for n, p in problems if cause_of(p, challenge) == told.cause)
     detail = "\n".join(f"{name}: {problem.detail}" for name, problem in problems)
     retry_at = max((p.retry_at for _, p in problems if p.retry_at is not None), default=None)
     said = failure(told.cause, context, names=alike, detail=detail, retry_at=retry_at, url=told.url)
-    return replace(said, names=tuple(name for name, _ in problems))
+    return replace(said, names=tuple(name for name, _ in problems if name))
 
 
 _CAUSES: dict[type[BaseException], str] = {
@@ -106,12 +110,12 @@ _CAUSES: dict[type[BaseException], str] = {
 }
 
 
-def _of_problem(problem: Problem, context: Context) -> Failure:
+def _of_problem(problem: Problem, context: Context, challenge: str = "") -> Failure:
     """Parts decide when the whole says nothing: a compound refusal names each name's own reason."""
     parts = [part for part in problem.parts if part.kind]
-    if parts and cause_of(problem, context.challenge) in {"other", "name_refused", "private_address"}:
-        return classify_names([(part.names[0] if part.names else "", part) for part in parts], context)
-    cause = cause_of(problem, context.challenge)
+    cause = cause_of(problem, challenge)
+    if parts and cause in {"other", "name_refused", "private_address"}:
+        return classify_names([(part.names[0] if part.names else "", part) for part in parts], context, checked=False)
     names = named_in(problem)
     return failure(cause, context, names=names, detail=problem.detail, retry_at=problem.retry_at, url=problem.url)
 

@@ -116,7 +116,9 @@ class Installer:
             batch.done.wait()
         if isinstance(member.end, Exception):
             raise member.end
-        end = member.end or Installed()
+        end = member.end
+        if end is None:
+            raise AgentError("The installation was ended by an error in the agent; its log has the details.")
         self._at.store.update(name, install=None)
         if end.failure is None:
             self._at.lineages.prune(name)
@@ -159,7 +161,7 @@ class Installer:
                 with self._news:
                     self._open = None
                 self._run(batch.members)
-        except Exception as error:  # noqa: BLE001 - each member raises it in its own thread
+        except (AgentError, OSError, sqlite3.Error) as error:  # each member raises it in its own thread
             for member in batch.members:
                 member.end = member.end or error
         finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 from agent import failpoints
 from agent.acme.certbot import certbot_lock, check_name, make_folders, read_renewal, renewal_path, sync, write_new
 from agent.acme.leaf import Leaf, Material, find_mismatch, read_leaf, split
+from agent.errors import AgentError
 
 # In the order in which the links are switched: the two that nginx reads last, and one right after the other.
 KINDS = ("cert", "chain", "privkey", "fullchain")
@@ -216,6 +217,20 @@ class Lineages:
             is_ours = match and target.parent == Path(os.path.realpath(self.root / "archive" / name))
             numbers.add(int(match[2]) if match and is_ours else 0)
         return numbers.pop() if len(numbers) == 1 else 0
+
+
+def mend(root: Path) -> list[str]:
+    """Mends what a crash left between two versions, so that nginx can start. What certbot looks after is left to it.
+    Returns warnings for people."""
+    lineages, said = Lineages(root), list[str]()
+    try:
+        for name in lineages.names():
+            renewal = read_renewal(root, name)
+            if renewal is not None and not renewal.autorenew:
+                said.append(lineages.repair(name))
+    except (AgentError, OSError) as error:
+        said.append(f"The certificates in {root} could not be looked at: {error}")
+    return [text for text in said if text]
 
 
 def _is_name(name: str) -> bool:

@@ -32,6 +32,7 @@ _CONNECT_TRIES, _BUSY_TRIES = 3, 4
 _BUSY_SECONDS = 30.0  # a longer Retry-After ends the job, which is then tried again at that moment
 _MAX_BYTES = 1 << 20
 _CLOCK = re.compile(r"certificate (has expired|is not yet valid)")
+_NOISE = re.compile(r"<[^>]*object at 0x[^>]*>: |\w+\(host=[^)]*\): |\[SSL: \w+\] | \(_ssl\.c:\d+\)")
 _SYSTEM_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 
@@ -179,7 +180,7 @@ def _unreached(url: str, error: requests.exceptions.RequestException) -> Unreach
         if not isinstance(inner, BaseException):
             break
         reason = inner
-    text = str(reason).rpartition("object at 0x")[2].partition(": ")[2] or str(reason)
+    text = _NOISE.sub("", str(reason)).strip()
     if isinstance(error, requests.exceptions.Timeout):
         text = "no answer in time"
     host = urlsplit(url).netloc

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from agent.acme.problems import Problem
 
 _ADDRESS = re.compile(r"\[?([0-9a-fA-F:.]{3,45})\]?(?=[:,\s]|$)")
+_DIALLED = re.compile(r"dial tcp \[?([0-9a-fA-F:.]+?)\]?:\d+:")
 _QUOTED = re.compile(r'"([^"\s]{1,253})"')
 _PAUSED_NAMES = re.compile(r"requesting certificates for (.+?)\. Please visit", re.DOTALL)
 
@@ -67,7 +68,7 @@ RULES = (
     _rule("record_not_seen", "dns unauthorized incorrectResponse", r"\bTXT\b", "dns-01"),
     _rule("private_address", "dns connection unauthorized", r"(private|reserved|restricted) (ip )?addr|is reserved"),
     _rule("no_address", "dns unknownHost", r"nxdomain|no valid|no such host|could not resolve|server misbehaving"),
-    _rule("no_address", "connection malformed", r"no such host|no (valid )?(ip )?addresses"),
+    _rule("no_address", "connection malformed", r"no such host|no (valid )?(ip )?addresses|could not resolve"),
     _rule("dns_broken", "dns"),
     # The way to the web server.
     _rule("redirect_loop", "", r"redirect loop|too many redirects|stopped after \d+ redirects"),
@@ -77,8 +78,8 @@ RULES = (
     _rule("blocked_places", "connection", r"secondary validation|timeout after connect|reset by peer|awaiting headers"),
     _rule("port_closed", "connection"),
     _rule("behind_cloudflare", "unauthorized incorrectResponse", r"cloudflare|: 5[23]\d\b|cf-ray"),
-    _rule("path_shadowed", "unauthorized incorrectResponse", r"(: |code |status )(401|403)\b"),
-    _rule("blocked_places", "unauthorized incorrectResponse", r"(: |code |status )(429|5\d\d)\b"),
+    _rule("path_shadowed", "unauthorized incorrectResponse", r"(: |code |status |returned )(401|403)\b"),
+    _rule("blocked_places", "unauthorized incorrectResponse", r"(: |code |status |returned )(429|5\d\d)\b"),
     _rule("record_not_seen", "unauthorized incorrectResponse", "", "dns-01"),
     _rule("points_elsewhere", "unauthorized incorrectResponse", "", "http-01"),
 )
@@ -97,8 +98,8 @@ def cause_of(problem: Problem, challenge: str) -> str:
 
 
 def address_in(detail: str) -> str:
-    """The address that the authority reached, which its words begin with; "" when they do not."""
-    match = _ADDRESS.search(detail.removeprefix("During secondary validation: ")[:60])
+    """The address that the authority reached: its words begin with it, or name what was dialled. "" without one."""
+    match = _DIALLED.search(detail) or _ADDRESS.match(detail.removeprefix("During secondary validation: "))
     try:
         return str(ipaddress.ip_address(match[1].rstrip(":"))) if match else ""
     except ValueError:

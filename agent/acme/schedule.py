@@ -86,7 +86,7 @@ def retry_at(memory: Memory, leaf: Leaf | None, now: datetime) -> datetime:
     """When a failed attempt is tried again: after the pause, and not before the authority opens again. An authority
     that wants a person to open a page is left alone for a day."""
     failed_at = memory.failed_at or now
-    pause = pause_after(memory.failures, leaf, now)
+    pause = pause_after(memory.failures, leaf, failed_at)
     if memory.failure and _needs_decision(memory.failure):
         pause = max(pause, _DAY)
     at = failed_at + pause * (1 + 0.1 * spread(f"{memory.name} {memory.failures}"))
@@ -98,6 +98,8 @@ def next_attempt(memory: Memory, leaf: Leaf | None, now: datetime) -> Action | N
     """The next renewal or retry; None for what is not renewed by itself."""
     if memory.source is not Source.ACME or memory.spec is None or memory.spec.is_paused or memory.revoked_at:
         return None
+    if memory.install:
+        return Action("retry", now)  # it was cut off
     if leaf is None:
         is_tried = 0 < memory.failures <= FIRST_TRIES and not _needs_person(memory)
         return Action("retry", retry_at(memory, None, now)) if is_tried else None

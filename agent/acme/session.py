@@ -30,7 +30,7 @@ from agent.acme.objects import (
     read_directory,
     read_order,
 )
-from agent.acme.problems import BrokenOrder, retry_after
+from agent.acme.problems import BrokenOrder, ProblemReply, retry_after
 from agent.acme.spec import Authority
 from agent.nginx.guard import Guard
 
@@ -132,7 +132,12 @@ class Sessions:
         payload: dict[str, Any] = {"termsOfServiceAgreed": True, **_contact(authority.email)}
         if authority.eab_kid or authority.eab_hmac_key or session.directory.needs_binding:
             payload["externalAccountBinding"] = _binding(session, authority)
-        url = _location(session.post(session.directory.new_account, payload))
+        try:
+            url = _location(session.post(session.directory.new_account, payload))
+        except ProblemReply as reply:
+            if "externalAccountBinding" not in payload or reply.problem.kind not in {"unauthorized", "malformed"}:
+                raise
+            raise BadBinding(reply.problem.detail) from reply
         self._files.save(replace(account, url=url, email=authority.email))
         session.net.kid = url
 

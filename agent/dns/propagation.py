@@ -79,7 +79,7 @@ class Propagation:
         lookup: Lookup,
         output: Output,
         guard: Guard,
-        pace: Pace = Pace(),  # noqa: B008 - frozen
+        pace: Pace = Pace(),
     ) -> None:
         self._pace = pace
         self._wanted = wanted

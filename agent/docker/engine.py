@@ -114,14 +114,13 @@ class Engine:
 
         Raises DockerUnavailable when it has not ended after so many seconds; it may then still run.
         """
-
-        def run(api: APIClient) -> tuple[int, bytes]:
+        with _plain_words(self.host), closing(self._client()) as api:
             made = api.exec_create(container.id, command, stdin=False, tty=False)
-            with closing(api.exec_start(made["Id"], socket=True)) as stream:
+            stream = api.exec_start(made["Id"], socket=True)
+            # The library hands out the socket of an answer that it would leave open.
+            with closing(getattr(stream, "_response", stream)):
                 output = read_output(stream, time.monotonic() + seconds)
             return int(api.exec_inspect(made["Id"])["ExitCode"]), output
-
-        return self._call(run)
 
     def logs(self, container: Container, lines: int) -> bytes:
         """The last lines of a container's log."""

@@ -17,10 +17,9 @@ def read_output(stream: Any, deadline: float) -> bytes:
     socket; `deadline` is on the monotonic clock. Raises TimeoutError."""
     connection: socket.socket = getattr(stream, "_sock", stream)
     output = bytearray()
-    with connection:
-        while header := _read(connection, _HEADER.size, deadline):
-            _, length = _HEADER.unpack(header)
-            output += _read(connection, length, deadline)[: MAX_OUTPUT - len(output)]
+    while header := _read(connection, _HEADER.size, deadline):
+        _, length = _HEADER.unpack(header)
+        output += _read(connection, length, deadline)[: MAX_OUTPUT - len(output)]
     return bytes(output)
 
 

@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 RECOVERY_SECONDS = 15.0
 # Certificates that are worked on at once. Most of them wait: for an authority, for DNS, for a person.
 WORKERS = 8
+# Of what the agent begins itself no more waits at once: the rest is due a little later.
+MAX_OWN = 32
 _REASONS = {
     Verdict.CONFLICT: "This agent knows another command by this id.",
     Verdict.FULL: "This agent has no room for another command: its journal or its disk is full.",
@@ -91,10 +93,11 @@ class Dispatcher:
             _log.exception("command %s could not be journalled", command.command_id)
             return Verdict.FULL
 
-    def begin_own(self, command: pb.Command) -> bool:
-        """Journals and runs what the agent begins by itself. False while something else is done about the same
-        certificate, or when it cannot be journalled; then nothing is run."""
-        if self._stopping.is_set() or self._certificates.is_busy(lane_of(command)):
+    def begin_own(self, command: pb.Command, tell: Callable[[], None]) -> bool:
+        """Journals what the agent begins by itself, tells of it, and runs it. False while something else is done about
+        the same certificate, when much waits already, or when it cannot be journalled; then nothing is run."""
+        lane = lane_of(command)
+        if self._stopping.is_set() or self._certificates.is_busy(lane) or self._certificates.count() >= MAX_OWN:
             return False
         kind = command.WhichOneof("action") or ""
         try:
@@ -102,6 +105,7 @@ class Dispatcher:
         except sqlite3.Error:
             _log.exception("command %s could not be journalled", command.command_id)
             return False
+        tell()
         self.begin(command)
         return True
 

@@ -54,6 +54,11 @@ class Lanes:
         with self._news:
             return lane in self._lanes
 
+    def count(self) -> int:
+        """How many lanes have something to do."""
+        with self._news:
+            return len(self._lanes)
+
     def stop(self, timeout: float) -> bool:
         """Begins nothing more and waits up to `timeout` seconds for what runs; answers whether all of it ended."""
         with self._news:

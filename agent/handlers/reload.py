@@ -7,5 +7,5 @@ from protos import command_stream_pb2 as pb
 
 def reload(job: Job) -> pb.CommandResult:
     """HUP and proof. Changes no file, so there is nothing to roll back."""
-    revision = job.engines.applier.reload(job.output, job.guard)
+    revision = job.engines.reloader.reload(job.output, job.guard)
     return pb.CommandResult(outcome=pb.CommandResult.SUCCEEDED, reload=pb.ReloadResult(revision=revision))

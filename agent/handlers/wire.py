@@ -25,6 +25,20 @@ def payload_hash(command: pb.Command) -> str:
     return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()
 
 
+def lane_of(command: pb.Command) -> str:
+    """The resource of a command: nothing else is done about it meanwhile."""
+    kind = command.WhichOneof("action") or ""
+    if not kind.endswith("_certificate"):
+        return "nginx"
+    action = getattr(command, kind)
+    return lane(action.spec.name if "spec" in action.DESCRIPTOR.fields_by_name else action.name)
+
+
+def lane(name: str) -> str:
+    """That of a certificate."""
+    return f"acme:{name}"
+
+
 def read_bundle(bundle: pb.ConfigBundle) -> Bundle:
     """The manifest; contents are fetched apart."""
     return Bundle(bundle.revision, tuple(BundleFile(f.path, f.sha256, f.size) for f in bundle.files))

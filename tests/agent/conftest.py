@@ -47,12 +47,13 @@ def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:
 
 
 def make_bundle(
-    config: AgentConfig, hosts: dict[str, str] | None = None, http: str = ""
+    config: AgentConfig, hosts: dict[str, str] | None = None, http: str = "", default: str = ""
 ) -> tuple[Bundle, dict[str, bytes]]:
     """A bundle and its contents by hash; `hosts` are file names without folder and suffix."""
     texts = {
         "http.conf": http or "server_tokens off;\n",
-        "default.conf": f'server {{ listen {config.http_port} default_server; server_name ""; return 404; }}\n',
+        "default.conf": default
+        or f'server {{ listen {config.http_port} default_server; server_name ""; return 404; }}\n',
         **{f"hosts/{name}.conf": text for name, text in (hosts or {}).items()},
     }
     contents = {hashlib.sha256(text.encode()).hexdigest(): text.encode() for text in texts.values()}

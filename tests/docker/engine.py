@@ -107,9 +107,8 @@ def _trust_what_this_machine_trusts(root: Path) -> None:
     """A network that checks TLS itself has a certificate of its own, which pip in a build must trust too."""
     bundle = Path("/etc/ssl/certs/ca-certificates.crt")
     if bundle.exists():
-        (root / "etc/ssl/certs").mkdir(parents=True, exist_ok=True)
-        shutil.copy(bundle, root / "etc/ssl/certs/ca-certificates.crt")
-        (root / "etc/pip.conf").write_text(f"[global]\ncert = {bundle}\n")
+        shutil.copy(bundle, root / "etc/trusted.crt")  # not where the package ca-certificates writes its own
+        (root / "etc/pip.conf").write_text("[global]\ncert = /etc/trusted.crt\n")
 
 
 def _run(*command: str) -> None:

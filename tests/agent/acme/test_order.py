@@ -262,14 +262,6 @@ def test_an_authority_of_elliptic_curves_is_fine_too(tmp_path: Path) -> None:
         assert names_of(place.issue("app.example.com")) == {"app.example.com"}
 
 
-def test_ipv6_only_names_are_reached_by_ipv6(tmp_path: Path) -> None:
-    """The web server listens on IPv4 only: the authority says so, and so do we."""
-    with running_place(tmp_path) as place:
-        place.dns.set_default_ipv4("")
-        place.dns.add_aaaa("six.example.com", "::1")
-        assert place.refusal(place.request("six.example.com")).cause in {"ipv6_only", "port_closed"}
-
-
 def test_a_bucket_lets_a_burst_pass_and_then_its_rate() -> None:
     bucket = Bucket(10.0, 5)
     waits = [bucket.take() for _ in range(8)]

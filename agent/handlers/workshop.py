@@ -1,0 +1,171 @@
+"""Builds what an agent works with and connects it: nginx, certificates, commands, questions, reports.
+May import: protos, agent.acme, agent.nginx, agent.journal, agent.config, agent.handlers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib import import_module
+
+from agent import __version__
+from agent.acme.certificates import Certificates
+from agent.acme.engine import Engine
+from agent.acme.install import Installer, Places
+from agent.acme.lineage import Lineages
+from agent.acme.order import Authorities
+from agent.acme.renewer import Doors, Renewer
+from agent.acme.spec import CertificateSpec, Finding
+from agent.acme.store import Store
+from agent.acme.usage import Usage
+from agent.config import AgentConfig
+from agent.dns.registry import providers
+from agent.handlers.certificate_reports import CertificateReporter
+from agent.handlers.certificate_wire import write_providers
+from agent.handlers.contents import ContentInbox
+from agent.handlers.dispatch import Dispatcher
+from agent.handlers.drift import DriftReporter
+from agent.handlers.job import Engines
+from agent.handlers.questions import Questions
+from agent.handlers.wire import lane, write_facts
+from agent.journal import Journal
+from agent.nginx.apply import Applier
+from agent.nginx.drift import DriftWatch
+from agent.nginx.found import find_nginx
+from agent.nginx.layout import Layout
+from agent.nginx.release import Releases
+from agent.nginx.reload import Reloader
+from agent.nginx.stage import Stager
+from agent.nginx.turn import Turn
+from agent.output import OutputLine
+from protos import command_stream_pb2 as pb
+
+_log = logging.getLogger(__name__)
+
+# What a renewal that the agent begins may take: DNS may need ten minutes, a slow authority more.
+RENEWAL_SECONDS = 1800
+
+
+@dataclass(frozen=True)
+class Wires:
+    """What leads to the panel: a message, an answer to a question, news of a command's output or result. `send` answers
+    whether there was a stream to send on."""
+
+    send: Callable[[pb.AgentMessage], bool]
+    answer: Callable[[pb.CommandResult, Sequence[OutputLine]], None]
+    notify: Callable[[str], None]
+
+
+class Workshop:
+    """All that works, and nothing that connects."""
+
+    def __init__(self, config: AgentConfig, journal: Journal, wires: Wires, stop: threading.Event) -> None:
+        layout, turn = Layout(config.nginx_dir), Turn()
+        self._config, self._journal, self._wires = config, journal, wires
+        self.nginx = find_nginx(config, layout)
+        self._applier = Applier(config, layout, self.nginx, journal, turn=turn)
+        self.inbox = ContentInbox(wires.send)
+        self._store = Store(config.acme_dir)
+        if self._store.quarantined:
+            _log.error("what was remembered of certificates was damaged; it lies at %s", self._store.quarantined)
+        reloader = Reloader(layout, self.nginx, turn)
+        lineages, usage = Lineages(config.letsencrypt_dir), Usage(layout, config.letsencrypt_dir)
+        places = Places(lineages, self._store, usage, turn, reloader.load_again, config.https_port)
+        authorities = Authorities(config.acme_dir / "accounts", layout.webroot, f"waypost/{__version__}")
+        check = partial(_check, config, layout, authorities, self._store)
+        engine = Engine(
+            self._store, lineages, authorities, Installer(places), check, layout.webroot, self._certificates_changed
+        )
+        self.certificates = Certificates(engine, usage.is_named)
+        stager = Stager(config, layout, self.nginx)
+        engines = Engines(self.nginx, stager, self._applier, reloader, self.certificates)
+        self.dispatcher = Dispatcher(journal, engines, self.inbox, wires.notify)
+        self.questions = Questions(engines, self.inbox, wires.answer, stop)
+        self._drift = DriftReporter(DriftWatch(layout, self.nginx, Releases(layout)), self.facts, wires.send)
+        self._applier.on_edits = self._drift.report  # the panel keeps what an apply replaces
+        self._reporter = CertificateReporter(self.certificates, self.facts, wires.send)
+        doors = Doors(self._begin_renewal, lambda name, task: self.dispatcher.run_beside(lane(name), task))
+        self._renewer = Renewer(self.certificates, self._store, lineages, doors)
+
+    def start(self) -> None:
+        """Settles what the last run left, and begins."""
+        self.dispatcher.start()
+        self.questions.start()
+        self._applier.prune()
+        self._journal.prune()
+        self._renewer.start()
+
+    def refuse_more(self) -> None:
+        """Begins nothing more."""
+        self._renewer.stop()
+        self.dispatcher.refuse_more()
+
+    def stop(self, seconds: float) -> None:
+        """Waits so long for what runs, and closes the files when it has ended."""
+        self._renewer.stop()
+        if self.dispatcher.stop(seconds):
+            self._journal.close()
+            self._store.close()
+
+    def facts(self) -> pb.NginxFacts:
+        """A fresh look at nginx."""
+        return write_facts(self.nginx.facts())
+
+    def dns_providers(self) -> list[pb.DnsProvider]:
+        """Those that this agent can use. The first call takes about a second."""
+        return write_providers(providers())
+
+    def connected(self) -> None:
+        """A new session: the panel is told everything anew."""
+        self.inbox.resend()
+        self._drift.restart()
+        self._reporter.restart()
+
+    def tick(self) -> None:
+        """With every heartbeat: journals what a full disk did not take, keeps the error log small, tells of files and
+        certificates that somebody changed."""
+        self.dispatcher.write_results()
+        self.nginx.rotate_log()
+        self._drift.report()
+        self._reporter.report()
+
+    def _certificates_changed(self) -> None:
+        self._renewer.wake()
+        self._reporter.report()
+
+    def _begin_renewal(self, name: str) -> bool:
+        """Journalled first; then the panel is told, so that it makes the row that output and result belong to."""
+        command = pb.Command(command_id=str(uuid.uuid4()), renew_certificate=pb.RenewCertificate(name=name))
+        command.run_timeout.FromSeconds(RENEWAL_SECONDS)
+        return self.dispatcher.begin_own(command, lambda: self._tell_started(command))
+
+    def _tell_started(self, command: pb.Command) -> None:
+        started = write_started(command, datetime.now(UTC).timestamp())
+        self._wires.send(pb.AgentMessage(command_started=started))
+
+
+def write_started(command: pb.Command, at: float) -> pb.CommandStarted:
+    """What the agent began by itself, `at` seconds since the epoch."""
+    started = pb.CommandStarted(command_id=command.command_id, renew_certificate=command.renew_certificate)
+    started.started_at.FromNanoseconds(int(at * 1e9))
+    return started
+
+
+def _check(
+    config: AgentConfig, layout: Layout, authorities: Authorities, store: Store, spec: CertificateSpec
+) -> list[Finding]:
+    """The check before an order. Loaded late: it brings dnspython."""
+    module = import_module("agent.acme.check")
+    here = module.Surroundings(
+        config,
+        layout.webroot,
+        authorities,
+        issues_since=store.issues_since,
+        failures_since=store.refusals_since,
+    )
+    findings: list[Finding] = module.check(spec, here)
+    return findings

@@ -61,8 +61,10 @@ class Clock:
 
     def finish_sending(self, timeout: float = SENDING_GRACE) -> None:
         """Waits up to `timeout` seconds for messages under way, then ends the processes that send them."""
-        self._senders.join(timeout=timeout)
-        self._senders.kill()
+        try:
+            self._senders.join(timeout=timeout)
+        finally:
+            self._senders.kill(timeout=1.0)
 
     def _send_news(self, now: datetime) -> None:
         """Messages that are due, each channel in a greenlet of its own: a slow one delays no tick and no other."""

@@ -158,9 +158,15 @@ class Product:
             raise
 
     def child(self, name: str) -> psutil.Process:
-        """The running process of panel, agent, nginx (its master) or pebble, the test authority."""
+        """The running process of panel, agent, nginx (its master), pebble (the authority) or names (its DNS)."""
         assert self.process is not None
-        words = {"panel": "wsgi.py", "agent": "agent run", "nginx": "daemon off", "pebble": "pebble -config"}[name]
+        words = {
+            "panel": "wsgi.py",
+            "agent": "agent run",
+            "nginx": "daemon off",
+            "pebble": "pebble -config",
+            "names": "challtestsrv",
+        }[name]
 
         def found() -> psutil.Process | None:
             assert self.process is not None

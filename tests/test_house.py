@@ -47,6 +47,21 @@ ROUTES = """
 /agents/<agent_id>/reload POST
 /agents/<agent_id>/revoke POST
 /agents/new GET POST
+/certificates GET
+/certificates/<int:certificate_id> GET
+/certificates/<int:certificate_id>/delete POST
+/certificates/<int:certificate_id>/edit GET POST
+/certificates/<int:certificate_id>/pause POST
+/certificates/<int:certificate_id>/renew POST
+/certificates/<int:certificate_id>/replace GET POST
+/certificates/<int:certificate_id>/resume POST
+/certificates/<int:certificate_id>/revoke POST
+/certificates/<int:certificate_id>/take-over GET POST
+/certificates/<int:certificate_id>/try-on-staging POST
+/certificates/<int:certificate_id>/use POST
+/certificates/check POST
+/certificates/new GET POST
+/certificates/upload GET POST
 /changes GET
 /changes/apply POST
 /containers GET
@@ -59,6 +74,7 @@ ROUTES = """
 /hosts/<int:host_id>/disable POST
 /hosts/<int:host_id>/edit GET POST
 /hosts/<int:host_id>/enable POST
+/hosts/<int:host_id>/request-ssl POST
 /hosts/<int:host_id>/restore POST
 /hosts/<int:host_id>/test POST
 /hosts/new GET POST
@@ -68,8 +84,10 @@ ROUTES = """
 /jobs/<command_id> GET
 /jobs/<command_id>/cancel POST
 /jobs/<command_id>/output.txt GET
+/jobs/<command_id>/request POST
 /jobs/<command_id>/retry POST
 /jobs/<command_id>/stream GET
+/jobs/<command_id>/try-on-staging POST
 /live GET
 /login GET POST
 /logout POST
@@ -77,6 +95,18 @@ ROUTES = """
 /networks GET
 /networks/attach POST
 /networks/detach POST
+/settings GET
+/settings/authorities GET
+/settings/authorities/<int:authority_id> GET POST
+/settings/authorities/<int:authority_id>/default POST
+/settings/authorities/<int:authority_id>/delete POST
+/settings/authorities/fallbacks POST
+/settings/authorities/new GET POST
+/settings/dns GET
+/settings/dns/<int:credential_id> GET POST
+/settings/dns/<int:credential_id>/delete POST
+/settings/dns/<int:credential_id>/test POST
+/settings/dns/new GET POST
 /settings/notifications GET
 /settings/notifications/<int:channel_id> GET POST
 /settings/notifications/<int:channel_id>/delete POST

@@ -11,8 +11,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
-# Where clouds tell a machine its own secrets, beside 169.254.0.0/16: AWS by IPv6, Alibaba, Azure, Oracle.
-METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")))
+# Where clouds tell a machine its own secrets, beside 169.254.0.0/16: AWS and Google by IPv6, Alibaba, Azure, Oracle.
+_METADATA = ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")
+METADATA = frozenset(map(ip_address, _METADATA))
 _NAT64 = ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 _BROADCAST = ip_address("255.255.255.255")
 

@@ -30,7 +30,8 @@ def failed(certificate: Certificate, now: datetime) -> News:
     """It could not be obtained or renewed; in the words that the agent found for the cause."""
     failure = certificate.last_failure or {}
     verb = "renewed" if certificate.serial else "obtained"
-    retry_at = _moment(failure.get("retry_at"))
+    is_planned = certificate.next_action == "retry"
+    retry_at = certificate.next_action_at if is_planned else _moment(failure.get("retry_at"))
     again = f"It is tried again by itself at {_utc(retry_at)}." if retry_at else "It is not tried again by itself."
     said = [
         f"What happened: {_line(failure.get('sentence')) or 'The agent gave no reason.'}",

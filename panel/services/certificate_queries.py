@@ -93,14 +93,11 @@ def hosts_using(certificate: Certificate) -> list[ProxyHost]:
 
 
 def hosts_matching(certificate: Certificate) -> list[ProxyHost]:
-    """The hosts of its agent that it is good for and that are not served with it: those without a certificate first."""
-    query = select(ProxyHost).where(
-        ProxyHost.agent_id == certificate.agent_id,
-        ProxyHost.deleted_at.is_(None),
-        ProxyHost.certificate_id.is_distinct_from(certificate.id),
-    )
-    fitting = [host for host in db.session.scalars(query) if coverage.covers(certificate, host.domain_names)]
-    return sorted(fitting, key=lambda host: (host.certificate_id is not None, host.primary_name))
+    """The hosts of its agent that could be served with it and are not yet, by name."""
+    query = select(ProxyHost).where(ProxyHost.agent_id == certificate.agent_id, ProxyHost.deleted_at.is_(None))
+    others = [host for host in db.session.scalars(query) if host.certificate_id != certificate.id]
+    fitting = [host for host in others if coverage.covers(certificate, host.domain_names)]
+    return sorted(fitting, key=lambda host: host.primary_name)
 
 
 def count_users(certificate_ids: Iterable[int]) -> dict[int, list[str]]:

@@ -190,12 +190,11 @@ def _again(linked: Certificate, actor: User | None, *, staging: bool) -> Command
 
 
 def _find_fitting(agent_id: str, names: Sequence[str], now: datetime, *, staging: bool) -> Certificate | None:
-    """A certificate for exactly these names that is usable, or was asked for and never came."""
+    """A certificate for exactly these names that is usable, or that can be ordered again."""
     default = authorities.default()
     for one in certificate_queries.find_exact(agent_id, names):
         is_trusted = one.authority is None or default is None or one.authority.is_test == default.is_test
-        is_unborn = one.is_renewable and not one.is_present
-        if is_trusted and (is_unborn or (coverage.is_usable(one, now) and (one.is_renewable or not staging))):
+        if is_trusted and (one.is_renewable or (coverage.is_usable(one, now) and not staging)):
             return one
     return None
 
@@ -206,18 +205,18 @@ def _find_same(spec: CertificateSpec, *, dry_run: bool) -> Certificate | None:
     Raises Invalid when there is a usable one from the same authority with the same kind of key.
     """
     for one in certificate_queries.find_exact(spec.agent_id, spec.domain_names):
-        is_same = one.is_renewable and (one.authority_id, one.key_type) == (spec.authority_id, spec.key_type)
-        if one.is_renewable and not one.is_present:
-            if certificate_jobs.find_open(one, *ORDERS) is None:
-                _assign(one, spec)
-            return one
-        if is_same and (dry_run or certificate_jobs.find_open(one, *ORDERS) is not None):
-            return one
-        if is_same and coverage.is_usable(one, utcnow()):
+        is_same = (one.authority_id, one.key_type) == (spec.authority_id, spec.key_type)
+        if not one.is_renewable or (one.is_present and not is_same):
+            continue
+        is_under_way = certificate_jobs.find_open(one, *ORDERS) is not None
+        if not one.is_present and not is_under_way:
+            _assign(one, spec)
+        if coverage.is_usable(one, utcnow()) and not is_under_way and not dry_run:
             raise Invalid(
                 "domain_names",
                 f"There is a certificate for exactly these names already: {one.name}. Use it, or renew it on its page.",
             )
+        return one
     return None
 
 

@@ -118,7 +118,8 @@ def _check_names(spec: CertificateSpec, authority: AcmeAuthority) -> None:
     most = FEW_NAMES.get(spec.profile, grammar.MAX_DOMAIN_NAMES)
     if len(spec.domain_names) > most:
         raise Invalid("domain_names", f"The profile {spec.profile} takes at most {most} names. Split them in two.")
-    covered = [name for name in spec.domain_names if f"*.{name.partition('.')[2]}" in wildcards]
+    plain = [name for name in spec.domain_names if name not in wildcards]
+    covered = [name for name in plain if f"*.{name.partition('.')[2]}" in wildcards]
     if covered:
         raise Invalid(
             "domain_names",

@@ -16,7 +16,15 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from panel.extensions import db, wake_after_commit
-from panel.models import Certificate, CertificateSource, Notification, NotificationChannel
+from panel.models import (
+    OPEN_STATES,
+    Certificate,
+    CertificateSource,
+    Command,
+    CommandKind,
+    Notification,
+    NotificationChannel,
+)
 from panel.services import certificate_news
 from panel.services.certificate_news import News
 from panel.services.paging import Page, paginate
@@ -34,11 +42,12 @@ class Before:
 
     is_present: bool
     serial: str
+    failures: int
 
 
 def before(certificate: Certificate) -> Before:
     """Call it before a report is written into the row; `certificate_changed` takes it."""
-    return Before(certificate.is_present, certificate.serial)
+    return Before(certificate.is_present, certificate.serial, certificate.failures or 0)
 
 
 def certificate_changed(certificate: Certificate, before: Before, now: datetime) -> None:
@@ -46,17 +55,18 @@ def certificate_changed(certificate: Certificate, before: Before, now: datetime)
 
     It may be called again with the same report, or with reports in another order: nothing is told twice.
     """
-    channels = _enabled_channels()
-    if not channels:
-        return
-    if before.is_present and not certificate.is_present and not certificate.revoked_at:
+    if before.is_present and not certificate.is_present and not _is_meant_to_go(certificate):
         key = f"{_about(certificate)}vanished:{before.serial}:{now:%Y-%m-%d}"
-        _queue(channels, key, certificate_news.vanished(certificate, now), now)
+        _queue(_enabled_channels(), key, certificate_news.vanished(certificate, now), now)
     if certificate.failures and certificate.last_failure and _is_news(certificate):
         key = f"{_about(certificate)}failed:{_series(certificate)}:{certificate.last_failure.get('cause', 'other')}"
-        _queue(channels, key, certificate_news.failed(certificate, now), now)
-    elif certificate.is_present and not certificate.failures:
-        _tell_recovery(channels, certificate, now)
+        _queue(_enabled_channels(), key, certificate_news.failed(certificate, now), now)
+    elif (
+        certificate.is_present
+        and not certificate.failures
+        and (before.failures, before.serial) != (0, certificate.serial)
+    ):
+        _tell_recovery(_enabled_channels(), certificate, now)
 
 
 def expiring(now: datetime) -> None:
@@ -139,6 +149,13 @@ def _is_cared_for(certificate: Certificate, stage: int, now: datetime) -> bool:
     return stage == 3 and is_planned and planned is not None and planned > now - OVERDUE
 
 
+def _is_meant_to_go(certificate: Certificate) -> bool:
+    """Whether it was revoked, or somebody is deleting it: the agent's report may come before the command's result."""
+    deleting = (Command.certificate_id == certificate.id, Command.kind == CommandKind.DELETE_CERTIFICATE)
+    is_open = select(Command.id).where(*deleting, Command.state.in_(OPEN_STATES)).limit(1)
+    return certificate.revoked_at is not None or db.session.scalar(is_open) is not None
+
+
 def _is_news(certificate: Certificate) -> bool:
     """The first failure of a certificate that never was is seen by who asked for it; the next ones by nobody."""
     return bool(certificate.serial) or certificate.failures > 1
@@ -161,10 +178,9 @@ def _tell_recovery(channels: list[NotificationChannel], certificate: Certificate
 
 
 def _keys(channel: NotificationChannel, prefix: str) -> list[str]:
-    """The keys that begin so, oldest first. A range, which the index can answer."""
-    keys = select(Notification.key).where(
-        Notification.channel_id == channel.id, Notification.key > prefix, Notification.key < f"{prefix}\x7f"
-    )
+    """The keys that begin so, oldest first."""
+    begins = Notification.key.startswith(prefix, autoescape=True)
+    keys = select(Notification.key).where(Notification.channel_id == channel.id, begins)
     return list(db.session.scalars(keys.order_by(Notification.id)))
 
 
@@ -174,6 +190,8 @@ def _queue(channels: list[NotificationChannel], key: str, news: News, now: datet
     values = {"key": key[:160], "level": news.level, "subject": news.subject, "text": news.text, "url": news.url}
     values |= {"created_at": now, "next_attempt_at": now, "attempts": 0, "error": ""}  # type: ignore[dict-item]
     rows = [{**values, "channel_id": channel.id} for channel in channels]
+    if not rows:
+        return
     db.session.execute(insert(Notification).on_conflict_do_nothing(), rows)
     wake_after_commit("notifications")
 

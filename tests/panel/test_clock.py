@@ -85,7 +85,7 @@ def test_a_tick_looks_for_ends_that_come_near_and_sends_what_is_due(agent: Agent
     clock.finish_sending(timeout=20)
     db.session.rollback()
     [told] = queued()
-    assert told.subject == "Certificate app.example.com expires in 5 days"
+    assert told.subject == "Certificate app.example.com expires in 6 days"
     assert told.attempts == 1
     assert "cannot be reached" in told.error
     assert channel.last_error == told.error

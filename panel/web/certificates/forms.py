@@ -39,7 +39,7 @@ class RenewalForm(Form):
     challenge = RadioField("Challenge", choices=CHALLENGES, validate_choice=False)
     dns_credential_id = SelectField("DNS credential", validate_choice=False)
     key_type = SelectField(
-        "Key", choices=[SelectChoice(k.value, v) for k, v in KEY_TYPES.items()], validate_choice=False
+        "Key type", choices=[SelectChoice(k.value, v) for k, v in KEY_TYPES.items()], validate_choice=False
     )
     profile = StringField("Profile")
     propagation_seconds = StringField("Wait instead of asking the name servers")

@@ -9,7 +9,7 @@ from typing import Any
 from panel.models import Certificate, CertificateSource
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
-from panel.services import agents, certificate_queries, certificates, jobs
+from panel.services import agents, certificates, jobs
 from panel.web import listing
 from panel.web.certificates import view, words
 from panel.web.certificates.listing import CERTIFICATES
@@ -54,6 +54,7 @@ def certificate_values(certificate: Certificate) -> dict[str, Any]:
     now = utcnow()
     hosts = certificates.hosts_using(certificate)
     open_job = jobs.open_about([certificate.id]).get(certificate.id)
+    matching = sorted(certificates.hosts_matching(certificate), key=lambda host: host.certificate_id is not None)
     next_word, next_at = view.next_renewal(certificate)
     return {
         "certificate": certificate,
@@ -64,7 +65,8 @@ def certificate_values(certificate: Certificate) -> dict[str, Any]:
         "trouble": view.last_trouble(certificate),
         "open_job": open_job,
         "hosts": [(host, display_name(host.primary_name)) for host in hosts],
-        "matching": [(h, display_name(h.primary_name)) for h in certificate_queries.hosts_matching(certificate)],
+        "matching": [(host, display_name(host.primary_name)) for host in matching],
+        "has_others": any(host.certificate_id for host in matching),
         "next_word": next_word,
         "next_at": next_at,
         "next_action": words.ACTIONS.get(certificate.next_action, ""),

@@ -15,7 +15,7 @@ from panel.extensions import transaction
 from panel.models import Agent, AgentStatus, Command, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
-from panel.services import agents, certificate_queries, certificates, commands, deployments, history, proxy_hosts
+from panel.services import agents, certificates, commands, deployments, history, proxy_hosts
 from panel.services.proxy_hosts import ProxyHostSpec, spec_of
 from panel.web import htmx
 from panel.web.access import actor
@@ -159,7 +159,7 @@ def _open_form(host: ProxyHost | None) -> ProxyHostForm:
     form = ProxyHostForm(data=values)
     form.offer_agents(a for a in agents.list_all() if not a.is_revoked or (host and a.id == host.agent_id))
     agent = form.chosen_agent()
-    form.offer_certificates(certificate_queries.matching(agent.id, form.typed_names()) if agent else [])
+    form.offer_certificates(certificates.covering(agent, form.typed_names()) if agent else [])
     return form
 
 

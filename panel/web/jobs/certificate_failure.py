@@ -3,6 +3,8 @@ May import: panel.models, panel.nginx.grammar, panel.web."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
 from panel.web.certificates.findings import findings, trouble
@@ -68,8 +70,12 @@ def affected(evidence: Evidence) -> str:
 def is_harmless(evidence: Evidence) -> bool:
     """Whether visitors of all sites get what they got before."""
     certificate = evidence.certificate
-    is_expired = certificate is not None and certificate.not_after is not None and certificate.not_after <= utcnow()
-    return words.is_dry_run(evidence.command) or not (is_expired and evidence.used_by)
+    is_good = certificate is not None and certificate.is_present and not _is_over(certificate.not_after)
+    return words.is_dry_run(evidence.command) or is_good or not evidence.used_by
+
+
+def _is_over(end: datetime | None) -> bool:
+    return end is None or end <= utcnow()
 
 
 def _then(is_repeated: bool) -> NextStep:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from panel.errors import NotFound
-from panel.models import Certificate, Command, CommandKind
+from panel.models import Certificate, Command
 from panel.nginx.grammar import display_name
 from panel.services import certificates, jobs
 from panel.web.certificates import words as certificate_words
@@ -64,8 +64,10 @@ def found(command: Command) -> list[Finding]:
 def facts(command: Command, certificate: Certificate | None) -> list[Fact]:
     """The request in a few lines."""
     if certificate is None:
-        subject = words.subject_of(command) if CommandKind(command.kind).is_about_certificate else ""
-        return [Fact("Certificate", subject, is_code=True)] if subject else []
+        subject = words.subject_of(command)
+        if command.payload.get("dns_credential_id") is not None:
+            return [Fact("Credential", "its page", f"/settings/dns/{command.payload['dns_credential_id']}")]
+        return [Fact("Certificate", subject, is_code=True)] if command.certificate_id else []
     names = ", ".join(display_name(name) for name in certificate.names)
     lines = [Fact("Names", names, f"/certificates/{certificate.id}", is_code=True)]
     if certificate.is_renewable:

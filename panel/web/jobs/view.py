@@ -43,7 +43,8 @@ class JobView:
     @property
     def status_text(self) -> str:
         """The words of the pill: how it ended, and after how long."""
-        if self.is_open or self.elapsed is None:
+        says_answer = self.command.kind in words.ANSWERS and self.command.has_succeeded
+        if self.is_open or self.elapsed is None or self.needs_confirmation or says_answer:
             return self.status_word
         took = duration(self.elapsed)
         return f"{self.status_word} in {took}" if self.command.has_succeeded else f"{self.status_word} after {took}"
@@ -88,6 +89,12 @@ class JobView:
     def is_test(self) -> bool:
         """Whether no browser trusts what comes of it."""
         return self.certificate is not None and certificate_words.is_test(self.certificate)
+
+    @property
+    def answer(self) -> str:
+        """What a test of a credential found, in the agent's sentence."""
+        is_test = self.command.kind == CommandKind.CHECK_DNS_CREDENTIAL and self.command.has_succeeded
+        return str(self.command.result.get("sentence", "")) if is_test else ""
 
     @property
     def asked_by(self) -> str:

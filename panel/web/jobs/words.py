@@ -3,6 +3,9 @@ May import: panel.models."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from panel.models import Challenge, Command, CommandKind, CommandState
 from panel.services.jobs import JobResult
 
@@ -132,13 +135,41 @@ _STATES = {
 }
 
 
+_ABOUT = {  # keys of their payloads
+    CommandKind.CHECK_NAMES: "name",
+    CommandKind.CHECK_DNS_CREDENTIAL: "zone",
+    CommandKind.ATTACH_NETWORK: "network",
+    CommandKind.DETACH_NETWORK: "network",
+}
+
+
 def state_of(command: Command) -> tuple[str, str]:
     """The status pill: its kind and its word."""
     if not command.is_open and not command.outcome_known:
         return "warn", "Outcome unknown"
+    if command.has_succeeded and CommandKind(command.kind) in ANSWERS:
+        return ANSWERS[CommandKind(command.kind)](command.result)
     if command.result.get("needs_confirmation") and not command.is_open and not command.has_succeeded:
         return "warn", "Needs your yes"
     return _STATES[CommandState(command.state)]
+
+
+def _check_answer(result: Mapping[str, Any]) -> tuple[str, str]:
+    """A check that was carried out says what it found, and not that it was carried out."""
+    levels = {str(finding.get("level", "")).lower() for finding in result.get("findings", [])}
+    if "error" in levels:
+        return "bad", "Something must be mended"
+    return ("warn", "With doubts") if "warning" in levels else ("ok", "Nothing stands in the way")
+
+
+def _credential_answer(result: Mapping[str, Any]) -> tuple[str, str]:
+    return ("ok", "It works") if result.get("ok") else ("bad", "It does not work")
+
+
+ANSWERS = {
+    CommandKind.CHECK_NAMES: _check_answer,
+    CommandKind.CHECK_DNS_CREDENTIAL: _credential_answer,
+}
 
 
 def kind_of(command: Command) -> str:
@@ -147,16 +178,17 @@ def kind_of(command: Command) -> str:
 
 
 def subject_of(command: Command) -> str:
-    """The certificate that a job is about, by the name of its folder, or the network; "" for jobs about nginx."""
-    if CommandKind(command.kind) in {CommandKind.ATTACH_NETWORK, CommandKind.DETACH_NETWORK}:
-        return str(command.payload.get("network", ""))
+    """The certificate, zone or network that a job is about, by its name; "" for jobs about nginx."""
+    if command.kind in _ABOUT:
+        return str(command.payload.get(_ABOUT[CommandKind(command.kind)], ""))
     resource = command.resource
     return resource.removeprefix("acme:") if resource.startswith("acme:") else ""
 
 
 def is_dry_run(command: Command) -> bool:
     """Whether it orders from the staging authority and installs nothing."""
-    return bool(command.payload.get("dry_run"))
+    # Lists leave payloads unread, because those of applies are large: only an order's is asked for.
+    return command.kind == CommandKind.ISSUE_CERTIFICATE and bool(command.payload.get("dry_run"))
 
 
 def stages_of(command: Command) -> tuple[str, ...]:

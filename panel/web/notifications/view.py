@@ -68,7 +68,7 @@ def _state(row: NotificationChannel) -> tuple[str, str]:
     if not row.is_enabled:
         return "off", "Off"
     if row.last_error:
-        return "bad", "Failing"
+        return "bad", "Has a problem"
     return ("ok", "Works") if row.last_sent_at else ("off", "Not tried yet")
 
 
@@ -80,4 +80,4 @@ def _result(row: Notification) -> tuple[str, str, datetime | None]:
         return "bad", "Not sent", None
     if row.error:
         return "warn", "Tried again", row.next_attempt_at
-    return "run", "Being sent", None
+    return "run", "Waiting", None

@@ -141,8 +141,9 @@ def test_a_slow_channel_delays_neither_the_tick_nor_another_channel(
     assert len(hook.requests) == 1
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
 def test_what_is_under_way_when_the_panel_stops_is_ended_and_sent_after_the_next_start(
-    certificate: Certificate, hook: Hook, config: Config
+    certificate: Certificate, hook: Hook, config: Config, is_killed: bool
 ) -> None:
     add_channel("hook", config, "apprise", url=f"json://127.0.0.1:{hook.port}/slow?rto=20")
     hook.may_answer.clear()
@@ -151,7 +152,12 @@ def test_what_is_under_way_when_the_panel_stops_is_ended_and_sent_after_the_next
     with gevent.Timeout(20):
         clock.tick(NOW + timedelta(seconds=1))
         hook.came.wait()
-        clock.finish_sending(timeout=0.05)
+        ending = gevent.spawn(clock.finish_sending, 20 if is_killed else 0.05)
+        gevent.sleep(0)
+        if is_killed:
+            ending.kill()
+        ending.join()
+        assert not clock._senders
     hook.may_answer.set()
     db.session.rollback()
     assert queued()[0].sent_at is None

@@ -11,13 +11,15 @@ import pytest
 from sqlalchemy import event, text
 
 from panel.extensions import db
-from panel.models import Agent, CommandKind
+from panel.models import Agent, Certificate, CommandKind
 from panel.models.types import utcnow
-from panel.services import batching, commands, counts, jobs, recovery, transitions
+from panel.services import agent_jobs, batching, certificate_jobs, commands, counts, jobs, recovery, transitions
+from panel.services.agent_jobs import StartedCommand
 from panel.services.jobs import JobResult
 
 pytestmark = pytest.mark.usefixtures("context")
 
+BORN = "9b1c2d3e-0000-4000-8000-00000000000a"
 QUESTIONS: dict[str, Callable[[Agent], object]] = {
     "the clock": lambda _agent: recovery.expire_due(utcnow()),
     "the navigation": lambda _agent: counts.read(stale_after=25),
@@ -26,6 +28,12 @@ QUESTIONS: dict[str, Callable[[Agent], object]] = {
     "an edit": lambda agent: batching.first_due_at(agent, timedelta(seconds=1)),
     "an apply": lambda agent: commands.find_open(agent.id, CommandKind.APPLY_CONFIG),
     "the stream": lambda agent: transitions.claim_next(agent.id, 1, utcnow()),
+    "a click on a certificate": lambda agent: certificate_jobs.find_open(Certificate(id=1, agent_id=agent.id)),
+    "a certificate's page": lambda _agent: certificate_jobs.history_of(1),
+    "an agent that comes back": lambda agent: certificate_jobs.repeat_expired(agent),
+    "an agent's own job": lambda agent: agent_jobs.adopt(
+        agent, StartedCommand(BORN, "a.example.com", utcnow()), utcnow()
+    ),
     "the stream's pause": lambda agent: transitions.next_due_at(agent.id, utcnow()),
 }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,9 +12,10 @@ from sqlalchemy import delete, select
 
 from panel.config import Config
 from panel.extensions import db, transaction
-from panel.models import Agent, Certificate, CertificateSource, Notification
+from panel.models import Agent, Certificate, CertificateSource, CommandKind, CommandState, Notification
 from panel.models.types import utcnow
-from panel.services import channels, notifications
+from panel.services import certificate_reports, channels, commands, notifications
+from panel.services.certificate_states import CertificateState
 from panel.services.notifications import EXPIRED_TOLD
 from tests.panel.services.news import (
     LIFETIME,
@@ -114,6 +116,28 @@ def test_files_that_are_gone_are_told_once_a_day(agent: Agent, certificate: Cert
         report(certificate, Report(is_present=is_present), NOW + timedelta(hours=hours))
     assert subjects() == ["Certificate app.example.com is missing on local"] * 2
     assert "served without HTTPS" in queued()[0].text
+
+
+def test_what_somebody_deletes_or_revoked_is_not_missed(agent: Agent, certificate: Certificate, config: Config) -> None:
+    add_channel("mail", config)
+    with transaction():
+        command = commands.enqueue(agent, CommandKind.DELETE_CERTIFICATE)
+        command.certificate_id = certificate.id
+    report(certificate, Report(is_present=False), NOW)
+    with transaction():
+        command.state = CommandState.FAILED
+        certificate.revoked_at = NOW
+    for is_present in (True, False):
+        report(certificate, Report(is_present=is_present), NOW)
+    assert queued() == []
+
+
+def test_a_failure_says_when_it_is_tried_again(certificate: Certificate, config: Config) -> None:
+    add_channel("mail", config)
+    with transaction():
+        certificate.next_action, certificate.next_action_at = "retry", datetime(2026, 12, 24, 7, 12, tzinfo=UTC)
+    report(certificate, Report(failures=1, cause="caa"), NOW)
+    assert "It is tried again by itself at 24 Dec 2026, 07:12 UTC." in queued()[0].text
 
 
 def test_what_is_switched_off_hears_nothing_and_hears_the_rest_later(certificate: Certificate, config: Config) -> None:
@@ -283,3 +307,18 @@ def test_in_any_order_of_reports_nothing_is_told_twice(agent: Agent, config: Con
         if ":recovered:" in key:
             begun = key.replace(":recovered:", ":failed:")
             assert any(other.startswith(begun) for other in keys[first][:position])
+
+
+def test_an_agents_report_is_what_makes_news(agent: Agent, certificate: Certificate, config: Config) -> None:
+    add_channel("mail", config)
+    assert certificate.not_before
+    assert certificate.not_after
+    state = CertificateState(certificate.name, CertificateSource.ACME, ("app.example.com",))
+    state = replace(state, not_before=certificate.not_before, not_after=certificate.not_after)
+    state = replace(state, chain_path="/le/live/a/fullchain.pem", key_path="/le/live/a/privkey.pem")
+    well = replace(state, serial="a1", is_present=True)
+    failing = replace(well, failures=1, last_failure=failure("caa_forbids", at=NOW.isoformat()))
+    for states in ([well], [failing], [failing], [replace(well, serial="b2")], [], []):
+        with transaction():
+            certificate_reports.observe(agent, states, "/le", "", NOW)
+    assert subjects() == [COULD_NOT, AGAIN, "Certificate app.example.com is missing on local"]

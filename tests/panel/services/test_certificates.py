@@ -1,0 +1,358 @@
+"""What people do with certificates that are there: pause, change, revoke, take over, link, delete, find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from panel.config import Config
+from panel.errors import Conflict, Forbidden, Invalid, NotFound
+from panel.extensions import db, transaction
+from panel.models import Agent, Certificate, CertificateSource, Command, CommandKind, CommandState, ProxyHost, User
+from panel.models.types import utcnow
+from panel.services import agent_specs, certificate_jobs, certificates, commands, history, proxy_hosts, recovery
+from tests.panel.services import deploying
+from tests.panel.services.certifying import certificate_of, end, issue, order, report, set_up, spec, state
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+@pytest.fixture(autouse=True)
+def _ready(context: None, config: Config) -> None:
+    set_up(config)
+
+
+def found(agent: Agent, source: CertificateSource = CertificateSource.CERTBOT, **values: Any) -> Certificate:
+    report(agent, state(source=source, **values))
+    return certificates.list_page().items[0]
+
+
+def link(host: ProxyHost, certificate: Certificate) -> Command | None:
+    with transaction():
+        return certificates.link(host, certificate, None)
+
+
+def verbs(certificate: Certificate) -> list[str]:
+    return [change.verb.partition(":")[2] for change in history.changes_of("certificate", certificate.id)]
+
+
+def test_pausing_tells_the_agent_once(agent: Agent) -> None:
+    certificate = issue(agent)
+    with transaction():
+        certificates.pause(certificate, None)
+    told = certificate_jobs.find_open(certificate, CommandKind.CONFIGURE_CERTIFICATE)
+    assert told is not None
+    assert agent_specs.spec_for(told).is_paused
+    with transaction():
+        certificates.resume(certificate, None)
+    assert certificate_jobs.find_open(certificate, CommandKind.CONFIGURE_CERTIFICATE) is told
+    assert not agent_specs.spec_for(told).is_paused
+    assert verbs(certificate)[:2] == ["resume", "pause"]
+
+
+def test_a_change_that_is_on_its_way_is_followed_by_the_next_one(agent: Agent) -> None:
+    certificate = issue(agent)
+    with transaction():
+        certificates.pause(certificate, None)
+        first = certificate_jobs.find_open(certificate)
+        assert first is not None
+        first.state = CommandState.SENT
+    with transaction():
+        certificates.resume(certificate, None)
+    last = certificate_jobs.find_last(certificate)
+    assert last is not None
+    assert last.id != first.id
+
+
+def test_an_agent_that_was_away_is_told_when_it_comes_back(agent: Agent) -> None:
+    certificate = issue(agent)
+    with transaction():
+        certificates.pause(certificate, None)
+    with transaction():
+        ended = recovery.expire_due(utcnow() + timedelta(days=2))
+    assert [command.state for command in ended] == [CommandState.EXPIRED]
+    for _ in range(2):
+        with transaction():
+            certificate_jobs.repeat_expired(agent)
+    waiting = db.session.scalars(select(Command).where(Command.state == CommandState.QUEUED)).all()
+    assert [command.kind for command in waiting] == [CommandKind.CONFIGURE_CERTIFICATE]
+
+
+def test_how_it_is_renewed_can_be_changed_but_not_for_what(agent: Agent) -> None:
+    certificate = issue(agent)
+    wish = replace(spec(agent, "evil.example.com"), key_type="rsa-3072")
+    with transaction():
+        command = certificates.update(certificate, wish, None)
+    assert command is not None
+    assert command.kind == CommandKind.CONFIGURE_CERTIFICATE
+    assert (certificate.key_type, certificate.domain_names) == ("rsa-3072", ["app.example.com"])
+    with transaction():
+        assert certificates.update(certificate, wish, None) is None
+    change = history.changes_of("certificate", certificate.id)[0]
+    assert (change.verb, change.changed_fields) == ("certificate:update", ["key_type"])
+
+
+def test_revoking_needs_a_reason_that_authorities_take(agent: Agent) -> None:
+    certificate = issue(agent)
+    for reason in (2, 6, -1, 99):
+        with pytest.raises(Invalid):
+            certificates.revoke(certificate, None, reason=reason)
+    with transaction():
+        command = certificates.revoke(certificate, None, reason=1)
+        assert certificates.revoke(certificate, None, reason=1) is command
+    assert command.payload["reason"] == 1
+    end(command)
+    report(agent, state(revoked_at=utcnow()))
+    assert "revoked" in verbs(certificate)
+    with pytest.raises(Conflict, match="revoked already"):
+        certificates.revoke(certificate, None)
+
+
+def test_taking_over_keeps_the_names_and_goes_to_certbots_folder(agent: Agent) -> None:
+    certificate = found(agent, names=["app.example.com", "www.example.com"])
+    with transaction():
+        command = certificates.take_over(certificate, spec(agent, "evil.example.com"), None)
+    rendered = agent_specs.spec_for(command)
+    assert (rendered.name, rendered.names) == ("app.example.com", ("app.example.com", "www.example.com"))
+    assert certificate.source == CertificateSource.CERTBOT
+    report(agent, state(names=["app.example.com", "www.example.com"]))
+    assert certificate.is_renewable
+    with pytest.raises(Conflict, match="nothing to take over"):
+        certificates.take_over(certificate, spec(agent), None)
+
+
+# ---- hosts ----
+
+
+def test_linking_one_that_is_there_applies(agent: Agent, save: Callable[..., ProxyHost]) -> None:
+    certificate, host = issue(agent), save()
+    deploying.apply(agent)
+    command = link(host, certificate)
+    assert command is not None
+    assert command.kind == CommandKind.APPLY_CONFIG
+    assert host.has_unapplied_changes
+    assert certificates.hosts_using(certificate) == [host]
+    assert link(host, certificate) is None
+
+
+def test_linking_one_that_is_to_come_leaves_nothing_to_apply(agent: Agent, save: Callable[..., ProxyHost]) -> None:
+    certificate, host = certificate_of(order(agent)), save()
+    deploying.apply(agent)
+    assert link(host, certificate) is None
+    assert not host.has_unapplied_changes
+
+
+def test_a_link_is_history_and_can_be_undone(agent: Agent, save: Callable[..., ProxyHost]) -> None:
+    certificate, host = issue(agent), save()
+    link(host, certificate)
+    change = history.changes_of("proxy_host", host.id)[0]
+    assert (change.verb, change.changed_fields) == ("proxy_host:link", ["certificate_id"])
+    with transaction():
+        assert certificates.unlink(host, None) is not None
+    assert (host.certificate, host.has_tls) == (None, False)
+
+
+@pytest.mark.parametrize("name", ["other.example.com", "a.app.example.com", "example.com"])
+def test_a_host_takes_no_certificate_for_other_names(agent: Agent, save: Callable[..., ProxyHost], name: str) -> None:
+    certificate, host = issue(agent), save(name)
+    with pytest.raises(Invalid, match=name.replace(".", r"\.")) as refusal, transaction():
+        deploying.update(host, certificate_id=certificate.id)
+    assert refusal.value.field == "certificate_id"
+
+
+def test_a_host_takes_none_of_another_agent_and_none_that_is_gone(agent: Agent, save: Callable[..., ProxyHost]) -> None:
+    other = Agent(id="7d5f4a0e-0000-4000-8000-000000000002", name="other", joined_at=utcnow())
+    db.session.add(other)
+    db.session.commit()
+    certificate, host = issue(other), save()
+    for certificate_id, words in ((certificate.id, "lies on the agent other"), (999, "deleted meanwhile")):
+        with pytest.raises(Invalid, match=words) as refusal:
+            deploying.update(host, certificate_id=certificate_id)
+        assert refusal.value.field == "certificate_id"
+
+
+def test_a_host_with_a_certificate_cannot_move_or_get_names_that_it_is_not_for(
+    agent: Agent, save: Callable[..., ProxyHost]
+) -> None:
+    certificate, host = issue(agent), save()
+    link(host, certificate)
+    with pytest.raises(Invalid, match=r"b\.example\.com"):
+        deploying.update(host, domain_names=("app.example.com", "b.example.com"))
+    assert deploying.update(host, certificate_id=None, domain_names=("b.example.com",)).certificate_id is None
+
+
+def test_a_wildcard_is_good_for_one_label(agent: Agent, save: Callable[..., ProxyHost]) -> None:
+    certificate = found(agent, name="example.com", names=["*.example.com"])
+    host, deep, apex = save("a.example.com"), save("a.b.example.com"), save("example.com")
+    assert certificates.matching(host) == [certificate]
+    assert certificates.matching(deep) == certificates.matching(apex) == []
+    assert certificates.covering(agent, ("a.example.com", "*.example.com")) == [certificate]
+    assert certificates.hosts_matching(certificate) == [host]
+
+
+def test_usable_ones_come_first(agent: Agent, save: Callable[..., ProxyHost]) -> None:
+    report(
+        agent,
+        state("over", names=["app.example.com"], left=-1),
+        state("short", names=["app.example.com"], left=5),
+        state("long", names=["app.example.com"], left=50),
+        state("foreign", names=["b.example.com"]),
+    )
+    assert [one.name for one in certificates.matching(save())] == ["long", "short", "over"]
+
+
+def test_a_clone_takes_no_certificate_along_but_its_settings(agent: Agent, save: Callable[..., ProxyHost]) -> None:
+    certificate, host = issue(agent), save()
+    deploying.update(host, certificate_id=certificate.id, force_ssl=True, hsts=True, http2=False)
+    draft = proxy_hosts.clone(host)
+    assert (draft.certificate_id, draft.force_ssl, draft.hsts, draft.http2) == (None, True, True, False)
+
+
+def test_deleting_a_host_frees_the_certificate_and_bringing_it_back_uses_it_again(
+    agent: Agent, save: Callable[..., ProxyHost]
+) -> None:
+    certificate, host = issue(agent), save()
+    link(host, certificate)
+    with transaction():
+        proxy_hosts.delete(host, None)
+    assert certificates.hosts_using(certificate) == []
+    with transaction():
+        proxy_hosts.restore(host, None)
+    assert host.certificate is certificate
+
+
+# ---- deleting ----
+
+
+def test_one_in_use_is_not_deleted_and_the_hosts_are_named(agent: Agent, save: Callable[..., ProxyHost]) -> None:
+    certificate = issue(agent)
+    link(save(), certificate)
+    with pytest.raises(Conflict, match=r"used by app\.example\.com"), transaction():
+        certificates.delete(certificate, None)
+
+
+def test_unlinking_first_applies_before_the_files_go(agent: Agent, save: Callable[..., ProxyHost]) -> None:
+    certificate, host = issue(agent), save()
+    link(host, certificate)
+    deploying.apply(agent)
+    with transaction():
+        command = certificates.delete(certificate, None, unlink=True)
+    assert command is not None
+    apply = deploying.queued(agent)
+    assert host.certificate_id is None
+    assert apply.resource == command.resource == "nginx"
+    assert apply.seq < command.seq
+
+
+def test_the_row_goes_when_the_files_are_gone_and_its_jobs_stay(agent: Agent, save: Callable[..., ProxyHost]) -> None:
+    certificate, host = issue(agent), save()
+    link(host, certificate)
+    with transaction():
+        proxy_hosts.delete(host, None)
+        command = certificates.delete(certificate, None)
+    assert command is not None
+    assert command.resource == "acme:app.example.com"
+    certificate_id = certificate.id
+    end(command)
+    with pytest.raises(NotFound):
+        certificates.get(certificate_id)
+    assert {job.kind for job in certificates.history_of(certificate_id)} == {"issue_certificate", "delete_certificate"}
+    with transaction():
+        proxy_hosts.restore(host, None)
+    assert host.certificate_id is None
+
+
+def test_a_deletion_that_failed_leaves_the_row(agent: Agent) -> None:
+    certificate = issue(agent)
+    with transaction():
+        command = certificates.delete(certificate, None)
+    assert command is not None
+    end(command, error="nginx still uses it.")
+    assert certificates.get(certificate.id) is certificate
+
+
+def test_one_that_is_on_its_way_is_not_deleted(agent: Agent) -> None:
+    certificate = certificate_of(order(agent))
+    with pytest.raises(Conflict, match="on its way"):
+        certificates.delete(certificate, None)
+
+
+def test_with_a_revoked_agent_the_row_goes_at_once(agent: Agent) -> None:
+    certificate = issue(agent)
+    with transaction():
+        agent.revoked_at = utcnow()
+        assert certificates.delete(certificate, None) is None
+    assert not db.session.scalar(select(Certificate.id))
+
+
+# ---- finding ----
+
+
+def test_the_list_filters_sorts_and_searches(agent: Agent, save: Callable[..., ProxyHost]) -> None:
+    report(
+        agent,
+        state("a.example.com", left=80),
+        state("b.example.com", left=20, failures=2, last_failure={"sentence": "No."}),
+        state("c.example.com", source=CertificateSource.CERTBOT, left=60, names=["xn--bcher-kva.example"]),
+        state("d.example.com", is_present=False, not_before=None, not_after=None),
+    )
+    [host] = [save("a.example.com")]
+    link(host, certificates.list_page(query="a.example.com").items[0])
+
+    def names(**options: Any) -> list[str]:
+        return [one.name[0] for one in certificates.list_page(**options).items]
+
+    assert names() == ["b", "c", "a", "d"]
+    assert names(sort="name", descending=True) == ["d", "c", "b", "a"]
+    assert names(status="due") == names(status="failing") == ["b"]
+    assert names(status="unused") == ["b", "c", "d"]
+    assert names(status="found") == ["c"]
+    assert names(status="absent") == ["d"]
+    assert names(query="BCHER") == ["c"]
+    assert names(query="%") == []
+    assert names(agent_id="nobody") == []
+    assert names(page=99, per_page=3) == ["d"]
+    assert names(status="x", sort="x") == ["b", "c", "a", "d"]
+    assert certificates.count_users([one.id for one in certificates.list_page().items]) == {
+        host.certificate_id: ["a.example.com"]
+    }
+
+
+def test_an_id_out_of_range_is_simply_not_there() -> None:
+    for certificate_id in (0, -1, 1 << 40):
+        with pytest.raises(NotFound):
+            certificates.get(certificate_id)
+
+
+def test_viewers_change_nothing(agent: Agent, charlie: User, save: Callable[..., ProxyHost]) -> None:
+    who, certificate, host = db.session.merge(charlie), issue(agent), save()
+    attempts: list[Callable[[], Any]] = [
+        lambda: certificates.pause(certificate, who),
+        lambda: certificates.resume(certificate, who),
+        lambda: certificates.update(certificate, spec(agent), who),
+        lambda: certificates.revoke(certificate, who),
+        lambda: certificates.take_over(certificate, spec(agent), who),
+        lambda: certificates.delete(certificate, who),
+        lambda: certificates.link(host, certificate, who),
+        lambda: certificates.unlink(host, who),
+        lambda: certificates.upload(agent.id, "", "", "", "", actor=who),
+    ]
+    for attempt in attempts:
+        with pytest.raises(Forbidden), transaction():
+            attempt()
+    assert not db.session.scalars(select(Command).where(Command.state == CommandState.QUEUED)).all()
+
+
+def test_a_plain_retry_keeps_what_the_job_was_about(agent: Agent) -> None:
+    certificate = issue(agent)
+    with transaction():
+        first = certificates.revoke(certificate, None)
+    end(first, error="No.")
+    with transaction():
+        again = commands.retry(first, None)
+    assert (again.resource, again.certificate_id, again.payload) == (first.resource, certificate.id, first.payload)

@@ -87,7 +87,7 @@ def _note_alive(session: Session, facts: NginxFacts | None) -> None:
 
 
 def _report(session: Session, report: pb.Report) -> None:
-    _note_alive(session, messages.nginx_facts(report.nginx))
+    _note_alive(session, messages.nginx_facts(report.nginx) if report.HasField("nginx") else None)
     if report.HasField("drift"):
         with transaction():
             if sessions.is_current(session.agent_id, session.epoch):

@@ -199,3 +199,21 @@ def test_revoked_agents_are_left_out(app: Flask, bobs: FlaskClient, agent: Agent
         db.session.get_one(Agent, agent.id).revoked_at = utcnow()
         db.session.commit()
     assert "front" not in bobs.get("/networks").text
+
+
+@pytest.mark.parametrize(("path", "topic"), [("/networks", "networks"), ("/containers", "containers")])
+def test_the_stream_draws_the_list_that_is_shown_and_no_other(
+    app: Flask, bobs: FlaskClient, agent: Agent, path: str, topic: str
+) -> None:
+    told(app, agent, report([network("front"), network("back")], [container("front-app", "front")]))
+    page = BeautifulSoup(bobs.get(f"{path}?q=front").text, "html.parser")
+    region = page.select_one("[id^=list-]")
+    assert region is not None
+    with bobs.get(f"/live?topics={topic}&q=front", buffered=False) as response:
+        first = next(response.iter_encoded()).decode()
+    assert f'hx-target="#{region["id"]}"' in first
+    assert 'hx-target="#engines"' in first
+    assert "front" in first
+    assert ">back<" not in first
+    with bobs.get(f"/live?topics={topic}", buffered=False) as response:
+        assert f'hx-target="#{region["id"]}"' not in next(response.iter_encoded()).decode()

@@ -36,7 +36,8 @@ def docker(**network: Any) -> pb.DockerReport:
 
 def stored(app: Flask, agent_id: str) -> dict[str, Any]:
     with app.app_context():
-        return db.session.get_one(Agent, agent_id).docker
+        report: dict[str, Any] = db.session.get_one(Agent, agent_id).docker
+        return report
 
 
 def finished(app: Flask, command_id: str) -> None:
@@ -52,7 +53,7 @@ def test_a_report_is_stored_clean(app: Flask, live: Config, ready: tuple[str, Id
     with Wire(live, identity) as wire:
         wire.greet(revision=APPLIED)
         wire.send(report=pb.Report(docker=docker(odd=True)))
-        until(lambda: stored(app, agent_id).get("present"))
+        until(lambda: "networks" in stored(app, agent_id))
     (network,) = stored(app, agent_id)["networks"]
     assert network["name"] == "front<b>"
     assert "hidden characters" in network["attach_refusal"]
@@ -70,7 +71,7 @@ def test_a_report_without_nginx_changes_nothing_of_nginx(app: Flask, live: Confi
         wire.greet(revision=APPLIED)
         before = facts()
         wire.send(report=pb.Report(docker=docker()))
-        until(lambda: stored(app, agent_id).get("present"))
+        until(lambda: "networks" in stored(app, agent_id))
         assert facts() == before != (0, 0, "")
 
 
@@ -91,7 +92,7 @@ def test_nginx_is_joined_before_the_apply_that_needs_it(app: Flask, live: Config
     with Wire(live, identity) as wire:
         wire.greet(revision=APPLIED)
         wire.send(report=pb.Report(docker=docker()))
-        until(lambda: stored(app, agent_id).get("present"))
+        until(lambda: "networks" in stored(app, agent_id))
         with app.app_context(), transaction():
             agent = agents.get(agent_id)
             host = proxy_hosts.create(ProxyHostSpec(agent_id, ("app.example.com",), "https", "app", 8443), None)

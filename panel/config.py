@@ -41,12 +41,18 @@ class Config:
     acme_directory: str = ""
     acme_ca_pem: str = ""
     acme_dns_server: str = ""
+    join_dir: Path | None = None
     failpoint: str = ""
 
     @property
     def pki_dir(self) -> Path:
         """Where the panel's CA lives (0700)."""
         return self.state_dir / "pki"
+
+    @property
+    def bundled_token_file(self) -> Path:
+        """Where the bundled agent finds its one-time token; a folder of its own when that agent is in a container."""
+        return (self.join_dir or self.state_dir) / "bundled-agent.token"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -79,6 +85,7 @@ class Config:
             acme_directory=_https(env, "PANEL_ACME_DIRECTORY"),
             acme_ca_pem=_content(env, "PANEL_ACME_CA_FILE"),
             acme_dns_server=env.get("PANEL_ACME_DNS_SERVER", ""),
+            join_dir=Path(env["PANEL_JOIN_DIR"]).absolute() if env.get("PANEL_JOIN_DIR") else None,
             failpoint=env.get("PANEL_FAILPOINT", ""),
         )
 

@@ -42,6 +42,7 @@ ROUTES = """
 /agents/<agent_id>/check POST
 /agents/<agent_id>/healing POST
 /agents/<agent_id>/join-command POST
+/agents/<agent_id>/labels POST
 /agents/<agent_id>/put-back POST
 /agents/<agent_id>/reload POST
 /agents/<agent_id>/revoke POST
@@ -63,9 +64,12 @@ ROUTES = """
 /certificates/upload GET POST
 /changes GET
 /changes/apply POST
+/containers GET
+/containers/accept POST
 /healthz GET
 /hosts GET
 /hosts/<int:host_id> GET
+/hosts/<int:host_id>/check-upstream POST
 /hosts/<int:host_id>/delete POST
 /hosts/<int:host_id>/disable POST
 /hosts/<int:host_id>/edit GET POST
@@ -88,6 +92,9 @@ ROUTES = """
 /login GET POST
 /logout POST
 /metrics GET
+/networks GET
+/networks/attach POST
+/networks/detach POST
 /settings GET
 /settings/authorities GET
 /settings/authorities/<int:authority_id> GET POST

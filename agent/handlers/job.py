@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from agent.acme.certificates import Certificates
 from agent.nginx.apply import Applier
-from agent.nginx.controller import Nginx
 from agent.nginx.guard import Guard
+from agent.nginx.interface import Nginx
 from agent.nginx.reload import Reloader
 from agent.nginx.stage import ContentSource, Stager
 from agent.output import Output

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable
 
 from agent.nginx.bundle import Bundle, BundleFile
-from agent.nginx.controller import Facts
+from agent.nginx.interface import Facts
 from agent.nginx.outcome import Outcome
 from agent.nginx.words import FileError
 from protos import command_stream_pb2 as pb

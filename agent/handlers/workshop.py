@@ -33,8 +33,8 @@ from agent.handlers.questions import Questions
 from agent.handlers.wire import lane, write_facts
 from agent.journal import Journal
 from agent.nginx.apply import Applier
-from agent.nginx.controller import LocalNginx
 from agent.nginx.drift import DriftWatch
+from agent.nginx.found import find_nginx
 from agent.nginx.layout import Layout
 from agent.nginx.release import Releases
 from agent.nginx.reload import Reloader
@@ -65,7 +65,7 @@ class Workshop:
     def __init__(self, config: AgentConfig, journal: Journal, wires: Wires, stop: threading.Event) -> None:
         layout, turn = Layout(config.nginx_dir), Turn()
         self._config, self._journal, self._wires = config, journal, wires
-        self.nginx = LocalNginx(config, layout)
+        self.nginx = find_nginx(config, layout)
         self._applier = Applier(config, layout, self.nginx, journal, turn=turn)
         self.inbox = ContentInbox(wires.send)
         self._store = Store(config.acme_dir)

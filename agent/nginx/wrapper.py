@@ -16,7 +16,8 @@ NO_REVISION = "none"
 
 @dataclass(frozen=True)
 class Machine:
-    """What the wrapper takes from the machine. `user` is empty when nginx does not run as root."""
+    """What the wrapper takes from the machine. `user` is empty when nginx does not run as root. In a container of its
+    own nginx is reached from outside it."""
 
     user: str
     resolvers: tuple[str, ...]
@@ -24,6 +25,12 @@ class Machine:
     status_port: int
     http_port: int
     shutdown_seconds: int = 600
+    is_container: bool = False
+
+    @property
+    def status_listen(self) -> str:
+        """Where the revision is answered: to this machine only, or to whoever shares a network with the container."""
+        return f"{self.status_port}" if self.is_container else f"127.0.0.1:{self.status_port}"
 
 
 def render(layout: Layout, machine: Machine, revision: str, files: Iterable[Path]) -> str:
@@ -47,7 +54,7 @@ http {{
     root "{layout.webroot}";
 {_temp_paths(layout)}{_resolver(machine)}
     server {{
-        listen 127.0.0.1:{machine.status_port};
+        listen {machine.status_listen};
         server_name "";
         keepalive_timeout 0;
         location = /revision {{

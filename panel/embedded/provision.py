@@ -1,9 +1,8 @@
 """Makes a fresh machine ready: the virtual environment with its pinned packages, nginx, Pebble, and what tests need.
-May import: the standard library and panel.embedded.system_packages, because it runs with the system's Python."""
+May import: the standard library, panel.embedded.{requirements,system_packages}: it runs with the system's Python."""
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 import importlib.util
 import json
@@ -13,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from panel.embedded.requirements import direct
 from panel.embedded.system_packages import (
     ProvisionError,
     distribution,
@@ -31,7 +31,12 @@ LOCK = ROOT / "requirements.txt"
 LOWEST_PYTHON = (3, 11)
 
 # What each purpose installs: extras of setup.cfg, and programs of the machine.
-EXTRAS: dict[str, list[str]] = {"run": [], "test": ["test"], "check": ["test", "check"], "bench": ["test"]}
+EXTRAS: dict[str, list[str]] = {
+    "run": ["panel", "agent"],
+    "test": ["panel", "agent", "test"],
+    "check": ["panel", "agent", "test", "check"],
+    "bench": ["panel", "agent", "test"],
+}
 NEEDS_NGINX = {"run", "test", "bench"}
 NEEDS_CHROMIUM = {"test", "bench"}
 NEEDS_TEST_AUTHORITY = {"run", "test", "bench"}
@@ -79,11 +84,7 @@ def _require_python() -> None:
 
 def _requirements(purpose: str) -> list[str]:
     """The direct requirements of one purpose, as setup.cfg has them."""
-    parser = configparser.ConfigParser()
-    parser.read(ROOT / "setup.cfg")
-    blocks = [parser["options"]["install_requires"]]
-    blocks += [parser["options.extras_require"][extra] for extra in EXTRAS[purpose]]
-    return [line.strip().replace(" ", "") for block in blocks for line in block.splitlines() if line.strip()]
+    return direct(ROOT / "setup.cfg", EXTRAS[purpose])
 
 
 def _key() -> str:

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable
 
 from agent.docker.attachments import Attachments
-from agent.docker.engine import DockerRefused, DockerUnavailable, Engine, EventStream
-from agent.docker.knock import knock
+from agent.docker.engine import DockerRefused, Engine, EventStream
+from agent.docker.knock import DockerUnavailable, knock
 
 _log = logging.getLogger(__name__)
 

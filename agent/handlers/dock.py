@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from agent.config import AgentConfig
 from agent.docker.attachments import Attachment, Attachments
-from agent.docker.engine import DockerRefused, DockerUnavailable, Engine
-from agent.docker.knock import has_address
+from agent.docker.engine import DockerRefused, Engine
+from agent.docker.knock import DockerUnavailable, has_address
 from agent.docker.snapshot import Camera, Snapshot
 from agent.docker.watch import Watch
 from agent.errors import AgentError

@@ -158,7 +158,7 @@ def _text(text: str, length: int) -> str:
 
 def _within(messages: Iterable[_M], count: int, most: int) -> list[_M]:
     """So many of the first as fit."""
-    kept: list[M] = []
+    kept: list[_M] = []
     for message in messages:
         most -= message.ByteSize() + 4
         if most < 0 or len(kept) >= count:

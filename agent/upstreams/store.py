@@ -29,10 +29,10 @@ class UpstreamStore:
 
     def remember(self, revision: str, upstreams: Sequence[Upstream]) -> None:
         """Durable when it returns. Raises OSError."""
-        rows = [[one.scheme, one.host, one.port] for one in dict.fromkeys(upstreams)]
+        rows = [(one.scheme, one.host, one.port) for one in dict.fromkeys(upstreams)]
         with self._lock:
             kept = self._read()
-            if kept.get(revision) == rows:
+            if [tuple(row) for row in kept.get(revision, [])] == rows and revision in kept:
                 return
             kept.pop(revision, None)
             current = self._revision()
@@ -46,7 +46,7 @@ class UpstreamStore:
             rows = self._read().get(self._revision(), [])
         return tuple(Upstream(scheme, host, port) for scheme, host, port in rows)
 
-    def _read(self) -> dict[str, list[list[object]]]:
+    def _read(self) -> dict[str, list[tuple[str, str, int]]]:
         try:
             kept = json.loads(self._file.read_text())
         except FileNotFoundError:
@@ -56,7 +56,7 @@ class UpstreamStore:
             return {}
         return kept if isinstance(kept, dict) else {}
 
-    def _write(self, kept: dict[str, list[list[object]]]) -> None:
+    def _write(self, kept: dict[str, list[tuple[str, str, int]]]) -> None:
         """In one step, so that a crash leaves the old file or the new one."""
         self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = self._file.with_suffix(".tmp")

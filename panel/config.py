@@ -37,6 +37,11 @@ class Config:
     metrics_token: str = ""
     bundled_agent: str = ""
     join_dir: Path | None = None
+    letsencrypt_email: str = ""
+    letsencrypt_staging: bool = False
+    acme_directory: str = ""
+    acme_ca_pem: str = ""
+    acme_dns_server: str = ""
     failpoint: str = ""
 
     @property
@@ -76,19 +81,36 @@ class Config:
             metrics_token=_secret(env, "PANEL_METRICS_TOKEN"),
             bundled_agent=env.get("PANEL_BUNDLED_AGENT", ""),
             join_dir=Path(env["PANEL_JOIN_DIR"]).absolute() if env.get("PANEL_JOIN_DIR") else None,
+            letsencrypt_email=env.get("LETSENCRYPT_EMAIL", "").strip(),
+            letsencrypt_staging=_flag(env, "LETSENCRYPT_STAGING", cls.letsencrypt_staging),
+            acme_directory=_https(env, "PANEL_ACME_DIRECTORY"),
+            acme_ca_pem=_content(env, "PANEL_ACME_CA_FILE"),
+            acme_dns_server=env.get("PANEL_ACME_DNS_SERVER", ""),
             failpoint=env.get("PANEL_FAILPOINT", ""),
         )
 
 
 def _secret(env: Mapping[str, str], name: str) -> str:
     """The variable itself, or the content of the file that NAME_FILE points to."""
-    path = env.get(f"{name}_FILE")
+    return _content(env, f"{name}_FILE") if env.get(f"{name}_FILE") else env.get(name, "")
+
+
+def _content(env: Mapping[str, str], name: str) -> str:
+    """The content of the file that the variable points to; "" when it is not set."""
+    path = env.get(name)
     if not path:
-        return env.get(name, "")
+        return ""
     try:
         return Path(path).read_text().strip()
     except OSError as error:
-        raise ConfigError(f"{name}_FILE: {path} cannot be read ({error.strerror}).") from error
+        raise ConfigError(f"{name}: {path} cannot be read ({error.strerror}).") from error
+
+
+def _https(env: Mapping[str, str], name: str) -> str:
+    text = env.get(name, "").strip()
+    if text and not text.startswith("https://"):
+        raise ConfigError(f"{name}: use an address that begins with https://, not {text!r}.")
+    return text
 
 
 def _stored_secret_key(state_dir: Path) -> str:

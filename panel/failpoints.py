@@ -8,7 +8,7 @@ import signal
 import threading
 from dataclasses import dataclass
 
-NAMES = frozenset({"before_write", "after_write", "before_commit", "after_commit", "before_ack"})
+NAMES = frozenset({"before_write", "after_write", "before_commit", "after_commit", "before_ack", "news_sent"})
 ACTIONS = ("kill", "raise", "hang")
 
 

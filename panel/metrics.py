@@ -36,6 +36,9 @@ sessions_opened = _counter("agent_sessions_opened", "Streams of agents that were
 reconnects = _counter("agent_reconnects", "Streams of agents that had been connected before")
 sessions_closed = _counter("agent_sessions_closed", "Streams of agents that the panel closed", "reason")
 
+certificates = _gauge("certificates", "Certificates by what people see of them", "state")
+certificate_days_left = _gauge("certificate_days_left", "Days until the first certificate in use ends; NaN for none")
+
 browser_streams = _gauge("browser_streams", "Open live pages")
 browser_streams_ended = _counter("browser_streams_ended", "Live pages that ended: over, gone, slow or refused", "how")
 request_time = _times("request", "From a request to the head of its answer", "method", "route", "status")

@@ -25,7 +25,7 @@ from panel.pki import Authority, PkiError, ServerIdentity
 from panel.rpc import watch
 from panel.rpc.command_stream import CommandStreamServicer
 from panel.rpc.server import GrpcServer, PortTaken, build_enroll_server, build_stream_server
-from panel.services import accounts, agents, sessions
+from panel.services import accounts, agents, builtin_authorities, sessions
 from panel.web.connection import PanelHandler
 
 log = logging.getLogger(__name__)
@@ -103,6 +103,7 @@ class Panel:
             vitals.started_at = utcnow()
             link = accounts.ensure_setup_link(self.config)
             agents.ensure_bundled(self.config)
+            builtin_authorities.ensure(self.config)
         if link is not None:
             log.info("no administrator yet: open %s", link)
 

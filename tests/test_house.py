@@ -42,15 +42,19 @@ ROUTES = """
 /agents/<agent_id>/check POST
 /agents/<agent_id>/healing POST
 /agents/<agent_id>/join-command POST
+/agents/<agent_id>/labels POST
 /agents/<agent_id>/put-back POST
 /agents/<agent_id>/reload POST
 /agents/<agent_id>/revoke POST
 /agents/new GET POST
 /changes GET
 /changes/apply POST
+/containers GET
+/containers/accept POST
 /healthz GET
 /hosts GET
 /hosts/<int:host_id> GET
+/hosts/<int:host_id>/check-upstream POST
 /hosts/<int:host_id>/delete POST
 /hosts/<int:host_id>/disable POST
 /hosts/<int:host_id>/edit GET POST
@@ -70,6 +74,16 @@ ROUTES = """
 /login GET POST
 /logout POST
 /metrics GET
+/networks GET
+/networks/attach POST
+/networks/detach POST
+/settings/notifications GET
+/settings/notifications/<int:channel_id> GET POST
+/settings/notifications/<int:channel_id>/delete POST
+/settings/notifications/<int:channel_id>/disable POST
+/settings/notifications/<int:channel_id>/enable POST
+/settings/notifications/<int:channel_id>/test POST
+/settings/notifications/new GET POST
 /setup GET POST
 /static/<path:filename> GET
 /theme POST

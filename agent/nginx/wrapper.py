@@ -96,7 +96,7 @@ def first_files(machine: Machine) -> dict[str, str]:
 
 
 def _first_tls(machine: Machine) -> str:
-    """Needs nginx 1.19.4, but no certificate. Only in a container: on a machine the port may be somebody else's, and then
+    """Needs nginx 1.19.4, but no certificate. Only in a container: on a machine the port may be another's, and
     nginx would not start."""
     if not machine.https_port:
         return ""

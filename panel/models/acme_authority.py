@@ -36,5 +36,6 @@ class AcmeAuthority(Model):
 
     @property
     def is_ready(self) -> bool:
-        """Whether an order can be sent: an authority that wants an external account has its two values."""
-        return not self.needs_eab or bool(self.eab_kid and self.eab_key_sealed)
+        """Whether an order can be sent: it has an address, and the external account that it may want."""
+        has_account = bool(self.eab_kid and self.eab_key_sealed)
+        return bool(self.directory_url) and (has_account or not self.needs_eab)

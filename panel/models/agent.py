@@ -66,10 +66,11 @@ class Agent(Model):
     letsencrypt_dir: Mapped[str] = mapped_column(String(512), default="")
     certificates_problem: Mapped[str] = mapped_column(Text, default="")
 
-    # What its reports said of Docker and of upstreams, as DockerReport and UpstreamState in the contract.
-    docker: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    # What its reports said of Docker and of upstreams, as DockerReport and UpstreamState in the contract. Both may be
+    # large and an agent is read with every host, so that they are read only when they are asked for.
+    docker: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, deferred=True)
     docker_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    upstreams: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    upstreams: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, deferred=True)
     upstreams_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     trusts_labels: Mapped[bool] = mapped_column(default=False)  # containers with waypost.* labels become hosts unasked
 

@@ -54,7 +54,20 @@ class CommandKind(StrEnum):
         """Whether its resource is one certificate ("acme:<name>") and its result a CertificateResult."""
         return self.value.endswith("_certificate")
 
+    @property
+    def is_about_docker(self) -> bool:
+        """Whether it is about the Docker Engine beside the agent, or about what nginx can reach."""
+        return self in _DOCKER
 
+
+_DOCKER = {
+    CommandKind.LIST_NETWORKS,
+    CommandKind.LIST_CONTAINERS,
+    CommandKind.CONTAINER_NETWORKS,
+    CommandKind.ATTACH_NETWORK,
+    CommandKind.DETACH_NETWORK,
+    CommandKind.CHECK_UPSTREAM,
+}
 _QUESTIONS = {
     CommandKind.CHECK_NGINX,
     CommandKind.CHECK_NAMES,

@@ -13,7 +13,11 @@ from panel.models.types import UTCDateTime, utcnow
 
 
 class NotificationChannel(Model):
-    """One place that news goes to. `sealed_settings` is sealed JSON under the names of its notifier's fields."""
+    """One place that news goes to.
+
+    `sealed_settings` is sealed JSON: "values" by the names of its notifier's fields, and "set_at", when each secret
+    was entered.
+    """
 
     __tablename__ = "notification_channel"
 

@@ -1,2 +1,2 @@
 """Engine: how news leaves the panel. One file per kind of channel, and nothing here knows a database.
-May import: the standard library, apprise."""
+May import: panel.errors, the standard library, apprise (only in the process that sends)."""

@@ -22,7 +22,8 @@ from panel.models.types import utcnow
 from panel.pki import Authority
 from panel.rpc import identity, messages
 from panel.rpc.session import AgentSession
-from panel.services import clones, deployments, enrollments, outcomes, recovery, sessions
+from panel.rpc.text import duration, timestamp
+from panel.services import certificate_jobs, clones, deployments, enrollments, outcomes, recovery, sessions
 from panel.services.recovery import JournalState, Recovery
 from protos import OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, command_stream_pb2_grpc
 from protos import command_stream_pb2 as pb
@@ -120,7 +121,7 @@ class CommandStreamServicer(command_stream_pb2_grpc.CommandStreamServicer):
         A Goodbye when the agent cannot be let in.
         """
         now = utcnow()
-        open_commands = messages.open_commands(hello)
+        open_commands = messages.open_commands(hello, now)
         with self._app.app_context(), transaction():
             if protocol < OLDEST_PROTOCOL_VERSION:
                 goodbye = _protocol_goodbye(hello)
@@ -136,6 +137,7 @@ class CommandStreamServicer(command_stream_pb2_grpc.CommandStreamServicer):
             for command in recovered.ended:
                 outcomes.settle(command)
             deployments.reconcile(agent, agent.reported_revision)
+            certificate_jobs.repeat_expired(agent)
             db.session.flush()
             welcome = self._welcome(agent, protocol, recovered)
             stored = {entry.command_id for entry in recovered.stored if not entry.is_final}
@@ -148,13 +150,13 @@ class CommandStreamServicer(command_stream_pb2_grpc.CommandStreamServicer):
         return pb.Welcome(
             protocol=protocol,
             session_epoch=agent.session_epoch,
-            heartbeat_interval=messages.duration(timedelta(seconds=config.heartbeat_interval)),
+            heartbeat_interval=duration(timedelta(seconds=config.heartbeat_interval)),
             stored=[
                 pb.ResultStored(command_id=one.command_id, output_seq=one.output_seq, final_stored=one.is_final)
                 for one in recovered.stored
             ],
             forget=recovered.forget,
-            panel_time=messages.timestamp(utcnow()),
+            panel_time=timestamp(utcnow()),
         )
 
 
@@ -187,5 +189,5 @@ def _protocol_goodbye(hello: pb.Hello) -> pb.Goodbye:
         f"This agent speaks protocol {hello.protocol}, the panel needs at least {OLDEST_PROTOCOL_VERSION}. "
         "Update the agent."
     )
-    wait = messages.duration(timedelta(minutes=5))
+    wait = duration(timedelta(minutes=5))
     return pb.Goodbye(reason=pb.Goodbye.PROTOCOL, text=text, retry_after=wait)

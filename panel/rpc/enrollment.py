@@ -12,7 +12,7 @@ from panel.errors import Forbidden, Invalid
 from panel.extensions import transaction
 from panel.models.types import utcnow
 from panel.pki import Authority
-from panel.rpc import messages
+from panel.rpc.text import clean
 from panel.services import enrollments
 from protos import command_stream_pb2 as pb
 from protos import command_stream_pb2_grpc
@@ -31,7 +31,7 @@ class EnrollmentServicer(command_stream_pb2_grpc.EnrollmentServicer):
         self, request: pb.EnrollRequest, context: grpc.ServicerContext
     ) -> pb.EnrollReply:
         """PERMISSION_DENIED for a token that is unknown, over or another's, INVALID_ARGUMENT for a bad request."""
-        hostname = messages.clean(request.hostname, 255)
+        hostname = clean(request.hostname, 255)
         try:
             with self._app.app_context(), transaction():
                 joined = enrollments.enroll(request.token, request.csr_pem, hostname, self._authority, utcnow())

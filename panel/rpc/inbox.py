@@ -1,5 +1,5 @@
 """What an agent says, message by message: stored first, confirmed after the commit.
-May import: protos, panel.rpc.{messages,outbox}, panel.services, panel.models and below, panel.failpoints."""
+May import: protos, panel.rpc, panel.services, panel.models and below, panel.failpoints."""
 
 from __future__ import annotations
 
@@ -13,8 +13,17 @@ from panel import failpoints
 from panel.extensions import db, transaction
 from panel.models import Agent, Command, CommandState
 from panel.models.types import utcnow
-from panel.rpc import messages, outbox
-from panel.services import drift, outcomes, sessions, transitions
+from panel.rpc import certificate_states, docker_states, messages, orders, outbox, results
+from panel.rpc.text import clean
+from panel.services import (
+    agent_jobs,
+    certificate_reports,
+    docker_reports,
+    drift,
+    outcomes,
+    sessions,
+    transitions,
+)
 from panel.services.sessions import NginxFacts
 from panel.services.transitions import CommandOutcome
 from protos import command_stream_pb2 as pb
@@ -59,6 +68,8 @@ def receive(app: Flask, session: Session, message: pb.AgentMessage) -> None:
             _contents(session, message.content_request)
         elif kind == "report":
             _report(session, message.report)
+        elif kind == "command_started":
+            _started(session, message.command_started)
         else:
             log.warning("agent %s sent %s, which means nothing here", session.agent_id, kind or "an unknown message")
 
@@ -82,6 +93,39 @@ def _report(session: Session, report: pb.Report) -> None:
             if sessions.is_current(session.agent_id, session.epoch):
                 agent = db.session.get_one(Agent, session.agent_id)
                 drift.report(agent, messages.edits(report.drift), report.drift.more, utcnow())
+    if report.HasField("certificates"):
+        with transaction():
+            if sessions.is_current(session.agent_id, session.epoch):
+                _certificates(session.agent_id, report.certificates)
+    if report.HasField("docker") or report.HasField("upstreams"):
+        with transaction():
+            if sessions.is_current(session.agent_id, session.epoch):
+                _docker(session.agent_id, report)
+
+
+def _certificates(agent_id: str, report: pb.CertificateReport) -> None:
+    agent = db.session.get_one(Agent, agent_id)
+    folder, problem = clean(report.letsencrypt_dir, 512), clean(report.problem)
+    certificate_reports.observe(agent, certificate_states.states(report), folder, problem, utcnow())
+
+
+def _docker(agent_id: str, report: pb.Report) -> None:
+    agent, now = db.session.get_one(Agent, agent_id), utcnow()
+    if report.HasField("docker"):
+        docker_reports.observe(agent, docker_states.report(report.docker), now)
+    if report.HasField("upstreams"):
+        docker_reports.observe_upstreams(agent, docker_states.upstreams(report.upstreams), now)
+
+
+def _started(session: Session, message: pb.CommandStarted) -> None:
+    now = utcnow()
+    started = messages.started_command(message, message.command_id, now)
+    if started is None:
+        log.warning("agent %s began something that no agent begins by itself", session.agent_id)
+        return
+    with transaction():
+        if sessions.is_current(session.agent_id, session.epoch):
+            agent_jobs.adopt(db.session.get_one(Agent, session.agent_id), started, now)
 
 
 def _ack(session: Session, ack: pb.CommandAck) -> None:
@@ -90,7 +134,7 @@ def _ack(session: Session, ack: pb.CommandAck) -> None:
         if command is None:
             return
         if ack.verdict == pb.CommandAck.REJECTED:
-            sentence = messages.clean(ack.reason) or "The agent refused this job and ran nothing."
+            sentence = clean(ack.reason) or "The agent refused this job and ran nothing."
             outcomes.record(command, CommandOutcome(CommandState.FAILED, "REJECTED", sentence), utcnow())
         else:
             transitions.acknowledge(command, utcnow())
@@ -129,7 +173,7 @@ def _store_result(command: Command, result: pb.CommandResult) -> None:
     """Stores the end and its consequences together; a fault in the consequences must not make the agent repeat it."""
     try:
         with db.session.begin_nested():
-            outcomes.record(command, messages.outcome(command, result), utcnow())
+            outcomes.record(command, results.outcome(command, result), utcnow())
     except OperationalError:
         raise  # of the database and not of this result: the agent repeats it
     except Exception:  # the boundary of a command
@@ -153,7 +197,7 @@ def _contents(session: Session, request: pb.ContentRequest) -> None:
             error = "The panel does not have this content any more."
             session.send(pb.PanelMessage(content=pb.Content(sha256=sha256[:64], last=True, error=error)))
             continue
-        for piece in messages.chunks(sha256, texts[sha256]):
+        for piece in orders.chunks(sha256, texts[sha256]):
             session.send(piece)
 
 

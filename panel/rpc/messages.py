@@ -4,40 +4,33 @@ May import: protos, panel.services, panel.models and below."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from panel.models import Command, CommandKind, CommandState
+from panel.rpc.text import MAX_LISTED, clean, clean_lines, moment, moment_in
+from panel.services.agent_jobs import StartedCommand
 from panel.services.drift import Edit
 from panel.services.recovery import JournalState, OpenCommand
 from panel.services.sessions import AgentFacts, NginxFacts
-from panel.services.transitions import REDELIVERY_WINDOW, CommandOutcome, OutputLine
+from panel.services.transitions import OutputLine
 from protos import command_stream_pb2 as pb
 
-MAX_TEXT = 4096  # characters of one line or sentence
 MAX_LINES = 500  # of one message
-MAX_LISTED = 1000  # open commands, modules, file errors
 MAX_EDITS = 50  # files that somebody changed by hand
 MAX_EDITED = 64 << 10  # characters of one of them
+MAX_PROVIDERS = 300  # of DNS
+MAX_FIELDS = 40  # of one of them
+MAX_HELP = 1000  # characters
 MAX_SEQ = 1 << 62  # what a signed column holds
-MAX_MESSAGE = 1 << 20  # bytes
-INLINE_CONTENTS = 256 << 10  # bytes
-CHUNK = 256 << 10  # bytes
 
-# ANSI (CSI, OSC and two-byte escapes) as a whole, then every other control and the marks that reorder a line.
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
-
+_WORD = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 _LEVELS: Mapping[int, str] = {
     pb.OutputLine.STAGE: "stage",
     pb.OutputLine.OK: "ok",
     pb.OutputLine.WARNING: "warning",
     pb.OutputLine.ERROR: "error",
+    pb.OutputLine.RECORD: "record",
 }
 _JOURNAL_STATES: Mapping[int, JournalState] = {
     pb.OpenCommand.ACCEPTED: JournalState.ACCEPTED,
@@ -49,28 +42,6 @@ _EDITS: Mapping[int, str] = {
     pb.DriftedFile.MISSING: "missing",
     pb.DriftedFile.ADDED: "added",
 }
-# Outcome to state, reason, and the sentence for an agent that gave none.
-_OUTCOMES: Mapping[int, tuple[CommandState, str, str]] = {
-    pb.CommandResult.SUCCEEDED: (CommandState.SUCCEEDED, "", ""),
-    pb.CommandResult.FAILED: (CommandState.FAILED, "FAILED", "The agent reported a failure without a reason."),
-    pb.CommandResult.EXPIRED: (CommandState.EXPIRED, "EXPIRED", "Its time was over before the agent could start it."),
-    pb.CommandResult.CANCELLED: (CommandState.CANCELLED, "CANCELLED", "Cancelled."),
-    pb.CommandResult.UNSUPPORTED: (
-        CommandState.FAILED,
-        "UNSUPPORTED",
-        "The agent is too old to know this command. Update it and try again.",
-    ),
-    pb.CommandResult.INTERRUPTED: (
-        CommandState.FAILED,
-        "INTERRUPTED",
-        "The agent stopped in the middle of this. What it did is not known.",
-    ),
-}
-
-
-def clean(text: str, limit: int = MAX_TEXT) -> str:
-    """One line of harmless text: no escapes, no controls, at most `limit` characters."""
-    return _CONTROLS.sub("", _ESCAPES.sub("", text[: 4 * limit].replace("\t", " ")))[:limit]
 
 
 def nginx_facts(message: pb.NginxFacts) -> NginxFacts:
@@ -94,8 +65,8 @@ def edits(message: pb.Drift) -> list[Edit]:
             path=clean(file.path, 255),
             kind=_EDITS[file.kind],
             sha256=clean(file.sha256, 64),
-            text=_clean_text(file.text),
-            original=_clean_text(file.original),
+            text=clean_lines(file.text, MAX_EDITED),
+            original=clean_lines(file.original, MAX_EDITED),
             is_truncated=file.truncated,
             is_loaded=file.loaded,
         )
@@ -113,13 +84,46 @@ def agent_facts(hello: pb.Hello, protocol: int) -> AgentFacts:
         hostname=clean(hello.hostname, 255),
         os=clean(hello.os, 128),
         nginx=nginx_facts(hello.nginx),
+        dns_providers=tuple(_provider(one) for one in hello.dns_providers[:MAX_PROVIDERS] if _WORD.match(one.id)),
     )
 
 
-def open_commands(hello: pb.Hello) -> list[OpenCommand]:
+def _provider(message: pb.DnsProvider) -> dict[str, Any]:
+    """What a form must ask for, as plain JSON values under the contract's own names."""
+    return {
+        "id": message.id,
+        "label": clean(message.label, 64) or message.id,
+        "help": clean(message.help, MAX_HELP),
+        "fields": [
+            {
+                "name": one.name,
+                "label": clean(one.label, 64) or one.name,
+                "help": clean(one.help, MAX_HELP),
+                "secret": one.secret,
+                "optional": one.optional,
+            }
+            for one in message.fields[:MAX_FIELDS]
+            if _WORD.match(one.name)
+        ],
+    }
+
+
+def started_command(message: pb.CommandStarted, command_id: str, now: datetime) -> StartedCommand | None:
+    """A job that an agent began by itself; None for one that no agent may begin, or that this panel does not know."""
+    if message.WhichOneof("action") != "renew_certificate":
+        return None
+    name = clean(message.renew_certificate.name, 200)
+    return StartedCommand(clean(command_id, 36), name, moment_in(message, "started_at") or now)
+
+
+def open_commands(hello: pb.Hello, now: datetime) -> list[OpenCommand]:
     """The agent's journal as Hello lists it; entries in a state that this panel does not know are left out."""
     return [
-        OpenCommand(clean(entry.command_id, 36), _JOURNAL_STATES[entry.state])
+        OpenCommand(
+            clean(entry.command_id, 36),
+            _JOURNAL_STATES[entry.state],
+            started_command(entry.started, entry.command_id, now) if entry.HasField("started") else None,
+        )
         for entry in hello.open_commands[:MAX_LISTED]
         if entry.state in _JOURNAL_STATES
     ]
@@ -129,131 +133,8 @@ def output_lines(lines: Iterable[pb.OutputLine], now: datetime) -> list[OutputLi
     """Lines of output, cleaned; `now` stands in for a time that no calendar knows."""
     return [
         OutputLine(
-            line.seq, _moment(line.at, now), clean(line.stage, 16), _LEVELS.get(line.level, "info"), clean(line.text)
+            line.seq, moment(line.at, now), clean(line.stage, 16), _LEVELS.get(line.level, "info"), clean(line.text)
         )
         for line in list(lines)[:MAX_LINES]
         if 0 < line.seq < MAX_SEQ
     ]
-
-
-def outcome(command: Command, message: pb.CommandResult) -> CommandOutcome:
-    """How a command ended. A success whose proof is missing or for another revision is a failure."""
-    state, reason, sentence = _OUTCOMES.get(message.outcome, _OUTCOMES[pb.CommandResult.FAILED])
-    detail = message.WhichOneof("detail")
-    result = _plain(getattr(message, detail)) if detail == command.kind else {}
-    if state is CommandState.SUCCEEDED and not _is_proved(command, detail, result):
-        sentence = "The agent reported success without proof that this revision is served. What it did is not known."
-        return CommandOutcome(CommandState.FAILED, "INTERNAL", sentence, outcome_known=False, result=result)
-    if detail == "apply_config" and state is CommandState.FAILED:
-        reason = _apply_reason(message.apply_config, reason)
-    error = "" if state is CommandState.SUCCEEDED else clean(message.error) or sentence
-    return CommandOutcome(state, reason, error, outcome_known=reason != "INTERRUPTED", result=result)
-
-
-def command(
-    row: Command, contents: Callable[[Iterable[str]], Mapping[str, str]], held: frozenset[str]
-) -> pb.PanelMessage:
-    """A command for the wire. `contents` gives texts by hash; those in `held` the agent has already.
-
-    Raises ValueError when it does not fit into one message.
-    """
-    now = datetime.now(UTC)
-    message = pb.Command(
-        command_id=row.id,
-        seq=row.seq,
-        time_to_live=duration(min(max(row.expires_at - now, timedelta(seconds=1)), REDELIVERY_WINDOW)),
-        run_timeout=duration(timedelta(seconds=row.run_timeout)),
-    )
-    kind = CommandKind(row.kind)
-    if kind is CommandKind.APPLY_CONFIG:
-        message.apply_config.bundle.CopyFrom(_bundle(row, contents, held))
-    elif kind is CommandKind.TEST_CONFIG:
-        message.test_config.bundle.CopyFrom(_bundle(row, contents, held))
-    elif kind is CommandKind.RELOAD:
-        message.reload.SetInParent()
-    elif kind is CommandKind.CHECK_NGINX:
-        message.check_nginx.SetInParent()
-    if message.ByteSize() > MAX_MESSAGE - 1024:
-        raise ValueError("the command does not fit into one message")
-    return pb.PanelMessage(command=message)
-
-
-def chunks(sha256: str, text: str) -> Iterable[pb.PanelMessage]:
-    """One content in pieces of at most 256 KiB, the last one marked."""
-    data = text.encode()
-    for offset in range(0, max(len(data), 1), CHUNK):
-        piece = data[offset : offset + CHUNK]
-        is_last = offset + CHUNK >= len(data)
-        yield pb.PanelMessage(content=pb.Content(sha256=sha256, offset=offset, data=piece, last=is_last))
-
-
-def duration(span: timedelta) -> Duration:
-    """A span of time for the wire."""
-    message = Duration()
-    message.FromTimedelta(span)
-    return message
-
-
-def timestamp(moment: datetime) -> Timestamp:
-    """A moment for the wire."""
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
-
-
-def _bundle(
-    row: Command, contents: Callable[[Iterable[str]], Mapping[str, str]], held: frozenset[str]
-) -> pb.ConfigBundle:
-    manifest: dict[str, str] = row.payload["manifest"]
-    texts = contents(set(manifest.values()))
-    bundle = pb.ConfigBundle(revision=row.payload["revision"])
-    for path, sha256 in sorted(manifest.items()):
-        bundle.files.add(path=path, sha256=sha256, size=len(texts[sha256].encode()))
-    room = min(INLINE_CONTENTS, MAX_MESSAGE - (64 << 10) - bundle.ByteSize())
-    for sha256 in sorted(set(manifest.values()) - held):
-        data = texts[sha256].encode()
-        room -= len(data) + 128
-        if room < 0:
-            break  # the agent asks for the rest
-        bundle.contents.add(sha256=sha256, data=data, last=True)
-    return bundle
-
-
-def _clean_text(text: str) -> str:
-    """Lines of harmless text."""
-    return "\n".join(clean(line) for line in text[:MAX_EDITED].splitlines())
-
-
-def _is_proved(row: Command, detail: str | None, result: Mapping[str, Any]) -> bool:
-    if detail != row.kind:
-        return False
-    return row.kind != CommandKind.APPLY_CONFIG or result["revision"] == row.payload.get("revision")
-
-
-def _apply_reason(message: pb.ApplyConfigResult, reason: str) -> str:
-    if message.degraded:
-        return "ROLLBACK_FAILED"
-    return "ROLLED_BACK" if message.rolled_back and reason == "FAILED" else reason
-
-
-def _plain(message: Any) -> dict[str, Any]:
-    """A result as plain JSON values under the contract's own names, every text cleaned."""
-    values = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
-    return {name: _clean_value(value) for name, value in values.items()}
-
-
-def _clean_value(value: Any) -> Any:
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, list):
-        return [_clean_value(item) for item in value[:MAX_LISTED]]
-    if isinstance(value, dict):
-        return {name: _clean_value(item) for name, item in value.items()}
-    return value
-
-
-def _moment(stamp: Timestamp, now: datetime) -> datetime:
-    try:
-        return stamp.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return now

@@ -1,5 +1,5 @@
 """What an agent is due to be sent: claimed in one transaction, rendered, and ready for the wire.
-May import: protos, panel.rpc.messages, panel.services, panel.models and below."""
+May import: protos, panel.rpc.orders, panel.services, panel.models and below."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
+from panel.errors import PanelError
 from panel.extensions import db, transaction
 from panel.models import Agent, Command, CommandKind, CommandState, ConfigContent, Revision
 from panel.models.types import utcnow
-from panel.rpc import messages
-from panel.services import deployments, outcomes, transitions
+from panel.rpc import orders
+from panel.services import deployments, outcomes, transitions, upstreams
 from panel.services.transitions import Agenda, CommandOutcome
+from panel.vault import VaultError
 from protos import command_stream_pb2 as pb
 
 log = logging.getLogger(__name__)
@@ -78,13 +80,16 @@ def _prepare(row: Command) -> pb.PanelMessage | None:
     """The message; on any fault of ours the command fails, so that it does not stand in the way of the next."""
     try:
         if not CommandKind(row.kind).has_bundle:
-            return messages.command(row, contents, frozenset())
+            return orders.command(row, contents, frozenset())
         with db.session.begin_nested():
             if row.kind == CommandKind.APPLY_CONFIG:
                 deployments.freeze(row)
-            return messages.command(row, contents, _held(row))
+            return orders.command(row, contents, _held(row), upstreams.of_bundle(row))
     except OperationalError:
         raise  # of the database and not of this command: it stays queued
+    except (PanelError, VaultError) as error:
+        outcomes.record(row, CommandOutcome(CommandState.FAILED, "FAILED", str(error)), utcnow())
+        return None
     except Exception:  # the boundary of a command
         log.exception("command %s could not be prepared", row.id)
         sentence = "The panel could not prepare this job; its log says why. Nothing was sent."

@@ -18,7 +18,8 @@ from panel import failpoints, metrics
 from panel.config import Config
 from panel.extensions import stopping, transaction, wakeups
 from panel.models.types import utcnow
-from panel.rpc import inbox, messages, outbox
+from panel.rpc import inbox, outbox
+from panel.rpc.text import duration
 from panel.services import enrollments, sessions
 from panel.services.sessions import NginxFacts
 from protos import command_stream_pb2 as pb
@@ -80,7 +81,7 @@ class AgentSession:
             return
         log.info("closing the stream of agent %s: %s", self.agent_id, text)
         metrics.sessions_closed.labels(pb.Goodbye.Reason.Name(reason).lower()).inc()
-        wait = messages.duration(timedelta(seconds=retry_after))
+        wait = duration(timedelta(seconds=retry_after))
         self._goodbye = pb.Goodbye(reason=reason, text=text, retry_after=wait)
         self._drop()
         gevent.spawn_later(CANCEL_AFTER, self._cut_off)

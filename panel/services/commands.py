@@ -19,6 +19,8 @@ from panel.services.paging import Page, paginate
 from panel.services.transitions import REDELIVERY_WINDOW
 
 QUESTION_TIMEOUT = 15.0  # seconds
+# This one writes into somebody's DNS and waits until it is seen there.
+SLOW_QUESTIONS = {CommandKind.CHECK_DNS_CREDENTIAL: 60.0}
 
 
 def enqueue(
@@ -32,10 +34,13 @@ def enqueue(
     not_before: datetime | None = None,
     time_to_live: timedelta = REDELIVERY_WINDOW,
     run_timeout: float = 120.0,
+    resource: str = "nginx",
+    certificate_id: int | None = None,
 ) -> Command:
     """Writes a queued command and wakes the agent's stream. The same idempotency key gives the same command again.
 
-    `run_timeout` is in seconds from its start. Raises Forbidden for viewers, Conflict for a revoked agent.
+    `run_timeout` is in seconds from its start; of commands with one `resource` one is under way at a time.
+    Raises Forbidden for viewers, Conflict for a revoked agent.
     """
     _require_editor(actor)
     if agent.is_revoked:
@@ -44,18 +49,19 @@ def enqueue(
     if known is not None:
         return known
     now = utcnow()
-    run_timeout = min(run_timeout, QUESTION_TIMEOUT) if kind.is_question else run_timeout
+    run_timeout = min(run_timeout, SLOW_QUESTIONS.get(kind, QUESTION_TIMEOUT)) if kind.is_question else run_timeout
     lifetime = timedelta(seconds=run_timeout) if kind.is_question else min(time_to_live, REDELIVERY_WINDOW)
     command = Command(
         id=str(uuid4()),
         agent_id=agent.id,
-        seq=_next_seq(agent),
+        seq=next_seq(agent),
         kind=kind,
-        resource="" if kind.is_question else "nginx",
+        resource="" if kind.is_question else resource,
         payload=payload or {},
         state=CommandState.QUEUED,
         idempotency_key=idempotency_key,
         retry_of_id=retry_of,
+        certificate_id=certificate_id,
         created_by_id=None if actor is None else actor.id,
         created_at=now,
         not_before=not_before,
@@ -107,12 +113,14 @@ def retry(command: Command, actor: User | None) -> Command:
     """A new command like this one; twice for the same command gives the same new one.
 
     An apply means "become what you should be now", so its old files are not repeated.
-    Raises Forbidden for viewers, Conflict while it is open.
+    Raises Forbidden for viewers, Conflict while it is open, or when it brought an uploaded key, which is not kept.
     """
     _require_editor(actor)
     if command.is_open:
         raise Conflict("This job is still under way.")
     kind = CommandKind(command.kind)
+    if kind is CommandKind.INSTALL_CERTIFICATE:
+        raise Conflict("The key of this upload was not kept. Upload the certificate and its key again.")
     return enqueue(
         command.agent,
         kind,
@@ -121,6 +129,8 @@ def retry(command: Command, actor: User | None) -> Command:
         idempotency_key=f"retry:{command.id}",
         retry_of=command.id,
         run_timeout=command.run_timeout,
+        resource=command.resource,
+        certificate_id=command.certificate_id,
     )
 
 
@@ -164,7 +174,8 @@ def list_page(
     return paginate(statement, page, per_page)
 
 
-def _next_seq(agent: Agent) -> int:
+def next_seq(agent: Agent) -> int:
+    """The number of the agent's next command. The database counts, so no two get the same. Raises NotFound."""
     db.session.flush()
     following = db.session.scalar(
         update(Agent)

@@ -1,5 +1,5 @@
 """The numbers of the navigation.
-May import: panel.models, panel.extensions."""
+May import: panel.services.certificate_queries, panel.models, panel.extensions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from datetime import timedelta
 from sqlalchemy import Select, func, select
 
 from panel.extensions import db
-from panel.models import OPEN_STATES, Agent, Command, ProxyHost
+from panel.models import OPEN_STATES, Agent, Certificate, Command, ProxyHost
 from panel.models.types import utcnow
+from panel.services import certificate_queries
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,11 @@ class Counts:
     """How many there are of each noun, and how many of them work now."""
 
     hosts: int
+    certificates: int
     agents: int
     agents_online: int
     running_jobs: int
+    certificates_due: int  # those that end soon, cannot be renewed, or are missing
 
     @property
     def has_absent_agents(self) -> bool:
@@ -34,9 +37,11 @@ def read(*, stale_after: float) -> Counts:
     online = (Agent.is_connected, Agent.is_synced, Agent.last_seen_at >= heard_since, Agent.revoked_at.is_(None))
     return Counts(
         hosts=_count(select(func.count(ProxyHost.id)).where(ProxyHost.deleted_at.is_(None))),
+        certificates=_count(select(func.count(Certificate.id))),
         agents=_count(select(func.count(Agent.id)).where(Agent.revoked_at.is_(None))),
         agents_online=_count(select(func.count(Agent.id)).where(*online)),
         running_jobs=_count(select(func.count(Command.id)).where(Command.state.in_(OPEN_STATES))),
+        certificates_due=certificate_queries.count_due(),
     )
 
 

@@ -3,6 +3,7 @@ May import: panel.services.paging, panel.models, panel.extensions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -42,7 +43,13 @@ class StageMark:
 
 
 def list_page(
-    *, kind: CommandKind | None, result: JobResult | None, agent_id: str = "", page: int = 1, per_page: int = 50
+    *,
+    kind: CommandKind | None = None,
+    result: JobResult | None = None,
+    agent_id: str = "",
+    certificate_id: int | None = None,
+    page: int = 1,
+    per_page: int = 50,
 ) -> Page[Command]:
     """Jobs, newest first; a filter that is None or empty selects nothing out."""
     statement = select(Command).order_by(Command.created_at.desc(), Command.seq.desc()).options(defer(Command.payload))
@@ -52,7 +59,16 @@ def list_page(
         statement = statement.where(Command.state.in_(STATES_OF[result]))
     if agent_id:
         statement = statement.where(Command.agent_id == agent_id)
+    if certificate_id is not None:
+        statement = statement.where(Command.certificate_id == certificate_id)
     return paginate(statement, page, per_page)
+
+
+def open_about(certificate_ids: Sequence[int]) -> dict[int, Command]:
+    """The newest job under way of each of these certificates, by their ids."""
+    query = select(Command).where(Command.certificate_id.in_(certificate_ids), Command.state.in_(OPEN_STATES))
+    found = db.session.scalars(query.order_by(Command.seq)).unique()
+    return {command.certificate_id: command for command in found if command.certificate_id is not None}
 
 
 def stage_marks(command_id: str) -> list[StageMark]:
@@ -70,6 +86,19 @@ def last_stage_text(command_id: str, level: str) -> str:
     """The newest line of this level; "" when there is none."""
     query = select(CommandOutput.text).where(CommandOutput.command_id == command_id, CommandOutput.level == level)
     return db.session.scalar(query.order_by(CommandOutput.seq.desc()).limit(1)) or ""
+
+
+def last_line(command_id: str, stage: str) -> str:
+    """The newest line of a stage that tells more than the stage's own beginning; "" when there is none."""
+    query = select(CommandOutput.text).where(CommandOutput.command_id == command_id, CommandOutput.stage == stage)
+    said = query.where(CommandOutput.level.not_in(("stage", "record")))
+    return db.session.scalar(said.order_by(CommandOutput.seq.desc()).limit(1)) or ""
+
+
+def texts(command_id: str, level: str, limit: int = 200) -> list[str]:
+    """The lines of one level, oldest first, each text once."""
+    query = select(CommandOutput.text).where(CommandOutput.command_id == command_id, CommandOutput.level == level)
+    return list(dict.fromkeys(db.session.scalars(query.order_by(CommandOutput.seq).limit(limit))))
 
 
 def tail(command_id: str, limit: int) -> list[CommandOutput]:

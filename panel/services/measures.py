@@ -10,12 +10,14 @@ from datetime import datetime
 from functools import partial
 from itertools import pairwise
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from panel import metrics
 from panel.extensions import after_commit, db
-from panel.models import OPEN_STATES, AgentStatus, Command, CommandKind, CommandState
+from panel.models import OPEN_STATES, AgentStatus, Certificate, Command, CommandKind, CommandState
+from panel.models.types import utcnow
 from panel.services import jobs
+from panel.services.certificate_conditions import IS_FAILING, IS_USED
 
 
 def note(command: Command) -> None:
@@ -31,9 +33,12 @@ def note(command: Command) -> None:
 
 @dataclass(frozen=True)
 class Census:
-    """How many open commands there are by (kind, state)."""
+    """How many open commands there are by (kind, state), how many certificates by state, and the seconds that the
+    first of those in use has left; NaN when none is in use."""
 
     open_commands: dict[tuple[str, str], int]
+    certificates: dict[str, int]
+    seconds_left: float
 
 
 def take_census() -> Census:
@@ -41,13 +46,17 @@ def take_census() -> Census:
     every = {(kind.value, state.value): 0 for kind in CommandKind for state in OPEN_STATES}
     query = select(Command.kind, Command.state, func.count()).where(Command.state.in_(OPEN_STATES))
     rows = db.session.execute(query.group_by(Command.kind, Command.state)).all()
-    return Census(every | {(kind, state): number for kind, state, number in rows})
+    open_commands = every | {(kind, state): number for kind, state, number in rows}
+    return Census(open_commands, _count_certificates(), _seconds_left(utcnow()))
 
 
 def show(census: Census, statuses: Iterable[AgentStatus]) -> None:
     """Puts a census and the agents' statuses where they are read."""
     for labels, number in census.open_commands.items():
         metrics.commands_open.labels(*labels).set(number)
+    for state, number in census.certificates.items():
+        metrics.certificates.labels(state).set(number)
+    metrics.certificate_days_left.set(census.seconds_left / 86_400)
     found = Counter(statuses)
     for status in AgentStatus:
         metrics.agents.labels(status.value).set(found[status])
@@ -70,6 +79,18 @@ class _End:
             metrics.stages.labels(self.kind, stage).observe(seconds)
 
 
+def _count_certificates() -> dict[str, int]:
+    """A certificate counts once: what is wrong with it before what is right."""
+    is_failing = case((IS_FAILING, "failing"), (Certificate.is_present, "present"), else_="absent")
+    rows = db.session.execute(select(is_failing, func.count()).group_by(is_failing)).all()
+    return {"failing": 0, "present": 0, "absent": 0} | {str(state): number for state, number in rows}
+
+
+def _seconds_left(now: datetime) -> float:
+    first = db.session.scalar(select(func.min(Certificate.not_after)).where(Certificate.is_present, IS_USED))
+    return float("nan") if first is None else (first - now).total_seconds()
+
+
 def _run_time(command: Command) -> float | None:
     if command.sent_at is None or command.finished_at is None:
         return None
@@ -86,4 +107,7 @@ def _stage_times(command: Command) -> dict[str, float]:
 
 
 # What an agent says is no label: it could make any number of them.
-STAGES = frozenset({"fetch", "test", "switch", "reload", "prove", "rollback", "check"})
+STAGES = frozenset(
+    {"fetch", "test", "switch", "reload", "prove", "rollback", "check"}
+    | {"order", "challenge", "validation", "issued", "installed", "served", "cleanup"}
+)

@@ -1,5 +1,5 @@
 """What people do with proxy hosts: create, change, switch, delete, bring back, find.
-May import: panel.services.{domain_names,events,generations,host_queries,paging}, panel.nginx and below."""
+May import: panel.services.{coverage,domain_names,events,generations,host_queries,paging}, panel.nginx and below."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from panel.extensions import db, wake_after_commit
 from panel.models import Agent, ProxyHost, User
 from panel.models.types import utcnow
 from panel.nginx import grammar
-from panel.services import domain_names, events, generations, host_queries
+from panel.services import coverage, domain_names, events, generations, host_queries
 from panel.services.paging import Page, paginate
 
 Text = TypeVar("Text")
@@ -32,6 +32,10 @@ class ProxyHostSpec:
     forward_port: int
     websocket: bool = True
     is_enabled: bool = True
+    certificate_id: int | None = None
+    force_ssl: bool = False
+    hsts: bool = False
+    http2: bool = True
     notes: str = ""
 
 
@@ -42,9 +46,9 @@ def create(spec: ProxyHostSpec, actor: User | None) -> ProxyHost:
     domain_names.refuse_taken(spec.agent_id, spec.domain_names)
     host = ProxyHost(**columns_of(spec))
     db.session.add(host)
-    _mark_changed(host)
+    mark_changed(host)
     domain_names.claim(host)
-    _record(actor, "create", host, before=None)
+    record(actor, "create", host, before=None)
     return host
 
 
@@ -55,7 +59,7 @@ def update(host: ProxyHost, spec: ProxyHostSpec, actor: User | None, *, version:
     else saved the host meanwhile or deleted it. Saving what is already saved changes nothing.
     """
     require_editor(actor)
-    _lock(host)
+    lock(host)
     _refuse_deleted(host)
     if host.version != version:
         raise Conflict("Somebody else saved this host while you had it open. Compare both versions, then save again.")
@@ -69,59 +73,59 @@ def update(host: ProxyHost, spec: ProxyHostSpec, actor: User | None, *, version:
         setattr(host, name, value)
     if left_agent_id != spec.agent_id:
         _leave(host, left_agent_id)
-    _mark_changed(host)
+    mark_changed(host)
     domain_names.claim(host)
-    _record(actor, "update", host, before=before)
+    record(actor, "update", host, before=before)
     return host
 
 
 def set_enabled(host: ProxyHost, enabled: bool, actor: User | None) -> ProxyHost:
     """Switches a host on or off; its names stay its own. Raises Forbidden, Conflict when it was deleted."""
     require_editor(actor)
-    _lock(host)
+    lock(host)
     _refuse_deleted(host)
     if host.is_enabled == enabled:
         return host
     before = describe(host)
     host.is_enabled = enabled
-    _mark_changed(host)
-    _record(actor, "enable" if enabled else "disable", host, before=before)
+    mark_changed(host)
+    record(actor, "enable" if enabled else "disable", host, before=before)
     return host
 
 
 def clone(host: ProxyHost) -> ProxyHostSpec:
-    """A draft with everything of this host but its names, which stay its own."""
-    return replace(spec_of(host), domain_names=())
+    """A draft with everything of this host but its names, which stay its own, and the certificate for them."""
+    return replace(spec_of(host), domain_names=(), certificate_id=None)
 
 
 def delete(host: ProxyHost, actor: User | None) -> None:
     """Deletes a host, for undo it is kept; its names are free at once. Raises Forbidden."""
     require_editor(actor)
-    _lock(host)
+    lock(host)
     if host.is_deleted:
         return
     before = describe(host)
     host.deleted_at = utcnow()
-    _mark_changed(host)
+    mark_changed(host)
     domain_names.release(host)
-    _record(actor, "delete", host, before=before)
+    record(actor, "delete", host, before=before)
 
 
 def restore(host: ProxyHost, actor: User | None) -> ProxyHost:
     """Brings a deleted host back. Raises Forbidden, Conflict when a name or its agent is gone meanwhile."""
     require_editor(actor)
-    _lock(host)
+    lock(host)
     if not host.is_deleted:
         return host
     if host.agent.is_revoked:
         raise Conflict(f"The agent {host.agent.name} was revoked meanwhile. Create the host again on another agent.")
     host.deleted_at = None
-    _mark_changed(host)
+    mark_changed(host)
     try:
         domain_names.claim(host)
     except Invalid as error:
         raise Conflict(f"{error.message} Change that host first, then bring this one back.") from error
-    _record(actor, "restore", host, before=None)
+    record(actor, "restore", host, before=None)
     return host
 
 
@@ -172,14 +176,15 @@ def check(spec: ProxyHostSpec) -> ProxyHostSpec:
     agent = db.session.get(Agent, spec.agent_id)
     if agent is None or agent.is_revoked:
         raise Invalid("agent_id", "This agent does not exist any more. Choose another one.")
-    return ProxyHostSpec(
+    names = _parse("domain_names", grammar.parse_domain_names, spec.domain_names)
+    coverage.require(spec.certificate_id, agent, names)
+    return replace(
+        spec,
         agent_id=agent.id,
-        domain_names=_parse("domain_names", grammar.parse_domain_names, spec.domain_names),
+        domain_names=names,
         forward_scheme=_parse("forward_scheme", grammar.parse_forward_scheme, spec.forward_scheme),
         forward_host=_parse("forward_host", grammar.parse_forward_host, spec.forward_host),
         forward_port=_parse("forward_port", grammar.parse_port, spec.forward_port),
-        websocket=spec.websocket,
-        is_enabled=spec.is_enabled,
         notes=_parse("notes", grammar.check_notes, spec.notes),
     )
 
@@ -196,10 +201,23 @@ def columns_of(spec: ProxyHostSpec) -> dict[str, Any]:
     return {**asdict(spec), "domain_names": list(spec.domain_names)}
 
 
-def _mark_changed(host: ProxyHost) -> None:
-    """Gives the host its agent's next generation: the counter is raised by the database, so no save is lost."""
+def mark_saved(host: ProxyHost) -> None:
+    """Notes that somebody saved the host: a form that was opened before is told so."""
     host.version = (host.version or 0) + 1
     host.changed_at = utcnow()
+    db.session.flush()
+    db.session.expire(host, ["certificate"])
+    wake_after_commit("hosts")
+
+
+def mark_changed(host: ProxyHost) -> None:
+    """Notes that somebody saved the host, so that its file is another one."""
+    mark_saved(host)
+    note_changed_file(host)
+
+
+def note_changed_file(host: ProxyHost) -> None:
+    """Gives the host its agent's next generation: the counter is raised by the database, so no save is lost."""
     host.changed_generation = generations.raise_one(host.agent_id)
     clear_refusal(host)
     db.session.flush()
@@ -231,7 +249,7 @@ def _leave(host: ProxyHost, agent_id: str) -> None:
     db.session.refresh(host, ["agent"])
 
 
-def _lock(host: ProxyHost) -> None:
+def lock(host: ProxyHost) -> None:
     """Reads the host again, as it is within this transaction, and keeps others from saving it meanwhile."""
     db.session.refresh(host, with_for_update={"of": ProxyHost})
 
@@ -247,6 +265,7 @@ def require_editor(actor: User | None) -> None:
         raise Forbidden("Your role lets you look, not change. Ask an administrator for the operator role.")
 
 
-def _record(actor: User | None, verb: str, host: ProxyHost, *, before: dict[str, Any] | None) -> None:
+def record(actor: User | None, verb: str, host: ProxyHost, *, before: dict[str, Any] | None) -> None:
+    """Writes what somebody did to the host to the audit log."""
     after = None if host.is_deleted else describe(host)
     events.record(actor, "proxy_host", verb, host.id, host.primary_name, before=before, after=after)

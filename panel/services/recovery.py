@@ -1,5 +1,5 @@
 """What becomes of commands when a session begins anew, and when their time is over.
-May import: panel.services.transitions, panel.models, panel.extensions."""
+May import: panel.services.{agent_jobs,transitions}, panel.models, panel.extensions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from sqlalchemy import func, select
 
 from panel.extensions import db
 from panel.models import OPEN_STATES, Agent, Command, CommandKind, CommandState
-from panel.services import transitions
+from panel.services import agent_jobs, transitions
+from panel.services.agent_jobs import StartedCommand
 from panel.services.transitions import IN_FLIGHT, REDELIVERY_WINDOW, CommandOutcome
 
 # How long after its own limit a command may still report, while its agent is connected.
@@ -33,6 +34,7 @@ class OpenCommand:
 
     command_id: str
     state: JournalState
+    started: StartedCommand | None = None  # only of what the agent began by itself
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ def expire_due(now: datetime) -> list[Command]:
 
 def _compare(agent: Agent, entry: OpenCommand, recovery: Recovery, now: datetime) -> None:
     command = db.session.get(Command, entry.command_id)
+    if command is None and entry.started is not None:
+        command = agent_jobs.adopt(agent, entry.started, now)
     if command is None or command.agent_id != agent.id:
         recovery.forget.append(entry.command_id)
         return
@@ -119,14 +123,18 @@ def _resolve_missing(command: Command, now: datetime, *, is_reliable: bool) -> b
 
 
 def _highest_acknowledged(agent: Agent) -> int:
-    acknowledged = select(func.max(Command.seq)).where(Command.agent_id == agent.id, Command.acked_at.is_not(None))
+    """Of what was sent; what an agent began by itself has a number that it never heard of."""
+    acknowledged = select(func.max(Command.seq)).where(
+        Command.agent_id == agent.id, Command.acked_at.is_not(None), Command.delivery_count > 0
+    )
     return db.session.scalar(acknowledged) or 0
 
 
 def _overdue(command: Command, now: datetime) -> CommandOutcome | None:
     if command.state == CommandState.QUEUED:
         return _expiry() if command.expires_at <= now else None
-    begun_at = command.started_at or command.acked_at or command.sent_at or command.created_at
+    # What an agent began while the panel was away has just been heard of, though it began long ago.
+    begun_at = max(filter(None, (command.started_at, command.acked_at, command.sent_at)), default=command.created_at)
     limit = timedelta(seconds=command.run_timeout)
     if CommandKind(command.kind).is_question:
         sentence = (

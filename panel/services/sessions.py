@@ -35,7 +35,7 @@ class NginxFacts:
 
 @dataclass(frozen=True)
 class AgentFacts:
-    """What Hello says. `protocol` is the version that was chosen."""
+    """What Hello says. `protocol` is the version that was chosen, `dns_providers` as DnsProvider in the contract."""
 
     version: str
     protocol: int
@@ -43,6 +43,7 @@ class AgentFacts:
     hostname: str
     os: str
     nginx: NginxFacts
+    dns_providers: tuple[dict[str, Any], ...] = ()
 
 
 def connected(agent_id: str, facts: AgentFacts, now: datetime) -> Agent:
@@ -56,6 +57,7 @@ def connected(agent_id: str, facts: AgentFacts, now: datetime) -> Agent:
     agent.connected_at = agent.last_seen_at = now
     agent.version, agent.protocol, agent.boot_id = facts.version, facts.protocol, facts.boot_id
     agent.hostname, agent.os = facts.hostname, facts.os
+    agent.dns_providers = list(facts.dns_providers)
     agent.refused_because = ""
     update_facts(agent, facts.nginx)
     _announce(agent_id)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, not_, or_, select, update
+from sqlalchemy import bindparam, delete, func, not_, or_, select, update
 from sqlalchemy.orm import aliased, lazyload
 
 from panel.extensions import db, wake_after_commit
-from panel.models import OPEN_STATES, Agent, Command, CommandKind, CommandOutput, CommandState
+from panel.models import OPEN_STATES, Agent, Command, CommandKind, CommandOutput, CommandState, UploadedKey
 from panel.services import measures
 
 MAX_OUTPUT_LINES = 10_000
@@ -32,7 +32,7 @@ IN_FLIGHT = (CommandState.SENT, CommandState.RUNNING)
 
 @dataclass(frozen=True)
 class OutputLine:
-    """One line as the agent numbered it. `level`: stage, info, ok, warning, error."""
+    """One line as the agent numbered it. `level`: stage, info, ok, warning, error, record."""
 
     seq: int
     at: datetime
@@ -171,8 +171,18 @@ def _change(command_id: str, expected: Iterable[str], values: Mapping[str, Any])
     if command is None:
         db.session.get(Command, command_id, populate_existing=True, options=_ALONE)
     else:
+        _forget_key(command)
         announce(command)
     return command
+
+
+def _forget_key(command: Command) -> None:
+    """An uploaded key is kept no longer than the command that brings it to the agent, however that ends."""
+    if command.kind == CommandKind.INSTALL_CERTIFICATE and not command.is_open:
+        db.session.execute(
+            delete(UploadedKey).where(UploadedKey.command_id == command.id),
+            execution_options={"synchronize_session": False},
+        )
 
 
 def announce(command: Command) -> None:
@@ -184,6 +194,8 @@ def announce(command: Command) -> None:
     wake_after_commit("jobs")
     if command.kind == CommandKind.APPLY_CONFIG:
         wake_after_commit("hosts")
+    if command.certificate_id is not None:
+        wake_after_commit("certificates")
     measures.note(command)
 
 

@@ -14,7 +14,7 @@ from panel.config import Config
 from panel.extensions import db
 from panel.models import Agent, AgentStatus, CommandKind, CommandState
 from panel.models.types import utcnow
-from panel.rpc import messages
+from panel.rpc import orders
 from panel.services import agents, commands, recovery, transitions
 from panel.services.recovery import JournalState, OpenCommand
 from panel.services.transitions import CommandOutcome
@@ -60,7 +60,7 @@ def test_case_23_a_command_does_not_wait_for_a_year_after_the_clock_was_put_back
 def test_case_23_an_agent_is_told_no_time_to_live_beyond_a_day(agent: Agent) -> None:
     command = commands.enqueue(agent, CommandKind.RELOAD)
     command.expires_at += YEAR
-    sent = messages.command(command, lambda _: {}, frozenset())
+    sent = orders.command(command, lambda _: {}, frozenset())
     assert sent.command.time_to_live.ToTimedelta() <= timedelta(hours=24)
 
 

@@ -15,6 +15,8 @@ from panel.models.types import utcnow
 from panel.services import commands, transitions
 from panel.services.retention import REVISIONS_KEPT
 from panel.services.transitions import CommandOutcome, OutputLine
+from tests.panel.services.news import LIFETIME, add_certificate, add_channel, queued
+from tests.product import free_ports
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -71,3 +73,19 @@ def test_old_revisions_go_but_never_the_live_one_nor_what_a_kept_one_names(agent
     kept = {f"{number:064x}" for number in [0, *range(10, REVISIONS_KEPT + 10)]}
     assert set(db.session.scalars(select(Revision.revision))) == kept
     assert set(db.session.scalars(select(ConfigContent.sha256))) == kept
+
+
+def test_a_tick_looks_for_ends_that_come_near_and_sends_what_is_due(agent: Agent, config: Config) -> None:
+    now = utcnow()
+    channel = add_channel("mail", config, port=str(free_ports(1)[0]))
+    add_certificate(agent, now - LIFETIME * 0.6)
+    clock = Clock(config)
+    for seconds in (0, 1, 61):
+        clock.tick(now + timedelta(seconds=seconds))
+    clock.finish_sending(timeout=20)
+    db.session.rollback()
+    [told] = queued()
+    assert told.subject == "Certificate app.example.com expires in 5 days"
+    assert told.attempts == 1
+    assert "cannot be reached" in told.error
+    assert channel.last_error == told.error

@@ -1,5 +1,5 @@
 """The host form: the shape of each field, in plain words; the facts are the services' business.
-May import: panel.errors, panel.models, panel.nginx.grammar, panel.services.proxy_hosts."""
+May import: panel.models, panel.nginx.grammar, panel.services.proxy_hosts, panel.web."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from wtforms import BooleanField, Field, HiddenField, SelectField, StringField, 
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import ValidationError
 
-from panel.models import Agent, ProxyHost
+from panel.models import Agent, Certificate, ProxyHost
 from panel.nginx import grammar
 from panel.services.proxy_hosts import ProxyHostSpec
+from panel.web.certificates.words import authority
 from panel.web.forms import Form
 
 SCHEMES = [SelectChoice(scheme) for scheme in grammar.FORWARD_SCHEMES]
 MAX_NAMES_TOLD = 5  # names whose faults are told at once
+NAMES_IN_LABEL = 2
+REQUEST = "request"  # instead of a certificate's number
 
 LABELS = {
     "domain_names": "Domain names",
@@ -25,6 +28,10 @@ LABELS = {
     "forward_port": "Upstream port",
     "websocket": "WebSocket",
     "agent_id": "Agent",
+    "certificate_id": "Certificate",
+    "force_ssl": "Redirect to HTTPS",
+    "hsts": "HSTS",
+    "http2": "HTTP/2",
     "is_enabled": "Enabled",
     "notes": "Notes",
 }
@@ -39,6 +46,10 @@ class ProxyHostForm(Form):
     forward_port = StringField(LABELS["forward_port"])
     websocket = BooleanField(LABELS["websocket"])
     agent_id = SelectField(LABELS["agent_id"], validate_choice=False)
+    certificate_id = SelectField(LABELS["certificate_id"], validate_choice=False)
+    force_ssl = BooleanField(LABELS["force_ssl"])
+    hsts = BooleanField(LABELS["hsts"])
+    http2 = BooleanField(LABELS["http2"])
     is_enabled = BooleanField(LABELS["is_enabled"])
     notes = TextAreaField(LABELS["notes"])
     version = HiddenField()
@@ -71,6 +82,12 @@ class ProxyHostForm(Form):
         if field.data not in self.offered:
             raise ValidationError("Choose one of the agents in the list.")
 
+    def validate_certificate_id(self, field: Field) -> None:
+        """None, a new one, or a number; whether that certificate is for these names is a fact for the service."""
+        text = str(field.data or "")
+        if text not in {"", REQUEST} and not _is_number(text):
+            raise ValidationError("Choose one of the certificates in the list.")
+
     def validate_notes(self, field: Field) -> None:
         """Free text, but no control characters and not without end."""
         _check(grammar.check_notes, field.data or "")
@@ -79,6 +96,29 @@ class ProxyHostForm(Form):
         """The agents to choose from, by name."""
         self.offered = {agent.id: agent for agent in agents}
         self.agent_id.choices = [SelectChoice(agent.id, agent.name) for agent in self.offered.values()]
+
+    def offer_certificates(self, certificates: Iterable[Certificate]) -> None:
+        """The certificates to choose from, and a new one."""
+        choices = [SelectChoice("", "None: plain HTTP"), SelectChoice(REQUEST, "Request one when it is applied")]
+        choices += [SelectChoice(str(one.id), certificate_label(one)) for one in certificates]
+        if self.certificate_id.data not in {choice.value for choice in choices} and self.certificate_id.data:
+            choices.append(SelectChoice(str(self.certificate_id.data), "One that is not for these names"))
+        self.certificate_id.choices = choices
+        self.offered_certificates = {str(choice.value): str(choice.label) for choice in choices if choice.value}
+
+    @property
+    def wants_request(self) -> bool:
+        """Whether a certificate is to be requested for the names of this host."""
+        return bool(self.certificate_id.data == REQUEST)
+
+    def certificate_words(self) -> str:
+        """The chosen certificate as the list of choices calls it; "" for none."""
+        return self.offered_certificates.get(str(self.certificate_id.data or ""), "")
+
+    def typed_names(self) -> tuple[str, ...]:
+        """The names as far as they can be read."""
+        names = split_names(self.domain_names.data or "")
+        return tuple(grammar.parse_domain_name(name) for name in names if not _problem(grammar.parse_domain_name, name))
 
     def chosen_agent(self) -> Agent | None:
         """The agent that is chosen, else the first one; None when there is none."""
@@ -94,13 +134,17 @@ class ProxyHostForm(Form):
             forward_port=grammar.parse_port(self.forward_port.data or ""),
             websocket=bool(self.websocket.data),
             is_enabled=bool(self.is_enabled.data),
+            certificate_id=int(self.certificate_id.data) if _is_number(str(self.certificate_id.data or "")) else None,
+            force_ssl=bool(self.force_ssl.data),
+            hsts=bool(self.hsts.data),
+            http2=bool(self.http2.data),
             notes=grammar.check_notes(self.notes.data or ""),
         )
 
     def opened_version(self) -> int:
         """The version that this form was opened on; 0 (which no host has) when the field was tampered with."""
         text = str(self.version.data or "")
-        return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
+        return int(text) if _is_number(text) else 0
 
     def refusals(self) -> list[tuple[str, str]]:
         """Each field that needs a fix, with its sentence, in the order of the page."""
@@ -117,8 +161,20 @@ def values_of(host: ProxyHost | ProxyHostSpec) -> dict[str, Any]:
         "websocket": host.websocket,
         "agent_id": host.agent_id,
         "is_enabled": host.is_enabled,
+        "certificate_id": str(host.certificate_id or ""),
+        "force_ssl": host.force_ssl,
+        "hsts": host.hsts,
+        "http2": host.http2,
         "notes": host.notes,
     }
+
+
+def certificate_label(certificate: Certificate) -> str:
+    """A certificate in a list of choices: its names, and what tells it from others."""
+    names = [grammar.display_name(name) for name in certificate.names[:NAMES_IN_LABEL]]
+    more = len(certificate.names) - len(names)
+    shown = ", ".join(names) + (f" and {more} more" if more else "")
+    return f"{shown} ({authority(certificate)}{'' if certificate.is_present else ', not there yet'})"
 
 
 def split_names(text: str) -> list[str]:
@@ -135,6 +191,10 @@ def _problem(parse: Callable[[Any], object], text: str | list[str]) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 9
 
 
 def _check(parse: Callable[[Any], object], text: str | list[str]) -> None:

@@ -9,16 +9,15 @@ from panel.errors import NotFound
 from panel.models import ProxyHost
 from panel.services import agents, proxy_hosts
 from panel.web import sse
-from panel.web.hosts import page, view
-
-MAX_ROWS = 25
+from panel.web.hosts import page
+from panel.web.listing import parse_ids
 
 
 def regions() -> dict[str, str]:
     """Regions for `/live?topics=hosts&rows=1,2&total=2` (a list) or `&host=1` (a host's page), and the dock."""
     found = {"#dock": render_template("changes/_dock.html", topics="hosts")}
-    found |= _rows(_ids(request.args.get("rows", "")))
-    for host in _hosts(_ids(request.args.get("host", ""))[:1]):
+    found |= _rows(parse_ids(request.args.get("rows", "")))
+    for host in _hosts(parse_ids(request.args.get("host", ""))[:1]):
         found[f"#host-page-{host.id}"] = render_template("hosts/_host.html", **page.host_values(host))
     if "total" in request.args:
         found["#hosts-news"] = render_template("hosts/_news.html", has_news=_total() != request.args["total"])
@@ -29,11 +28,10 @@ def _rows(ids: list[int]) -> dict[str, str]:
     """The cells of each row that may change; rows stay where they are while a person reads."""
     statuses = page.agent_statuses(agents.list_all())
     found = {}
-    for host in _hosts(ids):
+    for row in page.rows(_hosts(ids), statuses):
         sse.breathe()
-        row = view.host_row(host, statuses[host.agent_id])
-        for cell in ("name", "upstream", "status", "changed"):
-            found[f"#host-{host.id}-{cell}"] = render_template(f"hosts/_cell_{cell}.html", row=row)
+        for cell in ("name", "upstream", "status", "tls", "changed"):
+            found[f"#host-{row.id}-{cell}"] = render_template(f"hosts/_cell_{cell}.html", row=row)
     return found
 
 
@@ -45,11 +43,6 @@ def _hosts(ids: list[int]) -> list[ProxyHost]:
         except NotFound:
             continue
     return found
-
-
-def _ids(text: str) -> list[int]:
-    parts = [part for part in text.split(",") if part.isascii() and part.isdigit() and len(part) <= 9]
-    return [int(part) for part in parts[:MAX_ROWS]]
 
 
 def _total() -> str:

@@ -11,8 +11,13 @@ from flask import current_app
 from panel.models import Agent, AgentStatus, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
-from panel.services import agents, history, proxy_hosts
-from panel.web.hosts import listing, preview, view
+from panel.services import agents, certificates, history, jobs, proxy_hosts
+from panel.services.upstreams import of_host
+from panel.web import listing
+from panel.web.certificates.view import host_tls, last_trouble
+from panel.web.certificates.words import is_test
+from panel.web.hosts import preview, upstream, view
+from panel.web.hosts.listing import HOSTS
 from panel.web.jobs import lines
 
 JOBS_SHOWN = 5
@@ -21,7 +26,7 @@ JOBS_SHOWN = 5
 def list_values(args: Mapping[str, str]) -> dict[str, Any]:
     """What the list shows for a URL's parameters."""
     everyone = agents.list_all()
-    query = listing.parse(args, everyone)
+    query = listing.parse(HOSTS, args, everyone)
     found = proxy_hosts.list_page(
         query=query.query,
         agent_id=query.agent_id or None,
@@ -34,13 +39,28 @@ def list_values(args: Mapping[str, str]) -> dict[str, Any]:
     statuses = agent_statuses(everyone)
     return {
         "query": query,
-        "rows": [view.host_row(host, statuses[host.agent_id]) for host in found.items],
+        "rows": rows(found.items, statuses),
         "page": found,
         "columns": listing.columns(query),
         "filters": listing.filters(query, everyone),
         "host_total": proxy_hosts.list_page(per_page=1).total,
         "has_agents": any(not agent.is_revoked for agent in everyone),
     }
+
+
+def rows(hosts: Sequence[ProxyHost], statuses: Mapping[str, AgentStatus]) -> list[view.HostRow]:
+    """Hosts as lines of the list; `statuses` are those of the agents."""
+    under_way = jobs.open_about([host.certificate_id for host in hosts if host.certificate_id])
+    health = upstream.health_of(host.agent for host in hosts)
+    return [
+        view.host_row(
+            host,
+            statuses[host.agent_id],
+            upstream.status(health[host.agent_id].get(of_host(host)), statuses[host.agent_id]),
+            under_way.get(host.certificate_id or 0),
+        )
+        for host in hosts
+    ]
 
 
 def agent_statuses(everyone: Sequence[Agent]) -> dict[str, AgentStatus]:
@@ -53,13 +73,23 @@ def host_values(host: ProxyHost) -> dict[str, Any]:
     """What one host's page shows."""
     agent_status = agents.status(host.agent, utcnow(), current_app.config["WAYPOST"])
     file = preview.of_saved(host)
+    open_job = jobs.open_about([host.certificate_id]).get(host.certificate_id) if host.certificate_id else None
+    tls = host_tls(host, open_job, utcnow())
+    reach = upstream.view(host, agent_status)
     return {
         "host": host,
         "name": display_name(host.primary_name),
         "names": [display_name(name) for name in host.domain_names],
         "status": view.host_status(host, agent_status),
-        "hops": view.host_route(host, agent_status),
-        "site_url": view.site_url(host.primary_name, host.agent),
+        "tls": tls,
+        "tls_job": open_job,
+        "tls_trouble": last_trouble(host.certificate) if host.certificate else None,
+        "is_test": host.certificate is not None and is_test(host.certificate),
+        "has_wildcard": any(name.startswith("*.") for name in host.domain_names),
+        "usable": [] if host.certificate or host.is_deleted else certificates.matching(host),
+        "upstream": reach,
+        "hops": view.host_route(host, agent_status, tls, reach.status),
+        "site_url": view.site_url(host),
         "refusal": view.host_refusal(host, file.path or host.live_path),
         "file": file,
         "live_text": preview.live_text(host),

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from flask import Blueprint, Response, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from panel.errors import Conflict
+from panel.errors import Conflict, Invalid
 from panel.extensions import transaction
 from panel.models import ProxyHost, User
 from panel.nginx.grammar import display_name
-from panel.services import deployments, proxy_hosts
+from panel.services import certificates, deployments, proxy_hosts, upstreams
 from panel.web import htmx
 from panel.web.access import actor, local_path
 from panel.web.hosts import editing, live, page
@@ -47,6 +47,29 @@ def test(host_id: int) -> BaseResponse:
         command = deployments.test_draft(host, proxy_hosts.spec_of(host), host.agent, actor())
         url = f"/jobs/{command.id}"
     return htmx.go(url)
+
+
+@bp.post("/hosts/<int:host_id>/request-ssl")
+def request_ssl(host_id: int) -> BaseResponse:
+    """One click: a certificate for the host's names, and HTTPS as soon as it is there. Its job comes next."""
+    try:
+        with transaction():
+            options = {"force_ssl": request.form.get("force_ssl") == "y", "staging": request.form.get("staging") == "y"}
+            command = certificates.request_for_host(proxy_hosts.get(host_id), actor(), **options)
+            url = f"/jobs/{command.id}"
+    except Invalid as refusal:  # what one click cannot decide is asked in the form
+        htmx.toast(refusal.message, kind="warn")
+        url = f"/certificates/new?host={host_id}"
+    return htmx.go(url)
+
+
+@bp.post("/hosts/<int:host_id>/check-upstream")
+def check_upstream(host_id: int) -> BaseResponse:
+    """Asks the agent to look at the upstream now; the host's page shows the answer when it comes."""
+    with transaction():
+        upstreams.check(proxy_hosts.get(host_id), actor())
+    htmx.toast("The agent looks at the upstream now.")
+    return htmx.go(f"/hosts/{host_id}")
 
 
 @bp.post("/hosts/<int:host_id>/enable")

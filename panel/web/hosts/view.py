@@ -1,5 +1,5 @@
 """What the hosts pages show, as plain values: one host's status, its row, its route, its refusal.
-May import: panel.models, panel.nginx.grammar, panel.services."""
+May import: panel.models, panel.nginx.grammar, panel.services, panel.web."""
 
 from __future__ import annotations
 
@@ -8,22 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from panel.models import Agent, AgentStatus, ProxyHost
+from panel.models import Agent, AgentStatus, Command, ProxyHost
+from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
 from panel.services.history import Change
 from panel.services.proxy_hosts import ProxyHostSpec
+from panel.web.certificates.view import Status, host_tls
+from panel.web.certificates.words import authority
 from panel.web.hosts.forms import LABELS
 
 NAMES_SHOWN = 3  # in sentences; pages list them all
-
-
-@dataclass(frozen=True)
-class Status:
-    """A pill: `tone` gives shape and colour (ok, warn, bad, off, run), `word` says it, `detail` explains it."""
-
-    tone: str
-    word: str
-    detail: str
 
 
 DELETED = Status("off", "Deleted", "This host was deleted. It can be brought back.")
@@ -61,21 +55,25 @@ class HostRow:
     name: str
     alias_note: str
     upstream: str
+    upstream_status: Status
     status: Status
+    tls: Status
     agent_id: str
     agent_name: str
     changed_at: datetime
     is_enabled: bool
 
 
-def host_row(host: ProxyHost, agent_status: AgentStatus) -> HostRow:
-    """A host as the list shows it."""
+def host_row(host: ProxyHost, agent_status: AgentStatus, upstream: Status, open_job: Command | None = None) -> HostRow:
+    """A host as the list shows it; `upstream` is how that was at the last look, `open_job` works on its certificate."""
     return HostRow(
         id=host.id,
         name=display_name(host.primary_name),
         alias_note=alias_note(len(host.domain_names) - 1),
         upstream=host.upstream_url,
+        upstream_status=upstream,
         status=host_status(host, agent_status),
+        tls=host_tls(host, open_job, utcnow()),
         agent_id=host.agent_id,
         agent_name=host.agent.name,
         changed_at=host.changed_at,
@@ -109,19 +107,24 @@ AGENT_TONES = {
 }
 
 
-def host_route(host: ProxyHost, agent_status: AgentStatus) -> list[Hop]:
-    """The route of a saved host: public name, agent, upstream."""
+def host_route(host: ProxyHost, agent_status: AgentStatus, tls: Status, upstream: Status) -> list[Hop]:
+    """The route of a saved host: public name, TLS, agent, upstream."""
     status = host_status(host, agent_status)
     tone = "warn" if status is REFUSED_LIVE else status.tone
     return [
-        Hop("Public name", site_url(host.primary_name, host.agent), _names_detail(host.domain_names), tone),
+        Hop("Public name", site_url(host), _names_detail(host.domain_names), tone),
+        _tls_hop(host, tls),
         _agent_hop(host.agent, agent_status),
-        _upstream_hop(host),
+        _upstream_hop(host, upstream),
     ]
 
 
 def draft_route(
-    values: Mapping[str, Any], refusals: Mapping[str, str], agent: Agent | None, agent_status: AgentStatus | None
+    values: Mapping[str, Any],
+    refusals: Mapping[str, str],
+    agent: Agent | None,
+    agent_status: AgentStatus | None,
+    certificate_name: str,
 ) -> list[Hop]:
     """The route of what is typed in the form; a station whose field needs a fix is marked."""
     names = str(values.get("domain_names") or "").split()
@@ -132,6 +135,7 @@ def draft_route(
     is_empty = not typed_host and not values.get("forward_port")
     return [
         _draft_hop("Public name", names[0] if names else "", _names_detail(names), refusals.get("domain_names", "")),
+        _draft_hop("TLS", certificate_name or "no HTTPS", _tls_detail(values), refusals.get("certificate_id", "")),
         _agent_hop(agent, agent_status) if agent and agent_status else Hop("Agent", "none chosen", "", "off"),
         _draft_hop("Upstream", "" if is_empty else upstream, "not checked yet", wrong),
     ]
@@ -150,10 +154,30 @@ def _agent_hop(agent: Agent, status: AgentStatus) -> Hop:
     return Hop("Agent", agent.name, ", ".join([word, *facts]), tone)
 
 
-def _upstream_hop(host: ProxyHost) -> Hop:
+def _tls_hop(host: ProxyHost, tls: Status) -> Hop:
+    if host.certificate is None:
+        return Hop("TLS", tls.word, "plain HTTP", tls.tone)
+    options = ["redirects to HTTPS"] if host.force_ssl else []
+    options += ["HSTS"] if host.hsts else []
+    word = f"{tls.word} left" if host.has_tls and tls.word[:1].isdigit() else tls.word
+    return Hop("TLS", authority(host.certificate), ", ".join([word, *options]), tls.tone)
+
+
+def _tls_detail(values: Mapping[str, Any]) -> str:
+    options = {"force_ssl": "redirects to HTTPS", "hsts": "HSTS", "http2": "HTTP/2"}
+    chosen = [word for name, word in options.items() if values.get(name)]
+    return ", ".join(chosen) if values.get("certificate_id") else "plain HTTP"
+
+
+def _upstream_hop(host: ProxyHost, upstream: Status) -> Hop:
     if host.is_refused and host.refused_field.startswith("forward_"):
         return Hop("Upstream", host.upstream_url, "refused by nginx", "bad")
-    return Hop("Upstream", host.upstream_url, "not checked", "off")
+    return Hop("Upstream", host.upstream_url, _in_midst(upstream.word), upstream.tone)
+
+
+def _in_midst(word: str) -> str:
+    """A word that begins no sentence."""
+    return word if word.startswith("TLS") else word[:1].lower() + word[1:]
 
 
 def _names_detail(names: Sequence[str]) -> str:
@@ -168,10 +192,11 @@ def name_some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def site_url(name: str, agent: Agent) -> str:
-    """Where a browser finds the host: plain http on the agent's port."""
-    port = "" if agent.http_port == 80 else f":{agent.http_port}"
-    return f"http://{display_name(name)}{port}"
+def site_url(host: ProxyHost) -> str:
+    """Where a browser finds the host: https once nginx serves it so, else http, on the agent's ports."""
+    is_secure = host.has_tls and not host.has_unapplied_changes
+    scheme, port, usual = ("https", host.agent.https_port, 443) if is_secure else ("http", host.agent.http_port, 80)
+    return f"{scheme}://{display_name(host.primary_name)}" + ("" if port == usual else f":{port}")
 
 
 @dataclass(frozen=True)
@@ -231,6 +256,10 @@ def spoken_values(host: ProxyHost | ProxyHostSpec, agent_names: Mapping[str, str
         "forward_port": str(host.forward_port),
         "websocket": "on" if host.websocket else "off",
         "agent_id": agent_names.get(host.agent_id, host.agent_id),
+        "certificate_id": f"certificate {host.certificate_id}" if host.certificate_id else "none",
+        "force_ssl": "on" if host.force_ssl else "off",
+        "hsts": "on" if host.hsts else "off",
+        "http2": "on" if host.http2 else "off",
         "is_enabled": "yes" if host.is_enabled else "no",
         "notes": host.notes,
     }
@@ -244,6 +273,7 @@ VERBS = {
     "proxy_host:delete": "deleted the host",
     "proxy_host:restore": "brought the host back",
     "proxy_host:refuse": "refused it",
+    "proxy_host:certificate-refused": "could not ask for its certificate",
 }
 
 

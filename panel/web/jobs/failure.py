@@ -1,65 +1,16 @@
 """Why a job failed: what happened, who is affected, what to do next.
-May import: panel.models, panel.web.jobs.words."""
+May import: panel.models, panel.web.jobs."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from panel.models import Command, CommandKind, CommandState, ProxyHost
-from panel.web.jobs.words import STAGE_LABELS
+from panel.models import CommandKind, CommandState
+from panel.web.jobs import certificate_failure, docker, words
+from panel.web.jobs.cards import Evidence, Failure, NextStep, Refusal
 
 _HOST_PATH = re.compile(r"hosts/(\d+)-(.+)\.conf")
-
-
-@dataclass(frozen=True)
-class NextStep:
-    """One thing to do; `url` is a page of this panel or ""."""
-
-    text: str
-    url: str = ""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """One file that nginx refused, in nginx's own words; `url` leads to the field when it belongs to a host."""
-
-    name: str
-    place: str
-    text: str
-    url: str = ""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What the card says."""
-
-    title: str
-    what: str
-    who: str
-    steps: tuple[NextStep, ...]
-    refusals: tuple[Refusal, ...] = ()
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """All that is known of a failed job."""
-
-    command: Command
-    stage: str
-    last_error: str
-    hosts: tuple[ProxyHost, ...]
-
-    @property
-    def agent_url(self) -> str:
-        """The page of the agent."""
-        return f"/agents/{self.command.agent_id}"
-
-    @property
-    def text(self) -> str:
-        """Where the words of nginx and the agent are looked up, in lower case."""
-        return f"{self.command.error}\n{self.last_error}".lower()
 
 
 def explain(evidence: Evidence) -> Failure | None:
@@ -172,7 +123,9 @@ def _unknown_outcome(evidence: Evidence) -> Failure:
     return Failure(
         "Nobody knows how it ended",
         evidence.command.error or "The agent stopped in the middle of the job and could not say how it ended.",
-        "nginx serves either the configuration before this job or the one after it, never half of one.",
+        certificate_failure.UNKNOWN
+        if evidence.is_about_certificate
+        else "nginx serves either the configuration before this job or the one after it, never half of one.",
         (
             NextStep("Open the agent: it reports what nginx serves as soon as it is back", evidence.agent_url),
             NextStep("Press Retry when you are unsure. Doing it twice is safe."),
@@ -190,16 +143,18 @@ def _too_slow(evidence: Evidence) -> Failure:
 
 
 def _other(evidence: Evidence) -> Failure:
-    label = STAGE_LABELS.get(evidence.stage, "")
+    label = words.stage_label(evidence.command, evidence.stage)
     return Failure(
         f"It failed at: {label}" if label else "It failed",
         evidence.command.error or evidence.last_error or "The agent gave no reason.",
         _unharmed(evidence),
-        (NextStep("Read nginx's own words in the output."), NextStep("Press Retry when the cause is gone.")),
+        (NextStep("Read the agent's own words in the output."), NextStep("Press Retry when the cause is gone.")),
     )
 
 
 def _unharmed(evidence: Evidence) -> str:
+    if evidence.is_about_certificate:
+        return certificate_failure.affected(evidence)
     if evidence.command.result.get("rolled_back"):
         return "Nobody: the configuration that worked before was put back and proved."
     if evidence.command.kind in {CommandKind.TEST_CONFIG, CommandKind.CHECK_NGINX}:
@@ -219,11 +174,14 @@ def _has_reason(*reasons: str) -> Callable[[Evidence], bool]:
 _CARDS: tuple[tuple[Callable[[Evidence], bool], Callable[[Evidence], Failure]], ...] = (
     (lambda evidence: bool(evidence.command.result.get("degraded")), _degraded),
     (lambda evidence: bool(evidence.command.result.get("file_errors")), _refused),
+    (lambda evidence: bool(evidence.command.result.get("needs_confirmation")), certificate_failure.needs_a_yes),
+    (lambda evidence: bool(evidence.command.result.get("failure")), certificate_failure.card),
     (lambda evidence: evidence.command.state == CommandState.EXPIRED, _expired),
     (_has_reason("UNSUPPORTED"), _unsupported),
     (_has_reason("TIMEOUT"), _too_slow),
     (lambda evidence: not evidence.command.outcome_known, _unknown_outcome),
     (_has_reason("INTERRUPTED", "LOST"), _unknown_outcome),
+    (lambda evidence: CommandKind(evidence.command.kind).is_about_docker, docker.card),
     (_mentions("address already in use", "bind() to"), _port_in_use),
     (_mentions("not running", "is stopped", "no master"), _not_running),
 )

@@ -24,8 +24,12 @@ class JobLine:
 
 def recent(agent_id: str, limit: int) -> list[JobLine]:
     """The newest jobs of an agent, newest first."""
-    found = jobs.list_page(kind=None, result=None, agent_id=agent_id, page=1, per_page=limit)
-    return [_line(command) for command in found.items]
+    return [_line(command) for command in jobs.list_page(agent_id=agent_id, per_page=limit).items]
+
+
+def about(certificate_id: int, limit: int) -> list[JobLine]:
+    """The newest jobs of a certificate, newest first."""
+    return [_line(command) for command in jobs.list_page(certificate_id=certificate_id, per_page=limit).items]
 
 
 def _line(command: Command) -> JobLine:

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.extensions import transaction
 from panel.models import Command, CommandKind, CommandOutput
-from panel.services import agents, commands, deployments, jobs
+from panel.services import agents, certificates, commands, deployments, jobs
 from panel.services.jobs import JobResult
 from panel.web import htmx, sse
 from panel.web.access import actor
@@ -72,6 +72,18 @@ def retry(command_id: str) -> BaseResponse:
     return htmx.go(url)
 
 
+@bp.post("/jobs/<command_id>/try-on-staging")
+def try_on_staging(command_id: str) -> BaseResponse:
+    """The same order as a rehearsal: from the authority's staging, installed nowhere."""
+    return _order_again(command_id, staging=True)
+
+
+@bp.post("/jobs/<command_id>/request")
+def request_for_real(command_id: str) -> BaseResponse:
+    """What was rehearsed, now for real."""
+    return _order_again(command_id, staging=False)
+
+
 @bp.post("/jobs/<command_id>/cancel")
 def cancel(command_id: str) -> BaseResponse:
     """Takes the job back, or asks the agent to stop."""
@@ -84,9 +96,18 @@ def cancel(command_id: str) -> BaseResponse:
 
 def _again(command: Command) -> Command:
     """An apply brings what is saved now and tries refused hosts again; other jobs are repeated as they were."""
-    if command.kind == CommandKind.APPLY_CONFIG and not command.is_open:
+    kind = CommandKind(command.kind)
+    if kind == CommandKind.APPLY_CONFIG and not command.is_open:
         return deployments.apply(command.agent, actor(), at_once=True)
+    if kind.is_about_certificate:
+        return certificates.retry(command, actor(), accept_warnings=request.form.get("accept_warnings") == "y")
     return commands.retry(command, actor())
+
+
+def _order_again(command_id: str, *, staging: bool) -> BaseResponse:
+    with transaction():
+        url = url_for("jobs.show", command_id=certificates.retry(commands.get(command_id), actor(), staging=staging).id)
+    return htmx.go(url)
 
 
 def _choice(choices: type[Choice], name: str) -> Choice | None:

@@ -9,9 +9,12 @@ from datetime import datetime, timedelta
 from panel.models import Command, CommandKind, CommandState
 from panel.models.types import utcnow
 from panel.services.jobs import StageMark
-from panel.web.jobs.words import STAGE_HINTS, STAGE_LABELS, STAGES
+from panel.web.certificates.findings import Record
+from panel.web.jobs import words
 
 _SPOKEN = {"done": "Done", "now": "In progress", "fail": "Failed", "todo": "Not started", "skip": "Not needed"}
+# What is undone or tidied up is no step forwards: a job does not end at it.
+_NO_PROGRESS = {"rollback", "cleanup"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Step:
     state: str
     elapsed: timedelta | None = None
     hint: str = ""
+    news: str = ""  # the newest line of the agent; hostile text
+    records: tuple[Record, ...] = ()
 
     @property
     def spoken(self) -> str:
@@ -44,16 +49,26 @@ class Step:
         return max(0.0, self.elapsed.total_seconds()) if self.elapsed else 0.0
 
 
-def build(command: Command, marks: list[StageMark], now: datetime | None = None) -> list[Step]:
+@dataclass(frozen=True)
+class Progress:
+    """What is known of a job beside its row: the stages it reached, its challenge, its newest line and the records
+    that a person is to add."""
+
+    marks: list[StageMark]
+    challenge: str = ""
+    news: str = ""
+    records: tuple[Record, ...] = ()
+
+
+def build(command: Command, progress: Progress, now: datetime | None = None) -> list[Step]:
     """All steps of the job, reached or not."""
     moment = now or utcnow()
+    marks = [mark for mark in progress.marks if mark.stage != "cleanup"]
     reached = {mark.stage: index for index, mark in enumerate(marks)}
-    names = [*STAGES[CommandKind(command.kind)]]
-    names += [mark.stage for mark in marks if mark.stage not in names and mark.stage in STAGE_LABELS]
-    steps = [_delivery(command, marks, moment)]
-    for name in names:
+    steps = [_delivery(command, progress.marks, moment)]
+    for name in _names(command, marks):
         index = reached.get(name)
-        steps.append(_missing(command, name) if index is None else _reached(command, marks, index, moment))
+        steps.append(_missing(command, name) if index is None else _reached(command, progress, marks[index:], moment))
     return steps
 
 
@@ -61,11 +76,24 @@ def failed_stage(command: Command, marks: list[StageMark]) -> str:
     """The stage at which the job ended badly; "" when it never got to one."""
     if command.is_open or command.has_succeeded:
         return ""
-    before_rollback = [mark.stage for mark in marks if mark.stage != "rollback"]
-    return command.result.get("failed_stage") or (before_rollback[-1] if before_rollback else "")
+    forwards = [mark.stage for mark in marks if mark.stage not in _NO_PROGRESS]
+    return command.result.get("failed_stage") or (forwards[-1] if forwards else "")
+
+
+def _names(command: Command, marks: list[StageMark]) -> list[str]:
+    """The stages to show: those of the kind, and others where they came (a check before a renewal, a rollback)."""
+    names = list(words.stages_of(command))
+    for position, mark in enumerate(marks):
+        if mark.stage in names or not words.stage_label(command, mark.stage):
+            continue
+        follower = next((m.stage for m in marks[position:] if m.stage in names), None)
+        names.insert(names.index(follower) if follower else len(names), mark.stage)
+    return names
 
 
 def _delivery(command: Command, marks: list[StageMark], now: datetime) -> Step:
+    if command.kind == CommandKind.RENEW_CERTIFICATE and command.created_by_id is None:
+        return Step(f"Begun by {command.agent.name}", "done")
     label = f"Send to {command.agent.name}"
     arrived = command.started_at or command.acked_at
     if arrived or marks:
@@ -88,14 +116,16 @@ def _delivery_hint(command: Command, now: datetime) -> str:
     return "The agent has not confirmed yet."
 
 
-def _reached(command: Command, marks: list[StageMark], index: int, now: datetime) -> Step:
-    mark = marks[index]
-    label = STAGE_LABELS[mark.stage]
-    is_last = index == len(marks) - 1
-    if is_last and command.is_open:
-        return Step(label, "now", now - mark.began, STAGE_HINTS[mark.stage])
-    elapsed = (mark.last_line if is_last else marks[index + 1].began) - mark.began
-    if mark.stage == failed_stage(command, marks):
+def _reached(command: Command, progress: Progress, marks: list[StageMark], now: datetime) -> Step:
+    """The step of the first of `marks`; the others came after it."""
+    mark = marks[0]
+    label = words.stage_label(command, mark.stage)
+    if len(marks) == 1 and command.is_open:
+        hint = words.stage_hint(command, mark.stage, progress.challenge)
+        records = progress.records if mark.stage == "challenge" else ()
+        return Step(label, "now", now - mark.began, hint, progress.news, records)
+    elapsed = (mark.last_line if len(marks) == 1 else marks[1].began) - mark.began
+    if mark.stage == failed_stage(command, progress.marks):
         return Step(label, "fail", elapsed)
     is_failed_rollback = mark.stage == "rollback" and command.result.get("degraded")
     return Step(label, "fail" if is_failed_rollback else "done", elapsed)
@@ -103,8 +133,10 @@ def _reached(command: Command, marks: list[StageMark], index: int, now: datetime
 
 def _missing(command: Command, name: str) -> Step:
     """A stage without output: to come, not needed, or done by an agent that says little."""
+    label, is_single = words.stage_label(command, name), len(words.stages_of(command)) == 1
     if not command.has_succeeded:
-        is_working = command.state == CommandState.RUNNING and len(STAGES[CommandKind(command.kind)]) == 1
-        return Step(STAGE_LABELS[name], "now" if is_working else "todo")
-    is_question = CommandKind(command.kind).is_question
-    return Step(STAGE_LABELS[name], "done" if is_question else "skip")
+        if not command.is_open and (name == command.result.get("failed_stage") or (is_single and command.started_at)):
+            return Step(label, "fail")
+        is_working = command.state == CommandState.RUNNING and is_single
+        return Step(label, "now" if is_working else "todo")
+    return Step(label, "done" if is_single else "skip")

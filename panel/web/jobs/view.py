@@ -6,22 +6,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from panel.models import Command, CommandKind
+from panel.models import Certificate, Command, CommandKind
 from panel.models.types import utcnow
+from panel.services import certificates as certificate_service
 from panel.services import jobs
+from panel.web.certificates import words as certificate_words
+from panel.web.certificates.findings import Finding
 from panel.web.filters import duration
-from panel.web.jobs import steps, words
-from panel.web.jobs.failure import Evidence, Failure, explain
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One line of the facts: a word, a value, and the page it leads to or ""."""
-
-    name: str
-    value: str
-    url: str = ""
-    is_code: bool = False
+from panel.web.jobs import certificates, docker, steps, words
+from panel.web.jobs.cards import Evidence, Fact, Failure
+from panel.web.jobs.failure import explain
 
 
 @dataclass(frozen=True)
@@ -38,6 +32,8 @@ class JobView:
     facts: list[Fact]
     warnings: list[str]
     follow_up: Command | None
+    certificate: Certificate | None = None
+    findings: tuple[Finding, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -66,27 +62,67 @@ class JobView:
         return self.command.is_open
 
     @property
+    def needs_confirmation(self) -> bool:
+        """Whether only a person's yes is missing."""
+        return self.can_retry and bool(self.command.result.get("needs_confirmation"))
+
+    @property
+    def can_try_staging(self) -> bool:
+        """Whether a rehearsal at the authority's staging would tell more."""
+        authority = self.certificate.authority if self.certificate else None
+        is_request = self.command.kind in {CommandKind.ISSUE_CERTIFICATE, CommandKind.RENEW_CERTIFICATE}
+        has_staging = authority is not None and bool(authority.staging_directory_url)
+        return self.can_retry and is_request and has_staging and not self.is_dry_run
+
+    @property
+    def can_request_for_real(self) -> bool:
+        """Whether the rehearsal went well and the certificate itself is still to be asked for."""
+        return self.is_dry_run and self.command.has_succeeded and self.certificate is not None
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether nothing of it is installed."""
+        return words.is_dry_run(self.command)
+
+    @property
+    def is_test(self) -> bool:
+        """Whether no browser trusts what comes of it."""
+        return self.certificate is not None and certificate_words.is_test(self.certificate)
+
+    @property
+    def asked_by(self) -> str:
+        """The person, or what acted by itself."""
+        if self.command.created_by is not None:
+            return self.command.created_by.username
+        return "the agent" if self.command.kind == CommandKind.RENEW_CERTIFICATE else "the panel"
+
+    @property
     def can_retry(self) -> bool:
         """Whether a new one like it makes sense."""
-        return not self.command.is_open and not self.command.has_succeeded
+        is_over_badly = not self.command.is_open and not self.command.has_succeeded
+        # The key of an upload is not kept, so that only the person can send it again.
+        return is_over_badly and self.command.kind != CommandKind.INSTALL_CERTIFICATE
 
 
 def view(command: Command) -> JobView:
     """Reads what is stored about the job now."""
-    marks = jobs.stage_marks(command.id)
+    certificate = certificates.of(command)
+    progress = certificates.progress(command, certificate)
     kind, word = words.state_of(command)
     is_over_badly = not command.is_open and not command.has_succeeded
     return JobView(
         command=command,
-        title=f"{words.kind_of(command)} on {command.agent.name}",
+        title=certificates.title(command, certificate),
         status_kind=kind,
         status_word=word,
         elapsed=elapsed(command),
-        steps=steps.build(command, marks),
-        failure=_failure(command, marks) if is_over_badly else None,
-        facts=_facts(command),
+        steps=steps.build(command, progress),
+        failure=_failure(command, progress.marks, certificate) if is_over_badly else None,
+        facts=_facts(command, certificate),
         warnings=[str(text) for text in command.result.get("warnings", [])],
         follow_up=None if command.is_open else jobs.follow_up(command),
+        certificate=certificate,
+        findings=tuple(certificates.found(command)),
     )
 
 
@@ -97,14 +133,16 @@ def elapsed(command: Command, now: datetime | None = None) -> timedelta | None:
     return (command.finished_at or now or utcnow()) - command.started_at
 
 
-def _failure(command: Command, marks: list[jobs.StageMark]) -> Failure | None:
+def _failure(command: Command, marks: list[jobs.StageMark], certificate: Certificate | None) -> Failure | None:
     last_error = jobs.last_stage_text(command.id, "error")
     hosts = tuple(jobs.refused_hosts(command.id))
-    return explain(Evidence(command, steps.failed_stage(command, marks), last_error, hosts))
+    used_by = tuple(certificate_service.hosts_using(certificate)) if certificate else ()
+    return explain(Evidence(command, steps.failed_stage(command, marks), last_error, hosts, certificate, used_by))
 
 
-def _facts(command: Command) -> list[Fact]:
-    facts = [Fact("Agent", command.agent.name, f"/agents/{command.agent_id}")]
+def _facts(command: Command, certificate: Certificate | None) -> list[Fact]:
+    facts = certificates.facts(command, certificate) + docker.facts(command)
+    facts += [Fact("Agent", command.agent.name, f"/agents/{command.agent_id}")]
     revision = command.result.get("revision") or command.payload.get("revision")
     if revision:
         facts.append(Fact("Revision", str(revision)[:12], is_code=True))

@@ -10,7 +10,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from panel.models import Command, CommandKind, CommandState
 from panel.models.types import utcnow
-from panel.rpc import messages
+from panel.rpc import messages, orders, results
+from panel.rpc.text import MAX_TEXT, clean
 from protos import command_stream_pb2 as pb
 
 
@@ -29,11 +30,11 @@ from protos import command_stream_pb2 as pb
     ],
 )
 def test_text_is_stripped_of_all_that_acts(text: str, expected: str) -> None:
-    assert messages.clean(text) == expected
+    assert clean(text) == expected
 
 
 def test_text_is_cut_at_its_limit() -> None:
-    assert len(messages.clean("x" * 5_000_000)) == messages.MAX_TEXT
+    assert len(clean("x" * 5_000_000)) == MAX_TEXT
 
 
 def test_lines_are_capped_in_number_and_numbering() -> None:
@@ -67,21 +68,21 @@ def command(kind: CommandKind, payload: dict[str, Any]) -> Command:
 def test_every_end_has_a_state_a_reason_and_a_sentence(
     outcome: pb.CommandResult.Outcome.ValueType, state: CommandState, reason: str, known: bool
 ) -> None:
-    result = messages.outcome(command(CommandKind.RELOAD, {}), pb.CommandResult(outcome=outcome))
+    result = results.outcome(command(CommandKind.RELOAD, {}), pb.CommandResult(outcome=outcome))
     assert (result.state, result.reason, result.outcome_known) == (state, reason, known)
     assert result.error.endswith(".")
 
 
 def test_a_success_of_another_kind_of_command_is_not_believed() -> None:
     reply = pb.CommandResult(outcome=pb.CommandResult.SUCCEEDED, reload=pb.ReloadResult(revision="r"))
-    result = messages.outcome(command(CommandKind.APPLY_CONFIG, {"revision": "r"}), reply)
+    result = results.outcome(command(CommandKind.APPLY_CONFIG, {"revision": "r"}), reply)
     assert (result.state, result.outcome_known) == (CommandState.FAILED, False)
 
 
 def test_a_failed_apply_says_whether_it_was_rolled_back() -> None:
     detail = pb.ApplyConfigResult(rolled_back=True, file_errors=[pb.FileError(path="hosts/1.conf", line=3, text="no")])
     reply = pb.CommandResult(outcome=pb.CommandResult.FAILED, apply_config=detail)
-    result = messages.outcome(command(CommandKind.APPLY_CONFIG, {}), reply)
+    result = results.outcome(command(CommandKind.APPLY_CONFIG, {}), reply)
     assert result.reason == "ROLLED_BACK"
     assert result.result["file_errors"] == [{"path": "hosts/1.conf", "line": 3, "text": "no"}]
 
@@ -90,25 +91,25 @@ def test_a_bundle_carries_only_what_the_agent_lacks_and_never_too_much() -> None
     texts = {f"{number:064x}": "x" * 60_000 for number in range(10)}
     payload = {"revision": "r", "manifest": {f"hosts/{sha256}.conf": sha256 for sha256 in texts}}
     held = frozenset(list(texts)[:2])
-    message = messages.command(command(CommandKind.APPLY_CONFIG, payload), lambda _: texts, held)
+    message = orders.command(command(CommandKind.APPLY_CONFIG, payload), lambda _: texts, held)
     bundle = message.command.apply_config.bundle
     assert len(bundle.files) == 10
     assert {file.size for file in bundle.files} == {60_000}
     assert len(bundle.contents) == 4
     assert not {content.sha256 for content in bundle.contents} & held
-    assert message.ByteSize() < messages.MAX_MESSAGE
+    assert message.ByteSize() < orders.MAX_MESSAGE
 
 
 def test_a_bundle_too_large_for_one_message_is_refused_here() -> None:
     texts = {"0" * 64: ""}
     payload = {"revision": "r", "manifest": {f"hosts/{'x' * 200}{number}.conf": "0" * 64 for number in range(5000)}}
     with pytest.raises(ValueError, match="does not fit"):
-        messages.command(command(CommandKind.APPLY_CONFIG, payload), lambda _: texts, frozenset())
+        orders.command(command(CommandKind.APPLY_CONFIG, payload), lambda _: texts, frozenset())
 
 
 @pytest.mark.parametrize(("size", "pieces"), [(0, 1), (1, 1), (256 << 10, 1), ((256 << 10) + 1, 2)])
 def test_contents_are_cut_into_pieces_with_the_last_one_marked(size: int, pieces: int) -> None:
-    made = [message.content for message in messages.chunks("0" * 64, "x" * size)]
+    made = [message.content for message in orders.chunks("0" * 64, "x" * size)]
     assert len(made) == pieces
     assert b"".join(piece.data for piece in made) == b"x" * size
     assert [piece.last for piece in made] == [False] * (pieces - 1) + [True]

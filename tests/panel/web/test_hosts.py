@@ -14,7 +14,9 @@ from panel.extensions import db, transaction
 from panel.models import Agent, AgentStatus, Command, CommandKind, ProxyHost, User
 from panel.services import proxy_hosts
 from panel.services.proxy_hosts import ProxyHostSpec
-from panel.web.hosts import listing, view
+from panel.web.hosts import view
+from panel.web.hosts.listing import HOSTS
+from panel.web.listing import ListQuery
 from tests.conftest import login
 from tests.hosts import add_host, commands, make_live, set_aside
 
@@ -122,8 +124,8 @@ def test_a_query_without_end_is_cut(bobs: FlaskClient, agent: Agent) -> None:
 
 
 def test_urls_hold_only_what_differs_from_the_default() -> None:
-    assert listing.ListQuery().url() == "/hosts"
-    changed = listing.ListQuery(query="a&b", status="refused", page=3)
+    assert ListQuery(HOSTS).url() == "/hosts"
+    changed = ListQuery(HOSTS, query="a&b", status="refused", page=3)
     assert changed.url() == "/hosts?q=a%26b&status=refused"
     assert changed.url(page=2) == "/hosts?q=a%26b&status=refused&page=2"
 

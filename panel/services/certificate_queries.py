@@ -1,0 +1,153 @@
+"""Finding certificates: one page of the list, those that fit a host, the hosts that use one.
+May import: panel.services.{certificate_conditions,coverage,paging}, panel.models, panel.extensions, panel.errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, cast, false, func, or_, select
+
+from panel.errors import NotFound
+from panel.extensions import db
+from panel.models import Agent, Certificate, CertificateSource, ProxyHost
+from panel.models.types import utcnow
+from panel.services import coverage
+from panel.services.certificate_conditions import IS_FAILING, STATUSES
+from panel.services.paging import Page, paginate
+
+# From this part of the lifetime on a certificate is to be renewed, and its agent is at it: so much is left by then.
+DUE_PART = 3
+
+_FIRST_NAME = Certificate.name
+_ORDERS: dict[str, tuple[Any, ...]] = {
+    "name": (_FIRST_NAME,),
+    "agent": (Agent.name, _FIRST_NAME),
+    "authority": (Certificate.issuer, _FIRST_NAME),
+    "next": (Certificate.next_action_at.is_(None), Certificate.next_action_at),
+    "expires": (Certificate.not_after.is_(None), Certificate.not_after),
+}
+
+
+def get(certificate_id: int) -> Certificate:
+    """The certificate with this id. Raises NotFound."""
+    certificate = db.session.get(Certificate, certificate_id) if 0 < certificate_id < 2**31 else None
+    if certificate is None:
+        raise NotFound("There is no such certificate.")
+    return certificate
+
+
+def find_by_name(agent_id: str, name: str) -> Certificate | None:
+    """The agent's certificate in the folder of this name."""
+    return db.session.scalar(select(Certificate).where(Certificate.agent_id == agent_id, Certificate.name == name))
+
+
+def list_page(
+    *,
+    query: str = "",
+    status: str | None = None,
+    agent_id: str | None = None,
+    sort: str = "expires",
+    descending: bool = False,
+    page: int = 1,
+    per_page: int = 50,
+) -> Page[Certificate]:
+    """Certificates, those that end first at the top. Unknown statuses filter nothing, unknown sorts are "expires".
+
+    `status`: due, failing, unused, paused, found, absent. `sort`: name, agent, authority, next, expires.
+    """
+    statement = select(Certificate).join(Agent, Agent.id == Certificate.agent_id)
+    if query.strip():
+        statement = statement.where(_matches(query))
+    if agent_id:
+        statement = statement.where(Certificate.agent_id == agent_id)
+    if status == "due":
+        statement = statement.where(_is_due_at(utcnow()))
+    elif status in STATUSES:
+        statement = statement.where(STATUSES[status])
+    first, *rest = (*_ORDERS.get(sort, _ORDERS["expires"]), Certificate.id)
+    columns = [first, *rest]
+    ordered = [column.desc() if descending else column.asc() for column in columns]
+    return paginate(statement.order_by(*ordered), page, per_page)
+
+
+def count_due() -> int:
+    """How many a person should look at: due or failing, and not left to certbot."""
+    wanted = or_(_is_due_at(utcnow()), IS_FAILING)
+    query = select(func.count(Certificate.id)).where(wanted, Certificate.source != CertificateSource.CERTBOT)
+    return db.session.scalar(query) or 0
+
+
+def is_due(certificate: Certificate, now: datetime) -> bool:
+    """Whether a third of its lifetime or less is left."""
+    if certificate.not_before is None or certificate.not_after is None or not certificate.is_present:
+        return False
+    return certificate.not_after - now <= (certificate.not_after - certificate.not_before) / DUE_PART
+
+
+def hosts_using(certificate: Certificate) -> list[ProxyHost]:
+    """The hosts that are served with it, by name; deleted ones are not."""
+    query = select(ProxyHost).where(ProxyHost.certificate_id == certificate.id, ProxyHost.deleted_at.is_(None))
+    return sorted(db.session.scalars(query), key=lambda host: host.primary_name)
+
+
+def hosts_matching(certificate: Certificate) -> list[ProxyHost]:
+    """The hosts of its agent that it is good for and that are not served with it: those without a certificate first."""
+    query = select(ProxyHost).where(
+        ProxyHost.agent_id == certificate.agent_id,
+        ProxyHost.deleted_at.is_(None),
+        ProxyHost.certificate_id.is_distinct_from(certificate.id),
+    )
+    fitting = [host for host in db.session.scalars(query) if coverage.covers(certificate, host.domain_names)]
+    return sorted(fitting, key=lambda host: (host.certificate_id is not None, host.primary_name))
+
+
+def count_users(certificate_ids: Iterable[int]) -> dict[int, list[str]]:
+    """The names of the hosts that use each of these certificates; certificates that none uses are left out."""
+    query = select(ProxyHost.certificate_id, ProxyHost.domain_names).where(
+        ProxyHost.certificate_id.in_(list(certificate_ids)), ProxyHost.deleted_at.is_(None)
+    )
+    found: dict[int, list[str]] = {}
+    for certificate_id, names in db.session.execute(query.order_by(ProxyHost.id)):
+        found.setdefault(certificate_id or 0, []).append(names[0])
+    return found
+
+
+def matching(agent_id: str, names: Sequence[str]) -> list[Certificate]:
+    """The agent's certificates that are good for all these names: usable ones first, then by how long they last."""
+    now = utcnow()
+    query = select(Certificate).where(Certificate.agent_id == agent_id)
+    fitting = [one for one in db.session.scalars(query) if names and coverage.covers(one, names)]
+    return sorted(fitting, key=lambda one: (not coverage.is_usable(one, now), -_end(one), one.name))
+
+
+def find_exact(agent_id: str, names: Sequence[str]) -> list[Certificate]:
+    """The agent's certificates for exactly these names, in any order: usable ones first, newest first."""
+    now, wanted = utcnow(), set(names)
+    query = select(Certificate).where(Certificate.agent_id == agent_id).order_by(Certificate.id.desc())
+    fitting = [one for one in db.session.scalars(query) if set(one.names) == wanted]
+    return sorted(fitting, key=lambda one: (not coverage.is_usable(one, now), -_end(one)))
+
+
+def _matches(query: str) -> ColumnElement[bool]:
+    words = query.strip().lower()
+    names = cast(Certificate.domain_names, String), cast(Certificate.reported_names, String), Certificate.name
+    return or_(*(column.icontains(words, autoescape=True) for column in (*names, Certificate.issuer)))
+
+
+def _is_due_at(now: datetime) -> ColumnElement[bool]:
+    """Databases count with times in ways of their own, and there are few certificates: counted here."""
+    query = select(Certificate.id, Certificate.not_before, Certificate.not_after).where(
+        Certificate.is_present, Certificate.not_after.is_not(None), Certificate.not_before.is_not(None)
+    )
+    ids = [
+        row.id
+        for row in db.session.execute(query)
+        if row.not_after - now <= (row.not_after - row.not_before) / DUE_PART
+    ]
+    return Certificate.id.in_(ids) if ids else false()
+
+
+def _end(certificate: Certificate) -> float:
+    return certificate.not_after.timestamp() if certificate.not_after else 0.0

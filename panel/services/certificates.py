@@ -1,0 +1,245 @@
+"""What people do with certificates; this module has all the verbs, those of requests and uploads live beside it.
+May import: panel.services.{agents,certificate_*,dns_credentials,events,proxy_hosts}, panel.models, panel.errors …"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from panel.errors import Conflict, Invalid
+from panel.extensions import db, wake_after_commit
+from panel.models import Agent, Certificate, CertificateSource, Command, CommandKind, ProxyHost, User
+from panel.models.types import utcnow
+from panel.nginx.grammar import display_name
+from panel.services import certificate_jobs, certificate_links, certificate_queries, certificate_specs, events
+from panel.services.certificate_jobs import find_open, history_of
+from panel.services.certificate_links import link, unlink
+from panel.services.certificate_queries import count_users, get, hosts_using, is_due, list_page
+from panel.services.certificate_requests import (
+    check,
+    columns_of,
+    renew,
+    request,
+    request_for_host,
+    retry,
+    without_doubles,
+)
+from panel.services.certificate_specs import CertificateSpec, spec_of
+from panel.services.certificate_uploads import upload
+from panel.services.proxy_hosts import require_editor
+
+__all__ = [
+    "REVOCATION_REASONS",
+    "CertificateSpec",
+    "check",
+    "count_users",
+    "covering",
+    "delete",
+    "find_open",
+    "forget",
+    "get",
+    "history_of",
+    "hosts_matching",
+    "hosts_using",
+    "is_due",
+    "link",
+    "list_page",
+    "matching",
+    "pause",
+    "renew",
+    "request",
+    "request_for_host",
+    "resume",
+    "retry",
+    "revoke",
+    "spec_of",
+    "take_over",
+    "unlink",
+    "update",
+    "upload",
+    "without_doubles",
+]
+
+NOUN = "certificate"
+# RFC 5280 section 5.3.1; those that authorities take from a subscriber.
+REVOCATION_REASONS = {
+    0: "No particular reason",
+    1: "The key is in wrong hands",
+    3: "The names belong to somebody else now",
+    4: "Another certificate has taken its place",
+    5: "It is not needed any more",
+}
+
+
+def matching(host: ProxyHost) -> list[Certificate]:
+    """The certificates that this host can be served with: usable ones first, those that last longest before others."""
+    return certificate_queries.matching(host.agent_id, host.domain_names)
+
+
+def covering(agent: Agent, names: Sequence[str]) -> list[Certificate]:
+    """The same for a host that is not saved yet."""
+    return certificate_queries.matching(agent.id, names)
+
+
+def hosts_matching(certificate: Certificate) -> list[ProxyHost]:
+    """The hosts of its agent that could be served with it and are not yet, by name."""
+    return certificate_queries.hosts_matching(certificate)
+
+
+def update(certificate: Certificate, spec: CertificateSpec, actor: User | None) -> Command | None:
+    """Changes by whom, how and with which key it is renewed; the names stay. Orders nothing, but tells the agent.
+
+    None when the agent has nothing to learn. Raises Forbidden, Invalid(field), Conflict when it is not renewed here.
+    """
+    require_editor(actor)
+    if not certificate.is_renewable:
+        raise Conflict(f"The agent does not renew {certificate.name}, so there is nothing to set.")
+    spec = certificate_specs.check(_with_own_names(certificate, spec))
+    before = describe(certificate)
+    for name, value in columns_of(spec).items():
+        setattr(certificate, name, value)
+    if before == describe(certificate):
+        return None
+    _note_change(certificate)
+    command = certificate_jobs.configure(certificate, actor)
+    _record(actor, "update", certificate, command, before=before, after=describe(certificate))
+    return command
+
+
+def pause(certificate: Certificate, actor: User | None) -> Certificate:
+    """It is not renewed by itself until somebody resumes it. Raises Forbidden, Conflict when it is not renewed here."""
+    return _set_paused(certificate, actor, is_paused=True)
+
+
+def resume(certificate: Certificate, actor: User | None) -> Certificate:
+    """It is renewed by itself again. Raises Forbidden, Conflict when it is not renewed here."""
+    return _set_paused(certificate, actor, is_paused=False)
+
+
+def revoke(certificate: Certificate, actor: User | None, *, reason: int = 0) -> Command:
+    """Has the authority declare it invalid for ever. `reason` is one of REVOCATION_REASONS.
+
+    Raises Forbidden, Invalid("reason"), Conflict when there is nothing to revoke.
+    """
+    require_editor(actor)
+    if reason not in REVOCATION_REASONS:
+        raise Invalid("reason", "Choose one of the reasons in the list.")
+    if certificate.source != CertificateSource.ACME:
+        raise Conflict(f"{certificate.name} was not issued through Waypost. Revoke it where it was bought.")
+    if not certificate.serial or certificate.revoked_at is not None:
+        raise Conflict(f"{certificate.name} is revoked already, or was never issued.")
+    under_way = certificate_jobs.find_open(certificate, CommandKind.REVOKE_CERTIFICATE)
+    if under_way is not None:
+        return under_way
+    values = {"reason": reason}
+    command = certificate_jobs.ask(certificate, CommandKind.REVOKE_CERTIFICATE, actor, values=values)
+    _record(actor, "revoke", certificate, command, after={"reason": REVOCATION_REASONS[reason]})
+    return command
+
+
+def take_over(certificate: Certificate, spec: CertificateSpec, actor: User | None) -> Command:
+    """From now on the agent renews what certbot did, by `spec`; its names are those of the certificate.
+
+    Raises Forbidden, Invalid(field), Conflict when certbot does not look after it.
+    """
+    require_editor(actor)
+    if certificate.source != CertificateSource.CERTBOT:
+        raise Conflict(f"certbot does not look after {certificate.name}, so there is nothing to take over.")
+    spec = certificate_specs.check(_with_own_names(certificate, spec))
+    under_way = certificate_jobs.find_open(certificate, CommandKind.TAKE_OVER_CERTIFICATE)
+    if under_way is not None:
+        return under_way
+    for name, value in columns_of(spec).items():
+        setattr(certificate, name, value)
+    _note_change(certificate)
+    command = certificate_jobs.ask(certificate, CommandKind.TAKE_OVER_CERTIFICATE, actor)
+    _record(actor, "take-over", certificate, command, after=describe(certificate))
+    return command
+
+
+def delete(certificate: Certificate, actor: User | None, *, unlink: bool = False) -> Command | None:
+    """Takes its files from the agent, then its row from here. `unlink` first serves its hosts by plain HTTP.
+
+    None when nothing is left to ask: its agent was revoked, so the row goes at once.
+    Raises Forbidden, Conflict naming the hosts that use it, or while it is ordered.
+    """
+    require_editor(actor)
+    hosts = certificate_queries.hosts_using(certificate)
+    if hosts and not unlink:
+        raise Conflict(_in_use(certificate, hosts))
+    if certificate_jobs.find_open(certificate, *certificate_jobs.BRING_FILES) is not None:
+        raise Conflict(f"{certificate.name} is on its way to the agent. Cancel that job first, or wait for its end.")
+    certificate_links.unlink_all(certificate, actor)
+    if certificate.agent.is_revoked:
+        _record(actor, "delete", certificate, None, before=describe(certificate))
+        forget(certificate)
+        return None
+    under_way = certificate_jobs.find_open(certificate, CommandKind.DELETE_CERTIFICATE)
+    if under_way is not None:
+        return under_way
+    # On nginx's own resource it comes after the apply: until then nginx reads the files.
+    resource = "nginx" if hosts else None
+    command = certificate_jobs.ask(certificate, CommandKind.DELETE_CERTIFICATE, actor, resource=resource)
+    _record(actor, "delete", certificate, command, before=describe(certificate))
+    return command
+
+
+def forget(certificate: Certificate) -> None:
+    """Removes the row; its jobs and its history stay. Hosts that were deleted with it come back without it."""
+    certificate_links.unlink_all(certificate, None)
+    db.session.delete(certificate)
+    db.session.flush()
+    wake_after_commit("certificates")
+
+
+def describe(certificate: Certificate) -> dict[str, Any]:
+    """The values that people set, as the audit log keeps them."""
+    who = ("agent_id", "authority_id", "source", "is_paused")
+    how = ("challenge", "dns_credential_id", "propagation_seconds", "key_type", "profile")
+    return {"names": list(certificate.names)} | {name: getattr(certificate, name) for name in (*who, *how)}
+
+
+def _set_paused(certificate: Certificate, actor: User | None, *, is_paused: bool) -> Certificate:
+    require_editor(actor)
+    if not certificate.is_renewable:
+        raise Conflict(f"The agent does not renew {certificate.name}, so there is nothing to pause.")
+    if certificate.is_paused == is_paused:
+        return certificate
+    certificate.is_paused = is_paused
+    _note_change(certificate)
+    command = certificate_jobs.configure(certificate, actor)
+    _record(actor, "pause" if is_paused else "resume", certificate, command)
+    return certificate
+
+
+def _with_own_names(certificate: Certificate, spec: CertificateSpec) -> CertificateSpec:
+    return replace(spec, agent_id=certificate.agent_id, domain_names=tuple(certificate.names))
+
+
+def _note_change(certificate: Certificate) -> None:
+    certificate.changed_at = utcnow()
+    db.session.flush()
+    db.session.expire(certificate, ["authority", "dns_credential"])
+    wake_after_commit("certificates")
+
+
+def _in_use(certificate: Certificate, hosts: list[ProxyHost]) -> str:
+    shown = ", ".join(display_name(host.primary_name) for host in hosts[:3])
+    more = f" and {len(hosts) - 3} more" if len(hosts) > 3 else ""
+    return f"{certificate.name} is used by {shown}{more}. Choose another certificate there first, or unlink it."
+
+
+def _record(
+    actor: User | None,
+    verb: str,
+    certificate: Certificate,
+    command: Command | None,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    command_id = None if command is None else command.id
+    events.record(
+        actor, NOUN, verb, certificate.id, certificate.name, before=before, after=after, command_id=command_id
+    )

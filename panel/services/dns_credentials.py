@@ -1,0 +1,256 @@
+"""DNS credentials: kept sealed, never shown again, tested by an agent, and chosen by name.
+May import: panel.services.{certificate_jobs,commands,context,events,proxy_hosts}, panel.nginx, panel.models …"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+
+from panel.errors import Conflict, Invalid, NotFound
+from panel.extensions import db, wake_after_commit
+from panel.models import Agent, Certificate, Command, CommandKind, DnsCredential, User
+from panel.models.types import utcnow
+from panel.nginx import grammar
+from panel.services import authority_rules, certificate_jobs, commands, context, events
+from panel.services.authorities import name_some
+from panel.services.proxy_hosts import require_editor
+
+NOUN = "dns_credential"
+MAX_VALUE = 8192  # characters of one field; some are whole key files
+
+
+@dataclass(frozen=True)
+class ProviderField:
+    """One value that a provider needs. A secret one is never shown again."""
+
+    name: str
+    label: str
+    help: str
+    is_secret: bool
+    is_optional: bool
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A DNS provider as agents describe it, and the ids of the agents that can use it."""
+
+    id: str
+    label: str
+    help: str
+    fields: tuple[ProviderField, ...]
+    agent_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CredentialSpec:
+    """A credential as a person wants it. A secret that is left out, or empty, keeps the stored value."""
+
+    name: str
+    provider: str
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def providers() -> list[Provider]:
+    """What the agents can use, by label; the newest agent's word on a provider counts."""
+    found: dict[str, Provider] = {}
+    for agent in db.session.scalars(select(Agent).where(Agent.revoked_at.is_(None)).order_by(Agent.connected_at)):
+        for entry in agent.dns_providers:
+            known = found.get(entry["id"])
+            agent_ids = (*known.agent_ids, agent.id) if known else (agent.id,)
+            found[entry["id"]] = _provider(entry, agent_ids)
+    return sorted(found.values(), key=lambda provider: provider.label.lower())
+
+
+def list_all() -> list[DnsCredential]:
+    """Every credential, by name."""
+    return list(db.session.scalars(select(DnsCredential).order_by(DnsCredential.name)))
+
+
+def get(credential_id: int) -> DnsCredential:
+    """The credential with this id. Raises NotFound."""
+    credential = db.session.get(DnsCredential, credential_id) if 0 < credential_id < 2**31 else None
+    if credential is None:
+        raise NotFound("There is no such DNS credential.")
+    return credential
+
+
+def users_of(credential: DnsCredential) -> list[Certificate]:
+    """The certificates that are renewed with it, by name."""
+    query = select(Certificate).where(Certificate.dns_credential_id == credential.id)
+    return list(db.session.scalars(query.order_by(Certificate.name)))
+
+
+def public_values(credential: DnsCredential) -> dict[str, str]:
+    """The values that may be shown: those of fields that are known and not secret."""
+    provider = _find_provider(credential.provider)
+    shown = {one.name for one in provider.fields if not one.is_secret} if provider else set()
+    return {name: value for name, value in open_values(credential).items() if name in shown}
+
+
+def open_values(credential: DnsCredential) -> dict[str, str]:
+    """All values, for the agent and for nobody else. Raises VaultError when the secret key has changed."""
+    text = context.vault().open(credential.sealed_fields)
+    values: dict[str, str] = json.loads(text) if text else {}
+    return values
+
+
+def create(spec: CredentialSpec, actor: User | None) -> DnsCredential:
+    """A new credential. Raises Forbidden, Invalid(field); that of a value is "values.<its name>"."""
+    require_editor(actor)
+    provider = _known_provider(spec.provider)
+    credential = DnsCredential(name=_name(spec.name, None), provider=provider.id)
+    credential.sealed_fields = _seal(_values(provider, spec.values, {}))
+    db.session.add(credential)
+    db.session.flush()
+    _record(actor, "create", credential, before=None)
+    return credential
+
+
+def update(credential: DnsCredential, spec: CredentialSpec, actor: User | None) -> DnsCredential:
+    """Saves a credential of the same provider; the agents that renew with it are told. Raises as create()."""
+    require_editor(actor)
+    provider = _known_provider(credential.provider)
+    before, stored = describe(credential), open_values(credential)
+    credential.name = _name(spec.name, credential)
+    values = _values(provider, spec.values, stored)
+    if values == stored and before == describe(credential):
+        return credential
+    credential.sealed_fields = _seal(values)
+    credential.changed_at = utcnow()
+    if values != stored:
+        credential.tested_at, credential.test_error, credential.test_command_id = None, "", None
+    _record(actor, "update", credential, before=before)
+    certificate_jobs.configure_all(users_of(credential), actor)
+    return credential
+
+
+def delete(credential: DnsCredential, actor: User | None) -> None:
+    """Removes a credential. Raises Forbidden, Conflict naming the certificates that need it."""
+    require_editor(actor)
+    users = users_of(credential)
+    if users:
+        raise Conflict(
+            f"{credential.name} is needed to renew {name_some(users)}. Choose another credential for those first."
+        )
+    _record(actor, "delete", credential, before=describe(credential))
+    db.session.delete(credential)
+    db.session.flush()
+
+
+def test(credential: DnsCredential, zone: str, agent: Agent, actor: User | None) -> Command:
+    """Asks an agent to write, read and remove a record of its own in the zone. The answer is kept.
+
+    Raises Forbidden, Invalid("zone"), Conflict for a revoked agent.
+    """
+    require_editor(actor)
+    try:
+        domain = grammar.parse_domain_name(zone)
+    except ValueError as error:
+        raise Invalid("zone", str(error)) from error
+    if domain.startswith("*."):
+        raise Invalid("zone", f"Write the domain without the star: {domain[2:]}.")
+    payload = {"dns_credential_id": credential.id, "zone": domain}
+    command = commands.enqueue(agent, CommandKind.CHECK_DNS_CREDENTIAL, payload=payload, actor=actor)
+    credential.test_command_id = command.id
+    db.session.flush()
+    return command
+
+
+def note_test(command: Command) -> None:
+    """Keeps what came of the newest test."""
+    credential = db.session.get(DnsCredential, command.payload.get("dns_credential_id"))
+    if credential is None or credential.test_command_id != command.id:
+        return
+    is_good = command.has_succeeded and bool(command.result.get("ok"))
+    said = command.result.get("sentence", "") if command.has_succeeded else command.error
+    credential.zone = command.payload["zone"]
+    credential.tested_at = command.finished_at
+    credential.test_error = "" if is_good else said or "The agent did not say what is wrong."
+    db.session.flush()
+    wake_after_commit("certificates")
+
+
+def find_for(agent: Agent, names: tuple[str, ...]) -> DnsCredential | None:
+    """The only credential that was tested with a zone of all these names; None when there is none, or a choice."""
+    known = {entry["id"] for entry in agent.dns_providers}
+    tested = select(DnsCredential).where(
+        DnsCredential.tested_at.is_not(None), DnsCredential.test_error == "", DnsCredential.provider.in_(known)
+    )
+    fitting = [one for one in db.session.scalars(tested) if all(_is_within(name, one.zone) for name in names)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def describe(credential: DnsCredential) -> dict[str, Any]:
+    """The values that may be known, as the audit log keeps them."""
+    return {"name": credential.name, "provider": credential.provider}
+
+
+def _is_within(name: str, zone: str) -> bool:
+    plain = name.removeprefix("*.")
+    return plain == zone or plain.endswith(f".{zone}")
+
+
+def _provider(entry: Mapping[str, Any], agent_ids: tuple[str, ...]) -> Provider:
+    fields = tuple(
+        ProviderField(one["name"], one["label"], one["help"], one["secret"], one["optional"]) for one in entry["fields"]
+    )
+    return Provider(entry["id"], entry["label"], entry["help"], fields, agent_ids)
+
+
+def _find_provider(provider_id: str) -> Provider | None:
+    return next((provider for provider in providers() if provider.id == provider_id), None)
+
+
+def _known_provider(provider_id: str) -> Provider:
+    provider = _find_provider(provider_id)
+    if provider is None:
+        raise Invalid("provider", "No agent knows this DNS provider. Choose one from the list.")
+    return provider
+
+
+def _name(text: str, known: DnsCredential | None) -> str:
+    name = authority_rules.parse_name(text)
+    query = select(DnsCredential.id).where(DnsCredential.name == name)
+    if db.session.scalar(query.where(DnsCredential.id != (known.id if known else 0)).limit(1)) is not None:
+        raise Invalid("name", f"There is already a DNS credential with the name {name}.")
+    return name
+
+
+def _values(provider: Provider, given: Mapping[str, str], stored: Mapping[str, str]) -> dict[str, str]:
+    """The values to keep: those given, and the stored ones of secrets that were left empty."""
+    known = {one.name for one in provider.fields}
+    for name in given:
+        if name not in known:
+            raise Invalid("values", f"{provider.label} has no such field. Reload the page and try again.")
+    values = {}
+    for one in provider.fields:
+        value = _value(one, given.get(one.name, "")) or (stored.get(one.name, "") if one.is_secret else "")
+        if not value and not one.is_optional:
+            raise Invalid(f"values.{one.name}", f"{provider.label} needs this: {one.label}.")
+        if value:
+            values[one.name] = value
+    return values
+
+
+def _value(one: ProviderField, text: str) -> str:
+    value = text.strip().replace("\r\n", "\n")
+    if len(value) > MAX_VALUE:
+        raise Invalid(f"values.{one.name}", f"Use at most {MAX_VALUE} characters.")
+    if any(unicodedata.category(character) in {"Cc", "Cs"} and character != "\n" for character in value):
+        raise Invalid(f"values.{one.name}", "There is a control character in it. Copy it again.")
+    return value
+
+
+def _seal(values: dict[str, str]) -> str:
+    return context.vault().seal(json.dumps(values)) if values else ""
+
+
+def _record(actor: User | None, verb: str, credential: DnsCredential, *, before: dict[str, Any] | None) -> None:
+    after = None if verb == "delete" else describe(credential)
+    events.record(actor, NOUN, verb, credential.id, credential.name, before=before, after=after)
+    wake_after_commit("certificates")

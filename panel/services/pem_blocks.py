@@ -1,0 +1,55 @@
+"""PEM as people paste it: certificates out of a field, and a clear word when something else is in it.
+May import: panel.errors, cryptography."""
+
+from __future__ import annotations
+
+import re
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from panel.errors import Invalid
+
+MAX_FIELD = 64 << 10  # characters
+
+_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+_CERTIFICATE = re.compile(
+    r"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END (?:X509 |TRUSTED )?CERTIFICATE-----"
+)
+
+
+def has_key(text: str) -> bool:
+    """Whether a private key stands in the text."""
+    return _KEY.search(text) is not None
+
+
+def parse_certificates(text: str, field: str, what: str) -> list[x509.Certificate]:
+    """The certificates of one field in their order; what stands around them is left out. Raises Invalid(field)."""
+    if not text.strip():
+        raise Invalid(field, "Give the certificate as PEM: it begins with -----BEGIN CERTIFICATE-----.")
+    refuse_huge(text, field)
+    if has_key(text):
+        raise Invalid(
+            field, f"There is a private key in the field of the {what}. Put it into the key's own field only."
+        )
+    blocks = _CERTIFICATE.findall(text)
+    if not blocks:
+        raise Invalid(field, f"There is no PEM {what} in this field: it begins with -----BEGIN CERTIFICATE-----.")
+    return [_parse(block, field) for block in blocks]
+
+
+def refuse_huge(text: str, field: str) -> None:
+    """Raises Invalid(field) for more than any chain or key has."""
+    if len(text) > MAX_FIELD:
+        raise Invalid(field, f"This is too long: a field takes at most {MAX_FIELD // 1024} KB of PEM.")
+
+
+def _parse(block: str, field: str) -> x509.Certificate:
+    try:
+        certificate = x509.load_pem_x509_certificate(block.encode(errors="replace"))
+        certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise Invalid(
+            field, "A certificate in this field is damaged. Copy it again, with its first and last line."
+        ) from error
+    return certificate

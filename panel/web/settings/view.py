@@ -1,0 +1,50 @@
+"""What the settings show, as plain values: authorities and DNS credentials with who uses them.
+May import: panel.models, panel.services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from panel.models import AcmeAuthority, DnsCredential
+from panel.services import authorities, dns_credentials
+from panel.services.dns_credentials import Provider
+
+
+@dataclass(frozen=True)
+class AuthorityView:
+    """One authority in the list."""
+
+    authority: AcmeAuthority
+    tone: str
+    word: str
+    used_by: int
+    email: str
+
+
+@dataclass(frozen=True)
+class CredentialView:
+    """One DNS credential in the list: no value of it is shown."""
+
+    credential: DnsCredential
+    provider: str
+    tone: str
+    word: str
+    users: tuple[tuple[int, str], ...]
+
+
+def authority(row: AcmeAuthority) -> AuthorityView:
+    """An authority and whether it can be asked."""
+    tone, word = ("ok", "Ready") if row.is_ready else ("off", "Needs an account")
+    if not row.directory_url:
+        tone, word = "bad", "Gone"
+    return AuthorityView(row, tone, word, len(authorities.users_of(row)), authorities.email_of(row))
+
+
+def credential(row: DnsCredential, known: dict[str, Provider]) -> CredentialView:
+    """A credential and what the last test of it said."""
+    provider = known.get(row.provider)
+    tone, word = (
+        ("bad", "Test failed") if row.test_error else ("ok", "Works") if row.tested_at else ("off", "Not tested")
+    )
+    users = tuple((one.id, one.name) for one in dns_credentials.users_of(row))
+    return CredentialView(row, provider.label if provider else row.provider, tone, word, users)

@@ -1,5 +1,5 @@
 """The same try from inside nginx's container, by a program that its image has.
-May import: agent.docker, agent.errors, agent.output, agent.upstreams.{connect,upstream}."""
+May import: agent.docker, agent.upstreams.{connect,upstream}."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import threading
 
 from agent.docker.engine import DockerRefused, Engine
 from agent.docker.facts import Container
-from agent.output import clean
 from agent.upstreams.connect import HELLO_REPLY, SECONDS, Result, cause_of, client_hello, read_reply
 from agent.upstreams.upstream import Cause, Upstream
 
@@ -73,7 +72,7 @@ class InsideProbe:
         host = f"[{upstream.address}]" if ":" in upstream.address else upstream.host
         url = f"{'https' if is_tls else 'telnet'}://{host}:{upstream.port}"
         told = ["-w", "\n%{time_connect} %{time_appconnect}"]
-        command = ["curl", "-q", "-sS", "-k", "-I", "-g", "-m", str(int(SECONDS)), "-o", "/dev/null", *told, "--", url]
+        command = ["curl", "-q", "-sv", "-k", "-I", "-g", "-m", str(int(SECONDS)), "-o", "/dev/null", *told, "--", url]
         done = self._run(nginx, command)
         return None if done is None else _read_curl(*done, is_tls=is_tls)
 
@@ -114,12 +113,10 @@ def _read_curl(code: int, output: bytes, *, is_tls: bool) -> Result | None:
     if (secured if is_tls else connected) or code == 0:
         return Result()
     if code == 7:
-        words = ("refused", Cause.REFUSED), ("timed out", Cause.TIMEOUT)
-        cause = next((cause for word, cause in words if word in text), Cause.UNREACHABLE)
-        return Result(cause)
+        return Result(Cause.REFUSED if "Connection refused" in text else Cause.UNREACHABLE)
     if connected:
         return Result(Cause.TLS, "it does not speak TLS there" if "wrong version" in text else "the handshake failed")
-    return Result(_CURL_CAUSES.get(code, Cause.UNREACHABLE), clean(text.partition("\n")[0])[:200])
+    return Result(_CURL_CAUSES.get(code, Cause.UNREACHABLE))
 
 
 def _has_times(text: str) -> bool:

@@ -45,7 +45,7 @@ class Panel:
         self.workshop.refuse_more()
         self.workshop.stop(10)
 
-    def docker(self, true: Callable[[pb.DockerReport], _T]) -> _T:
+    def docker(self, true: Callable[[pb.DockerReport], _T | None]) -> _T:
         """Waits until the last report is such; what that says."""
         return self._until(lambda: self._last(lambda report: true(report.docker), "docker"))
 
@@ -76,7 +76,7 @@ class Panel:
             return None
         return pb.CommandResult.FromString(entry.result)
 
-    def _last(self, read: Callable[[pb.Report], _T], part: str) -> _T | None:
+    def _last(self, read: Callable[[pb.Report], _T | None], part: str) -> _T | None:
         told = [report for report in self._reports if report.HasField(part)]  # type: ignore[arg-type]
         return read(told[-1]) if told else None
 

@@ -1,4 +1,4 @@
-"""What is found of upstreams beside an nginx on the machine, from real servers that are well, gone, silent or confused."""
+"""What is found of upstreams beside an nginx on the machine, from real servers of all kinds."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def tls_server(folder: Path) -> Iterator[int]:
 
 @contextmanager
 def full_server() -> Iterator[int]:
-    """A listener whose queue is full, so that the kernel drops what else comes (Linux, net.ipv4.tcp_max_syn_backlog)."""
+    """A listener whose queue is full, so that the kernel drops what else comes (Linux, listen(2))."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
         waiting = []
         for _ in range(3):
             one = socket.socket()
-            one.setblocking(False)
+            one.settimeout(0)
             one.connect_ex(server.getsockname())
             waiting.append(one)
         try:

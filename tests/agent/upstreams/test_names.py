@@ -44,7 +44,7 @@ def test_without_ipv6_nginx_does_not_ask_for_it(server: Challtestsrv) -> None:
 
 
 def test_a_name_without_an_address(server: Challtestsrv) -> None:
-    with pytest.raises(Unresolved, match="no address|no such name"):
+    with pytest.raises(Unresolved, match=r"no address|no such name"):
         ask(server, "nothing.test")
 
 

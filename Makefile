@@ -28,7 +28,7 @@ PROTOC := $(BIN)/python -m grpc_tools.protoc -I. --plugin=protoc-gen-mypy=$(BIN)
 	--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc
 
 .DEFAULT_GOAL := help
-.PHONY: help run agent test check bench soak protos protos-current lock screenshots clean
+.PHONY: help run agent test test-docker check bench bench-docker soak protos protos-current lock screenshots clean
 
 help: ## This list
 	@echo "Waypost"
@@ -58,14 +58,19 @@ agent: ## On another machine: join it and run its agent and nginx (PANEL=https:/
 test: ## All tests, with a real nginx and a real browser (ARGS="-k name" for some)
 	@$(PROVISION) test
 ifeq ($(strip $(ARGS)),)
-	@# Two at once: half of the time they wait for processes. Each folder is in exactly one of them.
+	@# Two at once: half of the time they wait for processes. Each folder is in exactly one of them, but for
+	@# tests/docker: make test-docker.
 	@mkdir -p "$(STATE)" && log="$(STATE)/tests-of-agent-and-product.log" && \
 	{ $(BIN)/python -m pytest tests/agent tests/e2e > "$$log" 2>&1 & } && other=$$! && \
-	$(BIN)/python -m pytest tests --ignore tests/agent --ignore tests/e2e; first=$$?; \
+	$(BIN)/python -m pytest tests --ignore tests/agent --ignore tests/e2e --ignore tests/docker; first=$$?; \
 	wait $$other; second=$$?; cat "$$log"; exit $$((first | second))
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
+
+test-docker: ## The tests with a real Docker Engine: networks, upstreams, compose.yaml (root, or DOCKER_HOST)
+	@$(PROVISION) docker
+	@$(BIN)/python -m pytest tests/docker $(ARGS)
 
 check: protos-current ## Lint, types, import rules, templates, generated code and pins
 	$(BIN)/ruff check .
@@ -84,6 +89,10 @@ bench: ## Measure the promises: apply, round trip, form, burst, idle agents, liv
 	@$(BIN)/python -m benchmarks.idle_agents
 	@$(BIN)/python -m benchmarks.streams
 	@$(BIN)/python -m benchmarks.footprint
+
+bench-docker: ## Measure the containers: image sizes, memory, from up to the setup link, networks put back
+	@$(PROVISION) docker
+	@$(BIN)/python -m benchmarks.docker
 
 soak: ## Ten minutes of edits and random kills; nothing may be lost (ARGS="--minutes 60")
 	@$(PROVISION) bench

@@ -22,6 +22,7 @@ SERVICES = {
     "knot": ("knot.service",),
     "bind9": ("named.service",),
     "certbot": ("certbot.timer",),
+    "docker.io": ("docker.service", "docker.socket"),
 }
 
 

@@ -39,6 +39,10 @@ class Visitor:
         """Sends the form that leads to `action` (a part of its address) with some fields filled in."""
         form = next((form for form in self.page.find_all("form") if action in str(form.get("action", ""))), None)
         assert isinstance(form, Tag), f"no form for {action}: {self.text[:2000]}"
+        return self.send(form, button, **fields)
+
+    def send(self, form: Tag, button: str = "", **fields: str) -> Visitor:
+        """The same with a form of this page."""
         values = _values(form) | fields
         if button:
             name, _, value = button.partition("=")

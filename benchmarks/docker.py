@@ -9,6 +9,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -43,7 +44,7 @@ def main() -> None:
 
 def measure(stack: Stack, yard: Yard) -> None:
     """From an empty project on."""
-    floor = statistics.median(_seconds(lambda: yard.container(f"empty-{number}")) for number in range(ROUNDS))
+    floor = statistics.median(_seconds(partial(yard.container, f"empty-{number}")) for number in range(ROUNDS))
     began = time.monotonic()
     stack.up()
     link = stack.setup_link()
@@ -55,8 +56,8 @@ def measure(stack: Stack, yard: Yard) -> None:
     back = [put_back(stack, yard.name("back")) for _ in range(ROUNDS)]
     worst, median = max(back), statistics.median(back)
     print(
-        f"from nginx re-created to its network back: median {median * 1000:.0f} ms, worst {worst * 1000:.0f} ms (aim: at"
-        f" most {AIM_SECONDS:g} s), {median / floor:.1f} times an empty container"
+        f"from nginx re-created to its network back: median {median * 1000:.0f} ms, worst {worst * 1000:.0f} ms "
+        f"(aim: at most {AIM_SECONDS:g} s), {median / floor:.1f} times an empty container"
     )
 
 

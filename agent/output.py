@@ -123,7 +123,7 @@ class Output:
 
     def record(self, name: str, kind: str, value: str) -> None:
         """A DNS record that a person is to add now; the page offers it for copying."""
-        self._add("record", f"{name} {kind} {value}")
+        self._add("record", clean(f"{name} {kind} {value}"))
 
     def take(self) -> list[OutputLine]:
         """The lines that were not journalled; they are the caller's from now on."""

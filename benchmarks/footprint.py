@@ -1,4 +1,5 @@
-"""What Waypost costs: seconds from a clean clone to the setup link, memory after start, bytes of the first page.
+"""What Waypost costs: seconds from a clean clone to the setup link, memory after start, bytes of the first page; and
+what the test authority adds.
 May import: benchmarks.operator, tests.product, psutil. Run: python -m benchmarks.footprint"""
 
 from __future__ import annotations
@@ -6,6 +7,7 @@ from __future__ import annotations
 import gzip
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,13 +23,15 @@ _ASSET = re.compile(r'(?:href|src)="(/static/[^"#]+)')
 
 
 def main() -> None:
-    """Prints the three; the clone is made of what is committed."""
+    """Prints them; the clone is made of what is committed."""
     with tempfile.TemporaryDirectory() as folder:
+        report_start(Path(folder))
         print(f"clean clone to setup link: {time_to_setup_link(Path(folder)):.1f} s (aim: at most 180 s)", flush=True)
         with running_product(Path(folder) / "var") as product:
             product.wait_online()
             time.sleep(5)  # what is only needed at start has been given back
             report_memory(product, "after start")
+            report_authority(product)
             report_first_page(product)
             use(product)
             report_memory(product, "after use")
@@ -51,6 +55,24 @@ def time_to_setup_link(folder: Path) -> float:
             process.communicate()
             return took
     raise RuntimeError("no setup link:\n" + "".join(lines))
+
+
+def report_start(folder: Path) -> None:
+    """Seconds until everything runs, with a test authority and without, in turn; the first start warms the disk."""
+    seconds: dict[str, list[float]] = {"on": [], "off": []}
+    for number, switch in enumerate(("off", "on", "off", "on", "off", "on", "off")):
+        began = time.monotonic()
+        with running_product(folder / f"start-{number}", WAYPOST_TEST_AUTHORITY=switch):
+            if number:
+                seconds[switch].append(time.monotonic() - began)
+    with_it, without = (statistics.median(seconds[switch]) for switch in ("on", "off"))
+    print(f"start on an empty folder: {without:.1f} s, with a test authority {with_it:.1f} s", flush=True)
+
+
+def report_authority(product: Product) -> None:
+    """Resident memory of Pebble and its name server, in MiB."""
+    sizes = [_measure(product.child(name))[0] for name in ("pebble", "names")]
+    print(f"test authority: Pebble {sizes[0]:.0f} MiB, its name server {sizes[1]:.0f} MiB", flush=True)
 
 
 def base_python() -> str:

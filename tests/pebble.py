@@ -54,6 +54,7 @@ class Pebble:
     http_port: int
     dns_server: str
     ca_file: Path
+    arguments: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -80,6 +81,7 @@ class Pebble:
         """Starts the program and returns when it answers."""
         command = [str(self.binary), "-config", str(self.folder / "pebble.json")]
         command += ["-dnsserver", self.dns_server] if self.dns_server else []
+        command += self.arguments
         with (self.folder / "pebble.log").open("ab") as log:
             self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
         wait_until(self._answers, "Pebble answers")
@@ -147,6 +149,7 @@ def running_pebble(
     authz_reuse: int = 0,
     eab: bool = False,
     environment: Mapping[str, str] | None = None,
+    arguments: tuple[str, ...] = (),
     **settings: Any,
 ) -> Iterator[Pebble]:
     """A Pebble that runs inside the block and validates on `http_port` (0: a free one, told by `Pebble.http_port`).
@@ -187,6 +190,7 @@ def running_pebble(
         http_port or free_http,
         dns_server,
         ca_file,
+        arguments,
     )
     try:
         yield pebble.start()

@@ -158,9 +158,15 @@ class Product:
             raise
 
     def child(self, name: str) -> psutil.Process:
-        """The running process of panel, agent, nginx (its master) or pebble, the test authority."""
+        """The running process of panel, agent, nginx (its master), pebble (the authority) or names (its DNS)."""
         assert self.process is not None
-        words = {"panel": "wsgi.py", "agent": "agent run", "nginx": "daemon off", "pebble": "pebble -config"}[name]
+        words = {
+            "panel": "wsgi.py",
+            "agent": "agent run",
+            "nginx": "daemon off",
+            "pebble": "pebble -config",
+            "names": "challtestsrv",
+        }[name]
 
         def found() -> psutil.Process | None:
             assert self.process is not None
@@ -225,6 +231,8 @@ def running_product(state: Path, **environment: str) -> Iterator[Product]:
 
 class UpstreamServer(ThreadingHTTPServer):
     """Says nothing when a killed nginx leaves it in the middle of an answer."""
+
+    request_queue_size = 256  # with the usual 5, a burst of connections waits a second for its second try
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Prints the trace of every other error."""

@@ -51,8 +51,7 @@ class Attempts:
         memory = self._at.store.get(name)
         if memory is None or memory.spec is None or memory.source is not Source.ACME:
             raise AgentError(f"This agent does not know how to renew {name}. Request it anew, or take it over first.")
-        issued_at = memory.issued_at
-        if issued_at and issued_at >= job.asked_at and not memory.failures and not memory.install:
+        if memory.issued_at and memory.issued_at >= job.asked_at and self._is_in_use(memory):
             return self._use_again(Wish(memory.spec), job)
         findings: tuple[Finding, ...] = ()
         if memory.failures and not memory.order and not memory.install:
@@ -67,10 +66,15 @@ class Attempts:
     def _is_done(self, spec: CertificateSpec, job: Job) -> bool:
         """Whether a certificate of exactly this spec was issued since the command came, or moments before."""
         memory, leaf = self._at.store.get(spec.name), self._at.lineages.look(spec.name).leaf
-        if memory is None or leaf is None or memory.issued_at is None or memory.spec is None or memory.install:
+        if memory is None or leaf is None or memory.issued_at is None or memory.spec is None:
             return False
         is_young = memory.issued_at >= job.asked_at or self._at.now() - memory.issued_at < MOMENTS
-        return is_young and memory.spec == replace(spec, is_paused=memory.spec.is_paused) and not memory.failures
+        return is_young and self._is_in_use(memory) and memory.spec == replace(spec, is_paused=memory.spec.is_paused)
+
+    def _is_in_use(self, memory: Memory) -> bool:
+        """Whether what was issued last was also installed."""
+        used, versions = self._at.lineages.look(memory.name).version, self._at.lineages.versions(memory.name)
+        return bool(versions) and used == versions[-1] and not memory.failures and not memory.install
 
     def _use_again(self, wish: Wish, job: Job) -> Outcome:
         name, leaf = wish.spec.name, self._at.lineages.look(wish.spec.name).leaf

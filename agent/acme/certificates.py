@@ -218,7 +218,8 @@ class Certificates:
 
     def _refuse_foreign(self, name: str) -> None:
         """What certbot looks after is not touched before it was taken over."""
-        if self._at.store.get(name) is None and self._at.lineages.has_files(name):
+        memory = self._at.store.get(name)
+        if (memory is None or memory.source is Source.CERTBOT) and self._at.lineages.has_files(name):
             renewal = read_renewal(self._at.lineages.root, name)
             if _source(renewal) is Source.CERTBOT:
                 raise AgentError(f"{name} belongs to certbot on this machine. Take it over first, or use another name.")

@@ -26,7 +26,7 @@ from agent.nginx.guard import Guard
 for _name in ("acme", "urllib3", "requests"):
     logging.getLogger(_name).setLevel(logging.INFO)
 
-NONCE_TRIES = 12  # an authority that refuses half of all nonces still fails less than one request in 4000
+NONCE_TRIES = 13  # an authority that refuses half of all nonces still fails less than one request in 8000
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
 _CONNECT_TRIES, _BUSY_TRIES = 3, 4
 _BUSY_SECONDS = 30.0  # a longer Retry-After ends the job, which is then tried again at that moment

@@ -123,6 +123,11 @@ class Desk:
             date=found.date,
         )
 
+    def account_url(self, authority: Authority) -> str:
+        """As Authorities.account_url."""
+        account = self._files.load(authority.directory_url)
+        return account.url if account else ""
+
     def _way(self, authority: Authority, directory_url: str) -> Way:
         with self._lock:
             throttle = self._throttles.setdefault(directory_url, Throttle(unlimited=authority.is_test))

@@ -100,6 +100,10 @@ class Authorities:
         """What the authority says of itself, asked now. Raises AcmeFailure."""
         return self._desk().directory(authority, staging=staging)
 
+    def account_url(self, authority: Authority) -> str:
+        """The URL of this agent's account there, from its file; empty while there is none. Asks nobody."""
+        return self._desk().account_url(authority)
+
     def _desk(self) -> Desk:
         """Two threads may both make one: they share nothing that would differ but locks, so the first one stays."""
         if self._made is None:

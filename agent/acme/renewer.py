@@ -14,13 +14,15 @@ from datetime import UTC, datetime
 from agent.acme.certificates import Certificates
 from agent.acme.lineage import Lineages
 from agent.acme.schedule import Action, heal_clock, next_action
+from agent.acme.state import Memory, changes_between
 from agent.acme.store import Store
 
 _log = logging.getLogger(__name__)
 
 # The longest sleep: a clock that somebody sets is noticed after it.
 LOOK_SECONDS = 60.0
-# After something was begun about a certificate nothing more is, whatever is remembered: a full disk remembers nothing.
+# After something was begun about a certificate nothing more is until something else is remembered: a full disk
+# remembers nothing.
 HOLD_SECONDS = 60.0
 # When there was no room to begin something.
 CROWDED_SECONDS = 5.0
@@ -53,7 +55,7 @@ class Renewer:
         self._lineages = lineages
         self._doors = doors
         self._now = now
-        self._held: dict[str, float] = {}
+        self._held: dict[str, tuple[float, Memory | None]] = {}
         self._news = threading.Condition()
         self._is_woken = self._is_stopped = False
         self._clocks = (now().timestamp(), time.monotonic())
@@ -83,24 +85,30 @@ class Renewer:
         for memory in self._store.all():
             healed = heal_clock(memory, now)
             if healed is not memory:
-                self._store.put(healed)
+                self._store.amend(memory.name, **changes_between(memory, healed))
             action = next_action(healed, self._lineages.look(memory.name).leaf, now)
             if action is None:
                 continue
-            wait = max((action.at - now).total_seconds(), self._held.get(memory.name, ticks) - ticks)
-            pause = min(pause, wait if wait > 0 else self._begin(memory.name, action))
+            wait = max((action.at - now).total_seconds(), self._hold(healed) - ticks)
+            pause = min(pause, wait if wait > 0 else self._begin(healed, action))
         return max(0.0, pause)
 
-    def _begin(self, name: str, action: Action) -> float:
+    def _hold(self, memory: Memory) -> float:
+        """Until when nothing is begun, on the monotonic clock."""
+        until, known = self._held.get(memory.name, (0.0, None))
+        return until if known is None or known == memory else 0.0
+
+    def _begin(self, memory: Memory, action: Action) -> float:
         """Seconds after which this certificate is looked at again."""
+        name = memory.name
+        self._held[name] = (time.monotonic() + HOLD_SECONDS, memory)
         if action.kind == "ask":
             self._doors.beside(name, lambda: self._ask(name))
         elif not self._doors.renew(name):
-            self._held[name] = time.monotonic() + CROWDED_SECONDS
+            self._held[name] = (time.monotonic() + CROWDED_SECONDS, None)
             return CROWDED_SECONDS
         else:
             _log.info("the renewal of %s is due and begins", name)
-        self._held[name] = time.monotonic() + HOLD_SECONDS
         return HOLD_SECONDS
 
     def _ask(self, name: str) -> None:
@@ -108,7 +116,6 @@ class Renewer:
             self._certificates.ask(name)
         except (OSError, ValueError, sqlite3.Error):
             _log.exception("the renewal information of %s could not be asked for or kept", name)
-        self._held.pop(name, None)
         self.wake()
 
     def _watch_clock(self) -> None:

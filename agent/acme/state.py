@@ -78,6 +78,15 @@ class Memory:
     revoked_at: datetime | None = None
 
 
+def changes_between(old: Memory, new: Memory) -> dict[str, Any]:
+    """The fields that differ, as they are in `new`."""
+    return {
+        each.name: getattr(new, each.name)
+        for each in fields(Memory)
+        if getattr(old, each.name) != getattr(new, each.name)
+    }
+
+
 def write_memory(memory: Memory) -> str:
     """As JSON."""
     return json.dumps(asdict(memory), default=_plain)

@@ -72,6 +72,12 @@ class Store:
             self.put(memory)
         return memory
 
+    def amend(self, name: str, **changes: Any) -> None:
+        """The same, of what is known only: for those who do not have the certificate to themselves."""
+        with self._lock:
+            if self.get(name) is not None:
+                self.update(name, **changes)
+
     def forget(self, name: str) -> None:
         """Drops all of one certificate."""
         with self._transaction() as db:

@@ -25,6 +25,7 @@ from agent.output import clean
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 MAX_TRIES = 5
+MAX_DIALS = 3
 MAX_BYTES = 4 << 20
 _MAX_DETAIL = 1000
 
@@ -49,14 +50,18 @@ class Answer:
         return json.loads(self.body) if self.body.strip() else None
 
 
+class _NoAnswer(DnsFailure):
+    """Nobody was reached."""
+
+
 class _PlainConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _allowed(super()._new_conn(), plain=True)
+        return look_at(super()._new_conn(), plain=True)
 
 
 class _TlsConnection(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
-        return _allowed(super()._new_conn(), plain=False)
+        return look_at(super()._new_conn(), plain=False)
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -76,7 +81,8 @@ class GuardedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 
 
-def _allowed(sock: socket.socket, *, plain: bool) -> socket.socket:
+def look_at(sock: socket.socket, *, plain: bool) -> socket.socket:
+    """The connection. When its other end is none that the agent may speak to, it is closed and DnsFailure raised."""
     try:
         refuse_address(str(sock.getpeername()[0]), plain=plain)
     except DnsFailure:
@@ -116,19 +122,28 @@ class Api:
     ) -> Answer:
         """Sends JSON (`data`) or bytes (`body`) and returns the answer, whatever its status.
 
-        429, 5xx and the statuses in `busy` are tried again after Retry-After, else after 1, 2, 4, 8 s. Raises
-        DnsFailure when nobody answers, and what the guard raises.
+        429, 5xx and the statuses in `busy` are tried again after Retry-After, else after 1, 2, 4, 8 s; no answer
+        at all twice, because what we send may be done twice. Raises DnsFailure when nobody answers, and what the
+        guard raises.
         """
         if data is not None:
             body, headers = json.dumps(data).encode(), {"Content-Type": "application/json", **(headers or {})}
         for attempt in range(MAX_TRIES):
-            answer = self._send(method, path, params, body, headers)
+            answer = self._dial(method, path, params, body, headers)
             again = answer.status == 429 or answer.status >= 500 or answer.status in busy
             wait = _retry_after(answer.headers, 2.0**attempt)
             if not again or attempt == MAX_TRIES - 1 or wait > min(120.0, self._guard.remaining()):
                 break
             pause(self._guard, wait)
         return answer
+
+    def _dial(self, *request: Any) -> Answer:
+        for attempt in range(MAX_DIALS - 1):
+            try:
+                return self._send(*request)
+            except _NoAnswer:
+                pause(self._guard, 0.5 * 2**attempt)
+        return self._send(*request)
 
     def _send(
         self,
@@ -156,7 +171,7 @@ class Api:
             reason = self._scrub(str(error) if not isinstance(error, requests.Timeout) else "no answer in time")
             sentence = f"{self._label} cannot be reached from this machine."
             next_step = "Look whether this machine resolves names and may open connections to port 443."
-            raise DnsFailure("dns_provider", sentence, next_step, reason) from None
+            raise _NoAnswer("dns_provider", sentence, next_step, reason) from None
 
     def _answer(self, response: requests.Response) -> Answer:
         if 300 <= response.status_code < 400:

@@ -34,3 +34,7 @@ class Deadline:
     def remaining(self) -> float:
         """Seconds left."""
         return self._end - time.monotonic()
+
+    def extend(self, seconds: float) -> None:
+        """At least so many seconds from now, to tidy up."""
+        self._end = max(self._end, time.monotonic() + seconds)

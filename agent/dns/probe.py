@@ -9,37 +9,39 @@ from contextlib import suppress
 
 from agent.dns.credential import DnsCredential
 from agent.dns.lookup import Lookup
+from agent.dns.patience import Deadline
 from agent.dns.provider import Provider
 from agent.dns.registry import open_provider
-from agent.dns.spec import CredentialCheck, DnsFailure, DnsSettings, Guard, TxtRecord
+from agent.dns.spec import CredentialCheck, DnsFailure, DnsSettings, TxtRecord
 from agent.dns.zones import Place, locate
 from agent.errors import AgentError
 from agent.output import Output
 
+CLEANUP_SECONDS = 10.0
 _MAX_ZONES = 200
 _NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
-def check(credential: DnsCredential, zone: str, resolver: DnsSettings, guard: Guard) -> CredentialCheck:
+def check(credential: DnsCredential, zone: str, resolver: DnsSettings, guard: Deadline) -> CredentialCheck:
     """See agent.dns.check."""
     name = zone.strip().rstrip(".").lower().removeprefix("*.")
     try:
-        provider = open_provider(credential, Output("", None, _nobody), guard)
+        provider = open_provider(credential, Output("", None, _nobody), guard, settle=False)
         if provider.patience is None:
             return CredentialCheck(ok=True, sentence="Nothing to check: the job shows each record to add.")
         if name and not _NAME.fullmatch(name):
             return CredentialCheck(ok=False, sentence="Zone: use a domain name like example.com.")
-        return check_provider(provider, name, Lookup(resolver))
+        return check_provider(provider, name, Lookup(resolver), guard)
     except AgentError as error:
         return CredentialCheck(ok=False, sentence=_sentence(error))
 
 
-def check_provider(provider: Provider, name: str, lookup: Lookup) -> CredentialCheck:
-    """Raises DnsFailure, and what the guard of the provider raises."""
+def check_provider(provider: Provider, name: str, lookup: Lookup, guard: Deadline | None = None) -> CredentialCheck:
+    """Raises DnsFailure, and what the guard of the provider raises; `guard` is that one when it can be extended."""
     if not name:
         return _check_account(provider)
     place = _place(name, lookup)
-    _write_and_remove(provider, place)
+    _write_and_remove(provider, place, guard)
     where = f"zone {place.zone_name}" if provider.needs_zone else place.name
     via = f" (_acme-challenge.{name} leads there)" if place.hops else ""
     verb = "can edit" if provider.can_read else "accepts records of"
@@ -64,7 +66,7 @@ def _place(name: str, lookup: Lookup) -> Place:
     return place
 
 
-def _write_and_remove(provider: Provider, place: Place) -> None:
+def _write_and_remove(provider: Provider, place: Place, guard: Deadline | None) -> None:
     if provider.needs_zone and place.zone is None:
         sentence = f"No name server knows a zone for {place.name}."
         raise DnsFailure("dns_broken", sentence, "Look whether the domain is registered and delegated.")
@@ -77,6 +79,8 @@ def _write_and_remove(provider: Provider, place: Place) -> None:
             sentence = f"{provider.offer.label} took a record for zone {zone} and does not show it."
             raise DnsFailure("dns_provider", sentence, "Try again in a minute.")
     except AgentError:
+        if guard is not None:
+            guard.extend(CLEANUP_SECONDS)
         # Half of it may have been done. Whether this works or not: the first failure says more.
         with suppress(AgentError):
             provider.remove(zone, record)

@@ -21,15 +21,19 @@ _WORKERS = 8
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds. `silent`: a server that says nothing for so long is left out. `doubled`: then a name that the provider
-    doubled is looked for. `negative`: longer waits for a resolver's memory are of no use, because what counts is the
-    authority's, of which we know nothing.
+    """Seconds.
+
+    `silent`: a server that says nothing for so long is left out. `no_ipv6`: the same where no IPv6 address ever
+    answered but IPv4 ones do, because many machines have a way to IPv6 that leads nowhere. `doubled`: then a name
+    that the provider doubled is looked for. `negative`: longer waits for a resolver's memory are of no use, because
+    what counts is the authority's, of which we know nothing.
     """
 
     first_look: float = 0.2
     last_look: float = 5.0
     tell_every: float = 30.0
     silent: float = 60.0
+    no_ipv6: float = 6.0
     doubled: float = 5.0
     negative: float = 60.0
 
@@ -102,7 +106,7 @@ class Propagation:
             passed = time.monotonic() - self._began
             if patience is not None and passed > patience:
                 raise self._failure(pending)
-            if passed > self._pace.silent and all(watch.sight is _Sight.SILENT for watch in pending):
+            if all(watch.sight is _Sight.SILENT for watch in pending) and passed > self._silence(pending):
                 self._leave_out(pending)
                 break
             if passed > self._pace.doubled and self._doubled is None:
@@ -145,6 +149,13 @@ class Propagation:
         shown = sum(watch.sight is _Sight.SHOWN for watch in mine)
         missing = ", ".join(f"{watch.server} {watch.sight}" for watch in mine if watch.sight is not _Sight.SHOWN)
         return f"{shown} of {len(mine)} name servers show the TXT record of {name}; {missing}."
+
+    def _silence(self, pending: list[_Watch]) -> float:
+        """Seconds until these are left out."""
+        answered = [watch for watch in self._watches if watch.sight is not _Sight.SILENT]
+        only_ipv6 = all(":" in watch.server.address for watch in pending)
+        has_ipv6 = any(":" in watch.server.address for watch in answered)
+        return self._pace.no_ipv6 if answered and only_ipv6 and not has_ipv6 else self._pace.silent
 
     def _leave_out(self, pending: list[_Watch]) -> None:
         """Servers that say nothing cannot say anything wrong, as long as others answer."""

@@ -27,11 +27,15 @@ _locks_lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Job:
-    """What a provider works with: checked values, where to tell, and until when. `account` names the credential."""
+    """What a provider works with: checked values, where to tell, and until when.
+
+    `settle`: a change is over when the provider's own name servers have it, where it tells.
+    """
 
     values: Mapping[str, str] = field(repr=False)
     output: Output
     guard: Guard
+    settle: bool = True
 
 
 class Provider(ABC):
@@ -46,6 +50,8 @@ class Provider(ABC):
     needs_zone: ClassVar[bool] = True
     can_read: ClassVar[bool] = True
     can_remove: ClassVar[bool] = True
+    # How many values of one name it keeps; 0 for any number.
+    most_values: ClassVar[int] = 0
     # Seconds to wait for its name servers; None leaves it to the guard.
     patience: ClassVar[float | None] = PATIENCE
 
@@ -97,6 +103,10 @@ class Provider(ABC):
 
     def missing(self, zone: str, detail: str = "") -> DnsFailure:
         """The credential is fine and does not reach the zone."""
+        if "." not in zone:
+            # What is found above a domain that does not exist.
+            sentence = f"No zone of your own was found, only {zone}."
+            return DnsFailure("dns_broken", sentence, "Look whether the domain is registered and delegated.", detail)
         sentence = f"{self.offer.label} accepts the credential, but it does not reach zone {zone}."
         return DnsFailure("dns_credential", sentence, self.offer.help, detail)
 

@@ -93,6 +93,10 @@ class _Publication:
         self._added += [(place, TxtRecord(place.name, r.value)) for r in records for place in [self._place(r)]]
 
     def _add(self, place: Place, record: TxtRecord) -> None:
+        most = self._provider.most_values
+        if most and sum(other.name == place.name for other, _ in self._added) >= most:
+            sentence = f"{self._provider.offer.label} keeps {most} values of one name, and more lead to {place.name}."
+            raise DnsFailure("dns_credential", sentence, "Ask for fewer names in one certificate.")
         # Remembered before it is done: a call that fails may have done it.
         self._added.append((place, record))
         self._provider.add(place.zone_name, record)

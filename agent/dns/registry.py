@@ -22,12 +22,12 @@ def providers() -> list[DnsProviderInfo]:
     return sorted((info for kind in _kinds() for info in kind.offers()), key=lambda info: info.label.lower())
 
 
-def open_provider(credential: DnsCredential, output: Output, guard: Guard) -> Provider:
+def open_provider(credential: DnsCredential, output: Output, guard: Guard, *, settle: bool = True) -> Provider:
     """The provider of a credential, with its values looked at. Raises DnsFailure when it cannot be used."""
     for kind in _kinds():
         info = kind.find(credential.provider)
         if info is not None:
-            return kind(Job(checked(info, credential), output, guard), info)
+            return kind(Job(checked(info, credential), output, guard, settle), info)
     sentence = f"This agent does not know the DNS provider “{credential.provider}”."
     raise DnsFailure("dns_credential", sentence, "Choose another one, or install dns-lexicon beside the agent.")
 

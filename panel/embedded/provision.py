@@ -41,9 +41,11 @@ EXTRAS: dict[str, list[str]] = {
 NEEDS_NGINX = {"run", "test", "bench", "docker"}
 NEEDS_CHROMIUM = {"test", "bench"}
 NEEDS_TEST_AUTHORITY = {"run", "test", "bench"}
-# Package to program: the other ends that tests and measurements speak to.
-COUNTERPARTS = {"knot": "knotd", "bind9": "named", "certbot": "certbot", "openssl": "openssl"}
-NEEDS_COUNTERPARTS = {"test", "bench"}
+# Package to program: what tests speak to, and what measurements compare with.
+COUNTERPARTS = {
+    "test": {"knot": "knotd", "bind9": "named", "certbot": "certbot", "openssl": "openssl"},
+    "bench": {"certbot": "certbot", "lego": "lego"},
+}
 # The Engine, what makes its base image where no registry answers, and what reads compose.yaml.
 DOCKER = {"docker.io": "dockerd", "debootstrap": "debootstrap"}
 COMPOSE_PACKAGES = ("docker-compose", "docker-compose-v2")
@@ -63,8 +65,9 @@ def provision(purpose: str) -> None:
         install_nginx()
     if purpose in NEEDS_TEST_AUTHORITY:
         _offer_pebble(purpose)
-    if purpose in NEEDS_COUNTERPARTS and (missing := [p for p in COUNTERPARTS if not find_program(COUNTERPARTS[p])]):
-        install_programs(missing, "for tests against real name servers and a real certbot")
+    programs = COUNTERPARTS.get(purpose, {})
+    if missing := [package for package, program in programs.items() if not find_program(program)]:
+        install_programs(missing, "for tests and measurements (their services stay switched off)")
     if purpose == "docker":
         _install_docker()
     if purpose in NEEDS_CHROMIUM and not _has_chromium():

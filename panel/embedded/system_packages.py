@@ -95,7 +95,7 @@ def knows_package(package: str) -> bool:
 def _disable_service(privilege: list[str], unit: str) -> None:
     """Leaves no start at boot behind, under systemd and without it; tools that are not there have nothing to undo."""
     commands = [
-        ["deb-systemd-helper", "disable", unit],
+        ["systemctl", "disable", unit],  # edits links, so it needs no systemd that runs
         ["update-rc.d", unit.partition(".")[0], "disable"],
         ["systemctl", "stop", unit],
     ]

@@ -71,6 +71,16 @@ def test_lines_are_numbered_and_belong_to_their_stage() -> None:
     assert output.last_seq == 10
 
 
+def test_a_record_is_one_line_that_can_be_copied() -> None:
+    store = Store()
+    output = Output("c", store, store.notify)
+    output.record("_acme-challenge.example.com", "TXT", "value\nTXT other")
+    output.close()
+    assert [(line.level, line.text) for line in store.lines] == [
+        ("record", "_acme-challenge.example.com TXT value TXT other")
+    ]
+
+
 def test_nobody_is_told_before_the_lines_are_durable() -> None:
     store = Store()
     output = Output("c", store, store.notify)

@@ -158,22 +158,45 @@ def test_off_is_read_in_any_case() -> None:
     assert [is_wanted({"WAYPOST_TEST_AUTHORITY": word}) for word in ("", "on", "OFF")] == [True, True, False]
 
 
-def provision(folder: Path, candidate: str) -> subprocess.CompletedProcess[str]:
-    """The step of `make run` on a machine whose apt offers this version of Pebble and fails to install it."""
+def make_scripts(folder: Path, more: dict[str, str]) -> None:
+    """The programs of a machine that has only these."""
     scripts = {
-        "apt-cache": f'echo "pebble:"; echo "  Candidate: {candidate}"',
-        "apt-get": 'case "$*" in *install*) echo "no route to the mirror"; exit 100;; esac',
+        "apt-get": "exit 0",
         "sudo": '[ "$1" = -n ] && shift; exec "$@"',
         "env": 'shift; exec "$@"',
         "install": "exit 0",
         "rm": "exit 0",
+        **more,
     }
     for name, script in scripts.items():
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o755)
-    code = "from panel.embedded import provision; provision._offer_pebble('run')"
+
+
+def python_with(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PATH": str(folder)}
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def provision(folder: Path, candidate: str) -> subprocess.CompletedProcess[str]:
+    """The step of `make run` on a machine whose apt offers this version of Pebble and fails to install it."""
+    offer = f'echo "pebble:"; echo "  Candidate: {candidate}"'
+    refusal = 'case "$*" in *install*) echo "no route to the mirror"; exit 100;; esac'
+    make_scripts(folder, {"apt-cache": offer, "apt-get": refusal})
+    return python_with(folder, "from panel.embedded import provision; provision._offer_pebble('run')")
+
+
+def test_services_of_what_tests_need_are_neither_started_nor_left_enabled(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    make_scripts(tmp_path, dict.fromkeys(("update-rc.d", "systemctl"), f'echo "$0 $*" >> {calls}'))
+    code = "from panel.embedded.system_packages import *; install_programs(['bind9', 'knot', 'certbot'], 'for tests')"
+    done = python_with(tmp_path, code)
+    assert done.returncode == 0, done.stderr
+    told = [line.rpartition("/")[2] for line in calls.read_text().splitlines()]
+    for unit in ("named.service", "knot.service", "certbot.timer"):
+        assert f"systemctl disable {unit}" in told
+        assert f"update-rc.d {unit.partition('.')[0]} disable" in told
+        assert f"systemctl stop {unit}" in told
 
 
 def test_a_release_without_the_package_goes_on_without_a_word(tmp_path: Path) -> None:

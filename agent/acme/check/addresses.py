@@ -1,12 +1,15 @@
 """The addresses of a name as an authority finds them, and what is wrong with them; and where nobody may be sent.
-May import: agent.acme.{causes,spec}, agent.acme.check.{lookup,names,surroundings}."""
+May import: agent.acme.{causes,spec}, agent.acme.check.{crew,lookup,names,surroundings}."""
 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from agent.acme.causes import say
+from agent.acme.check.crew import in_parallel
 from agent.acme.check.lookup import Answer, Lookup, State
 from agent.acme.check.names import as_address
 from agent.acme.check.surroundings import Address, Question
@@ -14,18 +17,21 @@ from agent.acme.spec import Finding, Level
 
 # Metadata services of clouds outside the link-local ranges: Alibaba, Oracle, Azure, AWS and Google over IPv6.
 _METADATA = frozenset({"100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254"})
+KINDS = ("AAAA", "A")  # the order in which authorities try them
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """What was found for one name. `partial` are addresses that some of its name servers do not know, and `elsewhere`
+    """What was found for one name. `is_sure` when its own name servers said it: this machine's resolver may see it as
+    it is inside only. `partial` are addresses that some of its name servers do not know, and `elsewhere`
     what this machine's own resolver says when that is something else."""
 
     found: tuple[Address, ...] = ()
     state: State = State.NO_DATA
     partial: tuple[Address, ...] = ()
     elsewhere: tuple[Address, ...] = ()
+    is_sure: bool = True
 
 
 def may_connect(address: Address, question: Question) -> bool:
@@ -48,8 +54,9 @@ def find_addresses(name: str, lookup: Lookup, *, ask_owners: bool) -> Addresses:
     literal = as_address(name)
     if literal is not None:
         return Addresses((literal,), State.FOUND)
-    resolved = {kind: lookup.ask(name, kind) for kind in ("AAAA", "A")}
-    owned = {kind: lookup.ask_owners(name, kind) if ask_owners else [] for kind in ("AAAA", "A")}
+    resolved, owned = _ask_all(name, lookup, ask_owners=ask_owners)
+    if any(answer.state is State.BROKEN_DNSSEC for answer in resolved.values()):
+        return Addresses((), State.BROKEN_DNSSEC)  # the domain's own servers check no signatures, authorities do
     certain = {kind: [a for a in owned[kind] if a.is_certain] or [resolved[kind]] for kind in owned}
     found = tuple(dict.fromkeys(address for kind in certain for answer in certain[kind] for address in _read(answer)))
     in_all = {a for kind in certain for a in set.intersection(*(set(_read(answer)) for answer in certain[kind]))}
@@ -60,7 +67,19 @@ def find_addresses(name: str, lookup: Lookup, *, ask_owners: bool) -> Addresses:
         State.FOUND if found else next((state for state in states if state is not State.NO_DATA), State.NO_DATA),
         tuple(address for address in found if address not in in_all),
         seen_here if seen_here and set(seen_here) != set(found) else (),
+        is_sure=not ask_owners or all(any(a.is_certain for a in owned[kind]) for kind in owned),
     )
+
+
+def _ask_all(name: str, lookup: Lookup, *, ask_owners: bool) -> tuple[dict[str, Answer], dict[str, Sequence[Answer]]]:
+    """What the resolver and what the domain's own servers say, by kind; all asked at once."""
+    askers: list[Callable[[str], Sequence[Answer]]] = [lambda kind: [lookup.ask(name, kind)]]
+    if ask_owners:
+        askers.append(lambda kind: lookup.ask_owners(name, kind))
+    late: Sequence[Answer] = [Answer(State.SILENT)]
+    answers = in_parallel([partial(asker, kind) for asker in askers for kind in KINDS], lookup.deadline, late)
+    owned = answers[len(KINDS) :] or [[], []]
+    return {kind: answers[n][0] for n, kind in enumerate(KINDS)}, dict(zip(KINDS, owned, strict=True))
 
 
 def judge(name: str, addresses: Addresses, question: Question) -> list[Finding]:
@@ -97,7 +116,7 @@ def _private(name: str, addresses: Addresses, question: Question) -> list[Findin
         return []
     sentence = f"{name} leads to {_list(private)}, which only a private network can reach."
     next_step = "Let it lead to the public address, or use the DNS check."
-    level = Level.ERROR if len(private) == len(addresses.found) else Level.WARNING
+    level = Level.ERROR if addresses.is_sure and len(private) == len(addresses.found) else Level.WARNING
     return [Finding(level, "address", sentence, name, next_step, cause="private_address")]
 
 

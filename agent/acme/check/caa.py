@@ -85,7 +85,7 @@ def _weigh(name: str, policy: Policy, question: Question, allowed: list[Permissi
         sentence = f"A CAA record at {domain} allows {label} for {name}, but not by the check {method}."
         return _forbidden(name, sentence, f'Choose the other check, or add {method} to "validationmethods".', record)
     accounts = {p.parameters.get("accounturi", "") for p in ours}
-    account = question.here.account_url(question.authority)
+    account = question.here.authorities.account_url(question.authority)
     if "" in accounts or account in accounts:
         return Finding(Level.OK, "caa", f"CAA records allow {label} to issue for {name}.", name)
     sentence = f"A CAA record at {domain} allows {label} for {name}, but only with another account"

@@ -65,7 +65,7 @@ class Lookup:
         """`may_ask` says which addresses of a domain's name servers may be spoken to."""
         self._recursors = list(servers.addresses) or _system_servers()
         self._owners_port = servers.owners_port
-        self._deadline = deadline
+        self.deadline = deadline
         self._may_ask = may_ask
         self._known: dict[tuple[str, ...], object] = {}
         self._locks: dict[tuple[str, ...], threading.Lock] = {}
@@ -83,20 +83,20 @@ class Lookup:
     def _ask_recursors(self, name: str, kind: str) -> Answer:
         answer = Answer(State.SILENT)
         for server in self._recursors:
-            answer = _ask(server, name, kind, self._deadline)
-            if answer.is_certain or self._deadline.has_passed:
+            answer = _ask(server, name, kind, self.deadline)
+            if answer.is_certain or self.deadline.has_passed:
                 return answer
-            if answer.state is State.BROKEN and _ask(server, name, kind, self._deadline, unchecked=True).is_certain:
+            if answer.state is State.BROKEN and _ask(server, name, kind, self.deadline, unchecked=True).is_certain:
                 return Answer(State.BROKEN_DNSSEC, server=answer.server)
         return answer
 
     def _ask_owners(self, name: str, kind: str) -> list[Answer]:
         def ask(address: Address) -> Answer:
             server = (str(address), self._owners_port)
-            return self._follow(_ask(server, name, kind, self._deadline, recursive=False), kind)
+            return self._follow(_ask(server, name, kind, self.deadline, recursive=False), kind)
 
         return in_parallel(
-            [partial(ask, address) for address in self._owners(name)], self._deadline, Answer(State.SILENT)
+            [partial(ask, address) for address in self._owners(name)], self.deadline, Answer(State.SILENT)
         )
 
     def _follow(self, answer: Answer, kind: str) -> Answer:
@@ -162,8 +162,10 @@ def _ask(
         reply, _ = dns.query.udp_with_fallback(query, address, deadline.remaining(ONE_QUESTION), port)
     except dns.exception.Timeout:
         return Answer(State.SILENT, server=address)
-    except (dns.exception.DNSException, OSError, EOFError):
+    except (dns.exception.DNSException, OSError, EOFError, ValueError):
         return Answer(State.BROKEN, server=address)
+    if not recursive and not reply.answer and not reply.flags & dns.flags.AA:
+        return Answer(State.BROKEN, server=address)  # it only knows whom else to ask
     return _read(reply, address)
 
 

@@ -29,7 +29,10 @@ class Directories(Protocol):
     """Who asks a directory: agent.acme.order.Authorities."""
 
     def directory(self, authority: Authority) -> DirectoryFacts:
-        """Raises AcmeFailure."""
+        """What it says of itself, asked now. Raises AcmeFailure."""
+
+    def account_url(self, authority: Authority) -> str:
+        """The URL of this agent's account there; empty while there is none."""
 
 
 def _never(_directory_url: str, _since: datetime) -> Sequence[tuple[Sequence[str], datetime]]:
@@ -55,15 +58,13 @@ class NameServers:
 @dataclass(frozen=True)
 class Surroundings:
     """`issues_since(directory_url, moment)` gives names and time of each certificate that this agent got, and
-    `failures_since` the names and time of each validation that failed. `account_url` is that of the agent's account,
-    "" when there is none yet. `seconds` is what the whole check may take."""
+    `failures_since` the names and time of each validation that failed. `seconds` is what the whole check may take."""
 
     config: AgentConfig
     webroot: Path
     authorities: Directories
     issues_since: Callable[[str, datetime], Sequence[tuple[Sequence[str], datetime]]] = _never
     failures_since: Callable[[str, datetime], Sequence[tuple[Sequence[str], datetime]]] = _never
-    account_url: Callable[[Authority], str] = lambda _: ""
     name_servers: NameServers = NameServers()
     seconds: float = SECONDS
     public_port: int = 80  # where a public authority asks for challenges; another one in tests

@@ -16,6 +16,7 @@ class AcmeDns(HttpProvider):
     needs_zone = False
     can_read = False
     can_remove = False
+    most_values = 2
     info: ClassVar = DnsProviderInfo(
         "acme-dns",
         "acme-dns",

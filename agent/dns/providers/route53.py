@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _XMLNS = "https://route53.amazonaws.com/doc/2013-04-01/"
 _API = "/2013-04-01"
-_LOOK_SECONDS = 1.0
+# Seconds between looks at a change, at first and at most; it usually takes half a minute.
+_FIRST_LOOK, _LAST_LOOK = 0.2, 5.0
 _TRIES = 5
 # What its error codes mean. Throttling is HTTP 400 here.
 _BUSY = {"Throttling", "PriorRequestNotComplete", "ThrottlingException"}
@@ -108,9 +109,10 @@ class Route53(HttpProvider):
         answer = self._send("POST", f"/hostedzone/{zone_id}/rrset", {}, body.encode())
         if _code(answer) == "InvalidChangeBatch" and not is_last:
             return False
-        tree = self._tree(answer, zone)
-        while _text(tree, "Status") != "INSYNC":
-            pause(self.job.guard, _LOOK_SECONDS)
+        tree, seconds = self._tree(answer, zone), _FIRST_LOOK
+        while self.job.settle and _text(tree, "Status") != "INSYNC":
+            pause(self.job.guard, seconds)
+            seconds = min(seconds * 1.5, _LAST_LOOK)
             change = _text(tree, "Id").removeprefix("/change/")
             tree = self._call("GET", f"/change/{change}", {}, zone)
         return True

@@ -8,7 +8,7 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -39,6 +39,7 @@ class _Rule:
     change: Callable[[Reply | None], Reply]
     left: int
     passes: bool
+    loses: bool = False
 
 
 @dataclass
@@ -77,6 +78,15 @@ class Front:
 
         self.rules.append(_Rule(re.compile(path), apply, times, passes=True))
 
+    def lose(self, path: str, times: int = 1) -> None:
+        """Pebble does it, but the connection breaks before anybody hears of it."""
+
+        def nothing(reply: Reply | None) -> Reply:
+            assert reply is not None
+            return reply
+
+        self.rules.append(_Rule(re.compile(path), nothing, times, passes=True, loses=True))
+
     def fail_names(self, kind: str, detail: str, times: int = 99) -> None:
         """Every authorization is refused for this reason, as if the authority had looked."""
 
@@ -93,13 +103,14 @@ class Front:
         """How many requests of this path there were."""
         return sum(1 for line in self.seen if re.search(path, line.split()[1]))
 
-    def rule_for(self, path: str) -> _Rule | None:
-        """The rule that decides about this request, used up once."""
-        for rule in self.rules:
-            if rule.left > 0 and rule.path.search(path):
-                rule.left -= 1
-                return rule
-        return None
+    def reply_to(self, path: str, backend: Callable[[], Reply]) -> Reply | None:
+        """What is answered; None breaks the connection. The rule that decides is used up once."""
+        rule = next((rule for rule in self.rules if rule.left > 0 and rule.path.search(path)), None)
+        if rule is None:
+            return backend()
+        rule.left -= 1
+        reply = rule.change(backend() if rule.passes else None)
+        return None if rule.loses else reply
 
 
 @contextmanager
@@ -108,6 +119,21 @@ def running_front(folder: Path, pebble: Pebble) -> Iterator[Front]:
     folder.mkdir(parents=True, exist_ok=True)
     ca_file = make_certificate(folder)
     front = Front(0, ca_file.read_text())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem", folder / "server.key")
+    with UpstreamServer(("127.0.0.1", 0), _handler(front, pebble)) as server:
+        server.daemon_threads = True
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        front.port = int(server.server_port)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield front
+        finally:
+            server.shutdown()
+
+
+def _handler(front: Front, pebble: Pebble) -> type[BaseHTTPRequestHandler]:
+    """What answers for this front."""
     backend = requests.Session()
 
     class Handler(BaseHTTPRequestHandler):
@@ -126,10 +152,10 @@ def running_front(folder: Path, pebble: Pebble) -> Iterator[Front]:
             front.seen.append(f"{self.command} {self.path}")
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             front.payloads.append(_payload(body))
-            rule = front.rule_for(self.path)
-            reply = self._backend(body) if rule is None or rule.passes else None
-            reply = rule.change(reply) if rule is not None else reply
-            assert reply is not None
+            reply = front.reply_to(self.path, lambda: _ask(backend, pebble, self, body))
+            if reply is None:
+                self.close_connection = True
+                return
             self.send_response_only(reply.status)
             if "Date" not in reply.headers:
                 self.send_header("Date", self.date_time_string())
@@ -140,34 +166,25 @@ def running_front(folder: Path, pebble: Pebble) -> Iterator[Front]:
             if self.command != "HEAD":
                 self.wfile.write(reply.body)
 
-        def _backend(self, body: bytes) -> Reply:
-            headers = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
-            answer = backend.request(
-                self.command,
-                f"https://127.0.0.1:{pebble.port}{self.path}",
-                data=body or None,
-                headers=headers,
-                verify=str(pebble.ca_file),
-                timeout=30,
-                allow_redirects=False,
-            )
-            kept: Mapping[str, str] = answer.headers
-            return Reply(answer.status_code, answer.content, {n: v for n, v in kept.items() if n.lower() not in _HOP})
-
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
             """Says nothing."""
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem", folder / "server.key")
-    with UpstreamServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        front.port = int(server.server_port)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield front
-        finally:
-            server.shutdown()
+    return Handler
+
+
+def _ask(backend: requests.Session, pebble: Pebble, request: BaseHTTPRequestHandler, body: bytes) -> Reply:
+    """What Pebble answers to the same request."""
+    answer = backend.request(
+        request.command,
+        f"https://127.0.0.1:{pebble.port}{request.path}",
+        data=body or None,
+        headers={name: value for name, value in request.headers.items() if name.lower() != "content-length"},
+        verify=str(pebble.ca_file),
+        timeout=30,
+        allow_redirects=False,
+    )
+    headers = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP}
+    return Reply(answer.status_code, answer.content, headers)
 
 
 def _payload(body: bytes) -> dict[str, Any]:

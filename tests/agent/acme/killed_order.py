@@ -8,12 +8,13 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from agent import failpoints
 from agent.acme.order import Authorities, OrderRequest
-from agent.acme.spec import Authority, CertificateSpec
+from agent.acme.spec import Authority, CertificateSpec, Challenge
+from agent.dns.credential import DnsCredential
 from agent.nginx.guard import Guard
 from agent.output import Output
 from tests.agent.acme.ordering import Place, authority_of
@@ -32,30 +33,45 @@ class FileLog:
 
 
 def order_and_die(
-    place: Place, name: str, key: str, failpoint: str, authority: Authority | None = None, order_url: str = ""
+    place: Place,
+    name: str,
+    key: str,
+    failpoint: str,
+    authority: Authority | None = None,
+    order_url: str = "",
+    dns: DnsCredential | None = None,
 ) -> tuple[int, str]:
     """Orders until the failpoint kills the process; its exit status and the address of the order that it left."""
     path = place.folder / "order-url"
-    authority = authority or authority_of(place.pebble)
-    known = [authority.id, authority.label, authority.directory_url, "", authority.ca_pem]
-    arguments = json.dumps(
-        [str(place.folder), str(place.webroot.folder), known, name, key, failpoint, order_url, str(path)]
-    )
+    said = {
+        "folder": str(place.folder),
+        "webroot": str(place.webroot.folder),
+        "authority": asdict(authority or authority_of(place.pebble)),
+        "name": name,
+        "key": key,
+        "failpoint": failpoint,
+        "order_url": order_url,
+        "path": str(path),
+        "dns": None if dns is None else asdict(dns),
+    }
     command = [sys.executable, "-m", "tests.agent.acme.killed_order"]
-    done = subprocess.run(command, input=arguments, cwd=ROOT, env=os.environ, timeout=60, text=True)
+    done = subprocess.run(command, input=json.dumps(said), cwd=ROOT, env=os.environ, timeout=60, text=True)
     return done.returncode, path.read_text()
 
 
-def main(arguments: str) -> None:
+def main(text: str) -> None:
     """What the process does."""
-    folder, webroot, known, name, key, failpoint, order_url, path = json.loads(arguments)
-    authority = replace(Authority(*known), is_test=True)
-    engine = Authorities(Path(folder) / "acme", Path(webroot), "waypost-tests")
-    spec = CertificateSpec(name=name, names=(name,), authorities=(authority,))
-    failpoints.arm(failpoint)
+    said = json.loads(text)
+    folder, authority = Path(said["folder"]), Authority(**said["authority"])
+    engine = Authorities(folder / "acme", Path(said["webroot"]), "waypost-tests")
+    spec = CertificateSpec(name="killed", names=(said["name"],), authorities=(authority,))
+    if said["dns"]:
+        credential = DnsCredential(**said["dns"])
+        spec = replace(spec, challenge=Challenge.DNS_01, dns=credential, propagation_seconds=1)
+    failpoints.arm(said["failpoint"])
     output = Output("c1", None, lambda _: None)
-    request = OrderRequest(spec, authority, key, order_url=order_url)
-    engine.obtain(request, FileLog(Path(path)), output, Guard(time.monotonic() + 60))
+    request = OrderRequest(spec, authority, said["key"], order_url=said["order_url"])
+    engine.obtain(request, FileLog(Path(said["path"])), output, Guard(time.monotonic() + 60))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -260,6 +262,17 @@ def test_the_chain_is_complete_and_in_order(tmp_path: Path) -> None:
 def test_an_authority_of_elliptic_curves_is_fine_too(tmp_path: Path) -> None:
     with running_place(tmp_path, binary=newer_pebble(), keyAlgorithm="ecdsa") as place:
         assert names_of(place.issue("app.example.com")) == {"app.example.com"}
+
+
+def test_an_authority_that_is_as_strict_as_it_can_be(tmp_path: Path) -> None:
+    with running_place(tmp_path, arguments=("-strict",)) as place:
+        assert names_of(place.issue("app.example.com", "www.example.com")) == {"app.example.com", "www.example.com"}
+
+
+def test_an_agent_without_certificates_loads_no_library_for_them() -> None:
+    code = "import sys, agent.acme.order, agent.acme.failures; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"acme", "josepy", "requests", "cryptography", "dns"} & set(done.stdout.split()) == set()
 
 
 def test_a_bucket_lets_a_burst_pass_and_then_its_rate() -> None:

@@ -98,6 +98,33 @@ def test_a_busy_moment_at_any_step_is_waited_out(place: Place, front: Front, pat
     assert place.pebble.issued() - before == 1
 
 
+@pytest.mark.parametrize(
+    "path", ["^/sign-me-up", "^/order-plz", "^/chalZ/", "^/finalize-order/", "^/certZ/", "^/authZ/"]
+)
+def test_an_answer_that_is_lost_on_its_way_costs_no_second_certificate(place: Place, front: Front, path: str) -> None:
+    authority = authority_of(place.pebble, directory_url=front.directory_url, ca_pem=front.ca_pem)
+    before = place.pebble.issued()
+    front.lose(path)
+    assert names_of(place.issue("app.example.com", authority=authority)) == {"app.example.com"}
+    assert place.pebble.issued() - before == 1
+    assert len(list((place.folder / "acme").glob("*/account.json"))) == 1
+
+
+@pytest.mark.parametrize("path", ["^/finalize-order/", "^/certZ/", "^/my-order/"])
+def test_a_network_that_breaks_late_is_gone_on_from(place: Place, front: Front, path: str) -> None:
+    """The job fails; the next one finds the order where it stands."""
+    authority = authority_of(place.pebble, directory_url=front.directory_url, ca_pem=front.ca_pem)
+    key, before = new_key(), place.pebble.issued()
+    front.lose(path, times=9)
+    told = place.refusal(place.request("app.example.com", key=key, authority=authority))
+    assert told.cause == "authority_unreachable"
+    assert place.log.url
+    front.rules.clear()
+    again = place.again()
+    again.obtain(again.request("app.example.com", key=key, order_url=again.log.url, authority=authority))
+    assert place.pebble.issued() - before == 1
+
+
 @pytest.mark.parametrize("status", ["invalid", "deactivated", "expired", "revoked", "nonsense"])
 def test_an_authorization_in_any_end_state_ends_the_order(place: Place, front: Front, status: str) -> None:
     """`expired` breaks the library's own reading; `deactivated` passes it unseen."""

@@ -23,8 +23,8 @@ SPEC = CertificateSpec(
     DnsCredential("4", "Cloudflare", "cloudflare", {"token": "dns-secret"}),
     KeyType.EC_384,
     "tlsserver",
-    True,
-    30,
+    is_paused=True,
+    propagation_seconds=30,
 )
 MEMORY = Memory(
     "a.example",

@@ -21,7 +21,7 @@ from tests.agent.dns.servers import NameServer, knot, zone_text
 class Opener(Protocol):
     """Calls a provider's class with the fields of a credential."""
 
-    def __call__(self, kind: type[HttpProvider], url: str, **fields: str) -> HttpProvider: ...
+    def __call__(self, kind: type[HttpProvider], at: str, /, **fields: str) -> HttpProvider: ...
 
 
 class Lines:
@@ -60,9 +60,9 @@ def lines() -> Iterator[Lines]:
 def open_at(lines: Lines, guard: Guard) -> Opener:
     """Opens a provider that speaks to an API which a test plays."""
 
-    def open_it(kind: type[HttpProvider], url: str, **fields: str) -> HttpProvider:
+    def open_it(kind: type[HttpProvider], at: str, /, **fields: str) -> HttpProvider:
         values = checked(kind.info, DnsCredential("1", "Test", kind.info.id, fields))
-        return kind(Job(values, lines.output, guard), kind.info, url)
+        return kind(Job(values, lines.output, guard), kind.info, at)
 
     return open_it
 
@@ -78,6 +78,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NameServer]:
     """One Knot with a zone, a zone that challenges are delegated to, and a zone within the first."""
     records = """
 _acme-challenge.delegated IN CNAME delegated-challenge.other.test.
+_acme-challenge.near IN CNAME challenge-of-near
 _acme-challenge.circle IN CNAME _acme-challenge.circle2
 _acme-challenge.circle2 IN CNAME _acme-challenge.circle
 *.wild IN CNAME elsewhere.other.test.

@@ -45,6 +45,7 @@ class FarSide:
     answer: Callable[[Asked], Said]
     first: list[Said] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
+    broken: int = 0  # so many connections are cut without an answer
 
     def handle(self, asked: Asked) -> Said:
         self.asked.append(asked)
@@ -63,6 +64,10 @@ def far_side(answer: Callable[[Asked], Said]) -> Iterator[FarSide]:
         protocol_version = "HTTP/1.1"
 
         def answer_it(self) -> None:
+            if side.broken:
+                side.broken -= 1
+                self.close_connection = True
+                return
             parts = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             query = dict(parse_qsl(parts.query, keep_blank_values=True))

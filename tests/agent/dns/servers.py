@@ -178,8 +178,7 @@ def _write(folder: Path, zones: Mapping[str, str]) -> None:
 def _running(command: list[str], server: NameServer, zones: Mapping[str, str]) -> Iterator[None]:
     server.process = process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for zone in zones:
-            wait_until(lambda zone=zone: _answers(server, zone), f"{command[0]} answers for {zone}", 15)
+        wait_until(lambda: all(_answers(server, zone) for zone in zones), f"{command[0]} answers", 15)
         yield
     finally:
         process.terminate()

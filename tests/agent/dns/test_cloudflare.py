@@ -117,15 +117,21 @@ def test_a_wrong_token(side: FarSide, open_at: Opener, token: str, status: int) 
 
 def test_a_token_that_may_only_read(account: Account, cloudflare: HttpProvider) -> None:
     account.may_edit = False
-    with pytest.raises(DnsFailure, match="valid but may not edit zone example.test") as caught:
+    with pytest.raises(DnsFailure, match=r"valid but may not edit zone example.test") as caught:
         cloudflare.add("example.test", TxtRecord(NAME, "value"))
     assert "Zone / DNS / Edit" in caught.value.next_step
 
 
 def test_a_token_for_other_zones(account: Account, cloudflare: HttpProvider) -> None:
     account.may_read = False
-    with pytest.raises(DnsFailure, match="does not reach zone example.test"):
+    with pytest.raises(DnsFailure, match=r"does not reach zone example.test"):
         cloudflare.add("example.test", TxtRecord(NAME, "value"))
+
+
+def test_a_domain_that_is_not_registered_ends_at_its_parent(cloudflare: HttpProvider) -> None:
+    with pytest.raises(DnsFailure, match="No zone of your own was found, only test") as caught:
+        cloudflare.add("test", TxtRecord("_acme-challenge.typo.test", "value"))
+    assert caught.value.cause == "dns_broken"
 
 
 @needs_knot

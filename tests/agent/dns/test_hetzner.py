@@ -112,7 +112,7 @@ def test_a_locked_zone_is_tried_again(project: Project, hetzner: HttpProvider, s
 
 def test_an_action_that_fails_is_told(project: Project, hetzner: HttpProvider) -> None:
     project.fails = True
-    with pytest.raises(DnsFailure, match="could not change zone example.test") as caught:
+    with pytest.raises(DnsFailure, match=r"could not change zone example.test") as caught:
         hetzner.add("example.test", TxtRecord(NAME, "value"))
     assert caught.value.detail == "internal: the name servers do not take it"
 

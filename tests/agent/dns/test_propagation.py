@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,14 @@ from tests.agent.dns.conftest import Lines
 from tests.agent.dns.servers import NameServer, knot, needs_knot, zone_text
 
 pytestmark = needs_knot
-QUICK = Pace(first_look=0.05, last_look=0.1, tell_every=0.2, silent=0.3, doubled=0.1, negative=5.0)
+QUICK = Pace(first_look=0.05, last_look=0.1, tell_every=0.2, silent=0.3, no_ipv6=0.2, doubled=0.1, negative=5.0)
 
 
 def test_a_record_that_does_not_come_is_told_server_by_server(world: NameServer, lines: Lines, guard: Guard) -> None:
     lookup = Lookup(world.settings)
     place = locate("_acme-challenge.never.example.test", lookup)
     wait = Propagation([Wanted(place, frozenset({"value"}))], lookup, lines.output, guard, QUICK)
-    with pytest.raises(DnsFailure, match="0 of 1 name servers show the TXT record of _acme-challenge.never") as caught:
+    with pytest.raises(DnsFailure, match=r"0 of 1 name servers show the TXT record of _acme-challenge.never") as caught:
         wait.wait(0.5)
     assert caught.value.cause == "record_not_seen"
     assert "ns1.example.test (127.0.0.1) does not show it yet" in lines.text
@@ -76,9 +77,19 @@ def test_a_dead_server_is_left_out_only_when_others_answer(
         wait.wait(60)
         assert lines.of("warning") == ["ns9.example.test (127.9.9.9) has not answered all the time and is left out."]
         return
-    with pytest.raises(DnsFailure, match="None of the name servers of example.test answers") as caught:
+    with pytest.raises(DnsFailure, match=r"None of the name servers of example.test answers") as caught:
         wait.wait(60)
     assert caught.value.cause == "dns_broken"
+
+
+def test_ipv6_that_leads_nowhere_is_left_out_soon(world: NameServer, lines: Lines, guard: Guard) -> None:
+    name = "_acme-challenge.nowhere6.example.test"
+    world.put("example.test", name, "value")
+    servers = (Server("ns1.example.test", "127.0.0.1"), Server("ns1.example.test", "::1"))
+    wanted = [Wanted(Place(name, Zone("example.test", servers)), frozenset({"value"}))]
+    pace = replace(QUICK, silent=60.0)
+    Propagation(wanted, Lookup(world.settings, 0.2), lines.output, guard, pace).wait(60)
+    assert lines.of("warning") == ["ns1.example.test (::1) has not answered all the time and is left out."]
 
 
 def test_the_memory_of_a_resolver_is_outlived(tmp_path: Path, lines: Lines, guard: Guard) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.dns.publish import publish
+from agent.dns.publish import publish, withdraw
 from agent.dns.spec import DnsFailure, TxtRecord
 from agent.errors import Cancelled
 from agent.nginx.guard import Guard
@@ -49,6 +49,17 @@ def test_an_attempt_after_a_crash_finds_its_own_value(world: NameServer, lines: 
     with publish(world.credential(), [record, record], lines.output, guard, resolver=world.settings):
         assert world.texts(record.name) == {"mine"}
     assert world.texts(record.name) == set()
+
+
+@needs_knot
+def test_what_a_killed_agent_left_is_taken_away(world: NameServer, lines: Lines) -> None:
+    name = "_acme-challenge.left.example.test"
+    for value in ("mine", "of-somebody-else"):
+        world.put("example.test", name, value)
+    withdraw(world.credential(), [TxtRecord(name, "mine")], lines.output, resolver=world.settings)
+    assert world.texts(name) == {"of-somebody-else"}
+    withdraw(world.credential(server=""), [TxtRecord(name, "mine")], lines.output, resolver=world.settings)
+    assert lines.of("warning")[0].startswith("Records of an earlier try may be left in DNS: ")
 
 
 @needs_knot
@@ -118,13 +129,13 @@ def test_the_wait_is_for_the_slowest_name_server(tmp_path: Path, lines: Lines, g
 
 @needs_knot
 def test_a_cleanup_that_fails_names_the_record_and_hides_nothing(tmp_path: Path, lines: Lines, guard: Guard) -> None:
+    records = [TxtRecord(CHALLENGE, "value")]
     with (
-        pytest.raises(RuntimeError, match="of the order"),
         knot(tmp_path, {"example.test": zone_text("example.test")}) as server,
-        publish(server.credential(), [TxtRecord(CHALLENGE, "value")], lines.output, guard, resolver=server.settings),
+        pytest.raises(RuntimeError, match="of the order"),
+        publish(server.credential(), records, lines.output, guard, resolver=server.settings),
     ):
-        server.kill()
-        raise RuntimeError("of the order")
+        _fail_after_killing(server)
     (warning,) = lines.of("warning")
     assert f"remove it by hand: {CHALLENGE} TXT value" in warning
 
@@ -173,3 +184,9 @@ def test_a_name_without_a_zone_is_told_before_anything_is_written(
     ):
         pytest.fail("it went on")
     assert lines.text == ""
+
+
+def _fail_after_killing(server: NameServer) -> None:
+    """The cleanup will find nobody."""
+    server.kill()
+    raise RuntimeError("of the order")

@@ -10,15 +10,15 @@ import pytest
 from tests.agent.acme.check.world import DirectoryServer, Names, World, make_world, running_directory, running_names
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return make_world(tmp_path)
-
-
 @pytest.fixture(scope="session")
 def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Names]:
     with running_names(tmp_path_factory.mktemp("names")) as names:
         yield names
+
+
+@pytest.fixture
+def world(tmp_path: Path, names: Names) -> World:
+    return make_world(tmp_path, names.servers)
 
 
 @pytest.fixture

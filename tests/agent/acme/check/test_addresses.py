@@ -68,10 +68,11 @@ def test_behind_a_router_the_record_is_not_guessed(world: World, names: Names) -
 
 @pytest.mark.parametrize(("name", "words"), [("broken.test", "broken answers"), ("forged.test", "DNSSEC")])
 def test_servfail_and_wrong_signatures_are_errors(world: World, names: Names, name: str, words: str) -> None:
-    only_resolver = find_addresses(name, lookup(names), ask_owners=False)
-    finding = only(judge(name, only_resolver, world.question(world.spec(name))))
-    assert is_error(finding, "dns_broken")
-    assert words in finding.sentence
+    for ask_owners in (True, False):
+        addresses = find_addresses(name, lookup(names), ask_owners=ask_owners)
+        finding = only(judge(name, addresses, world.question(world.spec(name))))
+        assert is_error(finding, "dns_broken")
+        assert words in finding.sentence
 
 
 def test_servers_that_are_silent_are_a_warning_within_the_deadline(world: World) -> None:
@@ -91,6 +92,23 @@ def test_a_private_address_is_an_error_for_a_public_authority_only(world: World,
     assert "192.168.1.5" in finding.sentence
     own_ca = replace(LETS_ENCRYPT, directory_url="https://ca.lan/directory", ca_pem="PEM")
     assert only(check(world, names, "lan.good.test", own_ca)).level is Level.OK
+
+
+def test_what_only_the_own_resolver_says_is_a_doubt_because_it_may_be_seen_from_inside(
+    world: World, names: Names
+) -> None:
+    """The domain's name servers are out of reach: nobody listens at their port."""
+    inside = find_addresses("lan.good.test", lookup(NameServers(names.servers.addresses, 1), 2.0), ask_owners=True)
+    assert not inside.is_sure
+    question = world.question(world.spec("lan.good.test", authority=LETS_ENCRYPT))
+    finding = only(judge("lan.good.test", inside, question))
+    assert (finding.level, finding.cause) == (Level.WARNING, "private_address")
+
+
+def test_a_server_that_only_refers_to_others_is_not_believed(names: Names) -> None:
+    """`test` delegates `delegated.test` to a server that does not exist."""
+    owner = NameServers((("127.0.0.1", names.owner_port),), names.owner_port)
+    assert [answer.state for answer in lookup(owner).ask_owners("www.delegated.test", "A")] == [State.BROKEN]
 
 
 def test_ipv6_without_nginx_listening_on_it_is_an_error_alone_and_a_doubt_beside_ipv4(

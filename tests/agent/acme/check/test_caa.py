@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from agent.acme.account import Account, AccountFiles, new_account_key
 from agent.acme.check.caa import find_policy, judge
 from agent.acme.check.lookup import Lookup
 from agent.acme.check.surroundings import Deadline, NameServers
@@ -13,15 +14,18 @@ from tests.agent.acme.check.world import LETS_ENCRYPT, NOBODY, Names, World, is_
 from tests.challtestsrv import running_challtestsrv
 
 OURS = ("letsencrypt.org",)
+KEY = new_account_key()
 
 
 def check(
     world: World, names: Names | NameServers, name: str, identities: tuple[str, ...] = OURS, **more: object
 ) -> Finding:
     servers = names.servers if isinstance(names, Names) else names
-    account = more.pop("account", "")
+    account = str(more.pop("account", ""))
     spec = world.spec(name, **{"authority": LETS_ENCRYPT, **more})  # type: ignore[arg-type]
-    question = world.question(spec, account_url=lambda _: account)
+    question = world.question(spec)
+    if account:
+        AccountFiles(world.config.state_dir / "acme").save(Account(LETS_ENCRYPT.directory_url, KEY, account))
     policy = find_policy(name, Lookup(servers, Deadline(1.0), lambda _: True))
     return judge(name, policy, question, identities)
 
@@ -86,10 +90,10 @@ def test_validation_methods_must_have_ours(world: World, names: Names) -> None:
     [("https://ca.test/acct/2", "only with another account."), ("", "this agent has none there yet")],
 )
 def test_an_account_must_be_ours(world: World, names: Names, account: str, words: str) -> None:
-    assert check(world, names, "account.caa.test", account="https://ca.test/acct/1").level is Level.OK
     finding = check(world, names, "account.caa.test", account=account)
     assert is_error(finding, "caa_forbids")
     assert words in finding.sentence
+    assert check(world, names, "account.caa.test", account="https://ca.test/acct/1").level is Level.OK
 
 
 @pytest.mark.parametrize(("name", "words"), [("broken.test", "they fail"), ("forged.test", "DNSSEC")])

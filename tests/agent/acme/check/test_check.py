@@ -69,19 +69,19 @@ def test_the_deadline_leaves_a_person_waiting_for_less_than_three_seconds() -> N
 def test_a_name_that_is_refused_is_never_looked_up(world: World) -> None:
     with running_challtestsrv() as dns:
         authority = Authority("1", "CA", "https://127.0.0.1:1/", is_test=True, dns_server=dns.dns_server)
-        found = check(world.spec("a..test", "b.test", authority=authority), world.surroundings(seconds=1.0))
+        found = check(world.spec("a..test", "b.test", authority=authority), world.surroundings())
     assert {finding.subject for finding in found if finding.check != "names"} <= {"", "b.test"}
 
 
 def test_a_webroot_that_cannot_be_written_is_an_error_of_the_path(world: World) -> None:
     (world.layout.webroot / ".well-known").write_text("")
-    found = check(world.spec("a.test"), world.surroundings(seconds=1.0))
+    found = check(world.spec("a.test"), world.surroundings())
     finding = only(of(found, "path"))
     assert (finding.level, finding.cause) == (Level.ERROR, "storage")
 
 
 def test_findings_come_in_the_order_of_their_certainty(world: World) -> None:
-    found = check(world.spec("a.test"), world.surroundings(seconds=1.0))
+    found = check(world.spec("a.test"), world.surroundings())
     order = ["names", "storage", "clock", "directory", "address", "caa", "path", "public", "dns", "limits"]
     positions = [order.index(finding.check) for finding in found]
     assert positions == sorted(positions)

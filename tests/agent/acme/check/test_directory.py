@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,9 @@ from tests.challtestsrv import running_challtestsrv
 from tests.product import free_ports
 
 
-def run(world: World, authority: Authority, *others: Authority, **more: object) -> list[Finding]:
-    spec = replace(world.spec("a.test", authority=authority, **more), authorities=(authority, *others))  # type: ignore[arg-type]
-    return check(spec, world.surroundings(seconds=1.0))
+def run(world: World, authority: Authority, *others: Authority, **more: Any) -> list[Finding]:
+    spec = replace(world.spec("a.test", authority=authority, **more), authorities=(authority, *others))
+    return check(spec, world.surroundings())
 
 
 def test_a_directory_that_answers_is_fine(world: World, directory: DirectoryServer) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -14,16 +15,14 @@ from agent.acme.spec import Finding, Level
 from tests.agent.acme.check.world import LETS_ENCRYPT, NOBODY, World, is_error, only
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-Entry = tuple[tuple[str, ...], datetime]
+Entry = tuple[Sequence[str], datetime]
 
 
-def check(
-    world: World, names: Sequence[str], issues: list[Entry], failures: list[Entry] | None = None
-) -> list[Finding]:
-    def since(entries: list[Entry]) -> object:
+def check(world: World, names: Sequence[str], issues: Sequence[Entry], failures: Sequence[Entry] = ()) -> list[Finding]:
+    def since(entries: Sequence[Entry]) -> object:
         return lambda url, moment: [e for e in entries if e[1] >= moment and url == LETS_ENCRYPT.directory_url]
 
-    more = {"now": lambda: NOW, "issues_since": since(issues), "failures_since": since(failures or [])}
+    more: dict[str, Any] = {"now": lambda: NOW, "issues_since": since(issues), "failures_since": since(failures)}
     return check_limits(world.question(world.spec(*names, authority=LETS_ENCRYPT), **more))
 
 

@@ -72,7 +72,7 @@ def test_a_wildcard_over_an_ending_is_refused_also_with_the_dns_check(world: Wor
 
 
 @pytest.mark.parametrize(
-    "names",
+    "wanted",
     [
         PLAIN,
         ("xn--bcher-kva.example.com",),
@@ -83,8 +83,8 @@ def test_a_wildcard_over_an_ending_is_refused_also_with_the_dns_check(world: Wor
         tuple(f"n{number}.example.com" for number in range(100)),
     ],
 )
-def test_names_that_are_fine_are_one_ok(world: World, names: tuple[str, ...]) -> None:
-    (finding,) = check(world, *names)
+def test_names_that_are_fine_are_one_ok(world: World, wanted: tuple[str, ...]) -> None:
+    (finding,) = check(world, *wanted)
     assert finding.level is Level.OK
 
 

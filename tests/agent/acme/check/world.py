@@ -44,6 +44,7 @@ class World:
 
     config: AgentConfig
     layout: Layout
+    name_servers: NameServers
     own: tuple[Address, ...] = (ipaddress.ip_address("127.0.0.1"),)
 
     def spec(self, *names: str, authority: Authority = NOBODY, **more: Any) -> CertificateSpec:
@@ -51,14 +52,20 @@ class World:
 
     def surroundings(self, **more: Any) -> Surroundings:
         authorities = Authorities(self.config.state_dir / "acme", self.layout.webroot, "test")
-        known = {"authorities": authorities, "own_addresses": self.own, "has_ipv6": True, **more}
+        known: dict[str, Any] = {
+            "authorities": authorities,
+            "own_addresses": self.own,
+            "has_ipv6": True,
+            "name_servers": self.name_servers,
+            **more,
+        }
         return Surroundings(self.config, self.layout.webroot, **known)
 
     def question(self, spec: CertificateSpec, seconds: float = 5.0, **more: Any) -> Question:
         return Question(spec, spec.authorities[0], self.surroundings(**more), Deadline(seconds))
 
 
-def make_world(folder: Path) -> World:
+def make_world(folder: Path, name_servers: NameServers) -> World:
     http_port, https_port, status_port = free_ports(3)
     config = AgentConfig(
         folder / "agent",
@@ -69,7 +76,7 @@ def make_world(folder: Path) -> World:
     )
     layout = Layout(config.nginx_dir)
     layout.make_folders()
-    return World(config, layout)
+    return World(config, layout, name_servers)
 
 
 @contextmanager
@@ -96,7 +103,7 @@ def _connects(port: int) -> bool:
 
 
 ZONES = {
-    "test": "",
+    "test": "delegated IN NS ns.nowhere.test.\n",
     "good.test": """
 @ IN A 127.0.0.1
 www IN CNAME @
@@ -252,7 +259,7 @@ def running_directory(folder: Path) -> Iterator[DirectoryServer]:
         ca_pem = certificate.read_text()
         authority = Authority("3", "Small CA", f"{url}/directory", ca_pem=ca_pem, is_test=True)
         server = DirectoryServer(authority)
-        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield server
         finally:
@@ -296,7 +303,7 @@ def running_site(address: str = "127.0.0.1") -> Iterator[Site]:
     with Server((address, 0), Handler) as server:
         server.daemon_threads = True
         site = Site(int(server.server_port))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield site
         finally:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from importlib import import_module
 
 from agent import __version__
 from agent.acme.certificates import Certificates
@@ -165,9 +164,10 @@ def write_started(command: pb.Command, at: float) -> pb.CommandStarted:
 def _check(
     config: AgentConfig, authorities: Authorities, store: Store, nginx: Nginx, spec: CertificateSpec
 ) -> list[Finding]:
-    """The check before an order. Loaded late: it brings dnspython."""
-    module = import_module("agent.acme.check")
-    here = module.Surroundings(
+    """The check before an order."""
+    from agent.acme.check import Surroundings, check  # noqa: PLC0415 - dnspython, which an agent may never need
+
+    here = Surroundings(
         config,
         Layout(config.nginx_dir).webroot,
         authorities,
@@ -175,5 +175,4 @@ def _check(
         failures_since=store.refusals_since,
         nginx_address=nginx.address,
     )
-    findings: list[Finding] = module.check(spec, here)
-    return findings
+    return check(spec, here)

@@ -199,7 +199,7 @@ def running_pebble(
 
 
 def make_certificate(folder: Path, *more: str) -> Path:
-    """Writes server.pem and server.key for 127.0.0.1, localhost and more names, signed by themselves; whom a client must
+    """Writes server.pem and server.key for 127.0.0.1, localhost and more names, self-signed; whom a client must
     trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test authority {secrets.token_hex(4)}")])

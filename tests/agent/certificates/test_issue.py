@@ -13,6 +13,7 @@ from agent.acme.state import Source
 from protos import command_stream_pb2 as pb
 from tests.agent.acme.certificates import TestAuthority
 from tests.agent.certificates.bench import CertificateBench
+from tests.challtestsrv import Challtestsrv
 
 
 def test_a_certificate_for_a_host_that_waits_is_served_by_the_end_of_one_command(

@@ -195,11 +195,13 @@ def test_down_and_up_keep_everything(stack: Stack, land: Yard, visitor: Visitor)
 
 
 def test_without_the_socket_the_agent_says_so_and_hosts_go_on(stack: Stack, visitor: Visitor, tmp_path: Path) -> None:
-    certificate = served_certificate(stack)
+    """Only the agent is made again, as by an upgrade: nginx stays as it is."""
+    certificate, nginx = served_certificate(stack), stack.container("nginx")
     stack.socket = str(tmp_path / "nobody.sock")
-    stack.compose("up", "-d", "--no-build", "--no-deps", "agent")
+    stack.up()
+    assert stack.container("nginx") == nginx
     visitor.until("/networks", "The Docker Engine at unix:///var/run/docker.sock")
     assert served_certificate(stack) == certificate
     stack.socket = stack.host.removeprefix("unix://")
-    stack.compose("up", "-d", "--no-build", "--no-deps", "agent")
+    stack.up()
     visitor.until("/networks", stack.network, "Attached")

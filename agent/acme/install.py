@@ -73,7 +73,8 @@ class _Batch:
 
 @dataclass(frozen=True)
 class Places:
-    """What an installer works on. `load_again` makes nginx load its files, proved: agent.nginx.reload."""
+    """What an installer works on. `load_again` makes nginx load its files, proved: agent.nginx.reload. `address` is
+    where nginx is, and raises NginxUnavailable."""
 
     lineages: Lineages
     store: Store
@@ -81,6 +82,7 @@ class Places:
     turn: Turn
     load_again: LoadAgain
     https_port: int
+    address: Callable[[], str] = lambda: "127.0.0.1"
 
 
 class Installer:
@@ -259,7 +261,12 @@ class Installer:
         return Installed(served=True)
 
     def _is_served(self, name: str, sha256: str) -> bool:
-        return served_sha256(self._at.https_port, name) == sha256
+        try:
+            address = self._at.address()
+        except NginxUnavailable as error:
+            _log.warning("a handshake was not tried: %s", error.message)
+            return False
+        return served_sha256(address, self._at.https_port, name) == sha256
 
     def _put_back(self, members: Sequence[_Member]) -> None:
         """The versions before, for those that have one; then nginx loads and proves those."""

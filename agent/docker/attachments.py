@@ -68,7 +68,7 @@ class Attachments:
         """
         with self._lock:
             network, nginx = self._engine.find_network(name), self.nginx()
-            if network is not None and (refusal := self.detach_refusal(network, nginx)):
+            if network is not None and (refusal := detach_refusal(network, nginx, self._engine.own_container())):
                 raise AttachmentRefused(refusal)
             self._forget(name)
             if network is not None and nginx.endpoint(network.id) is not None:
@@ -99,17 +99,6 @@ class Attachments:
                 else "nginx runs on the machine itself, which reaches every container without being in its network."
             )
         return container
-
-    def detach_refusal(self, network: Network, nginx: Container) -> str:
-        """Why nginx must stay in this network; empty when it may leave."""
-        joined = {one.network_id for one in nginx.endpoints}
-        if joined == {network.id}:
-            return f"{network.name} is nginx's only network: without it nobody would reach it."
-        own = self._engine.own_container()
-        shared = joined & {one.network_id for one in own.endpoints} if own else set()
-        if shared == {network.id}:
-            return f"The agent reaches nginx by {network.name}, so nginx must stay in it."
-        return ""
 
     def _find_network(self, name: str) -> Network:
         network = self._engine.find_network(name)
@@ -152,3 +141,14 @@ class Attachments:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self._file)
+
+
+def detach_refusal(network: Network, nginx: Container, own: Container | None) -> str:
+    """Why nginx must stay in this network; empty when it may leave. `own` is the agent's container, if it has one."""
+    joined = {one.network_id for one in nginx.endpoints}
+    if joined == {network.id}:
+        return f"{network.name} is nginx's only network: without it nobody would reach it."
+    shared = joined & {one.network_id for one in own.endpoints} if own else set()
+    if shared == {network.id}:
+        return f"The agent reaches nginx by {network.name}, so nginx must stay in it."
+    return ""

@@ -1,5 +1,5 @@
 """One Docker Engine, spoken to by its API and with a deadline for every call; its words made plain.
-May import: agent.errors, agent.output, agent.docker.{facts,frames} and the package docker."""
+May import: agent.errors, agent.output, agent.docker.{facts,frames,knock} and the package docker."""
 
 from __future__ import annotations
 
@@ -11,8 +11,18 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agent.docker.facts import Container, Endpoint, Network, Process, read_container, read_network, read_processes
+from agent.docker.facts import (
+    Container,
+    Endpoint,
+    Network,
+    Process,
+    read_aliases,
+    read_container,
+    read_network,
+    read_processes,
+)
 from agent.docker.frames import read_output
+from agent.docker.knock import DockerUnavailable, knock, why_unavailable
 from agent.errors import AgentError
 from agent.output import clean
 
@@ -25,10 +35,6 @@ _log = logging.getLogger(__name__)
 CALL_SECONDS = 10
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 _T = TypeVar("_T")
-
-
-class DockerUnavailable(AgentError):
-    """The Engine does not answer, or not to this agent; the sentence says what to do."""
 
 
 class DockerRefused(AgentError):
@@ -122,6 +128,11 @@ class Engine:
                 output = read_output(stream, time.monotonic() + seconds)
             return int(api.exec_inspect(made["Id"])["ExitCode"]), output
 
+    def aliases(self, container: Container) -> dict[str, tuple[str, ...]]:
+        """A container's other names in each of its networks, by the network's id; its list does not tell them."""
+        row = self._call(lambda api: api.inspect_container(container.id))
+        return read_aliases(row)
+
     def logs(self, container: Container, lines: int) -> bytes:
         """The last lines of a container's log."""
         found: bytes = self._call(lambda api: api.logs(container.id, tail=lines))
@@ -150,16 +161,8 @@ class Engine:
     def _client(self) -> APIClient:
         from docker import APIClient  # noqa: PLC0415 - costs 20 MB, and only where there is an Engine
 
-        _knock(self.host)
+        knock(self.host)
         return APIClient(base_url=self.host, version="auto", timeout=CALL_SECONDS)
-
-
-def _knock(host: str) -> None:
-    """Tries the socket, because the library wraps why it cannot be used, and leaves it open. Raises OSError."""
-    if host.startswith("unix://"):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(CALL_SECONDS)
-            probe.connect(host.removeprefix("unix://"))
 
 
 @contextmanager
@@ -174,21 +177,4 @@ def _plain_words(host: str) -> Iterator[None]:
         words = clean(str(error.explanation or error))
         raise DockerRefused(f"The Docker Engine refused: {words}") from error
     except (DockerException, RequestException, OSError) as error:
-        raise DockerUnavailable(_why_unavailable(host, error)) from error
-
-
-def _why_unavailable(host: str, error: BaseException) -> str:
-    """What a person can do about it, found in the chain of errors that the library wraps."""
-    text = repr(error)
-    if "PermissionError" in text or "Permission denied" in text:
-        return (
-            f"The agent may not use the Docker Engine at {host}. Give its user the socket's group, or run a socket "
-            "proxy with the rights that docs/operations.md lists."
-        )
-    if "FileNotFoundError" in text or "No such file" in text:
-        return f"There is no Docker Engine at {host}. Mount its socket there, or set AGENT_DOCKER_HOST."
-    if "ConnectionRefused" in text or "Connection refused" in text:
-        return f"The Docker Engine at {host} does not run. Start it; what Waypost manages is put back by itself."
-    if "timed out" in text.lower() or "timeout" in text.lower():
-        return f"The Docker Engine at {host} did not answer in time. It may be busy; it is asked again."
-    return f"The Docker Engine at {host} cannot be spoken to ({type(error).__name__})."
+        raise DockerUnavailable(why_unavailable(host, error)) from error

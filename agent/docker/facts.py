@@ -106,6 +106,16 @@ def read_container(row: Mapping[str, Any]) -> Container:
     )
 
 
+def read_aliases(row: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Names by network id (GET /containers/{id}/json). From API 1.45 on its short id is not among the aliases."""
+    networks = (row.get("NetworkSettings") or {}).get("Networks") or {}
+    return {
+        str(one.get("NetworkID") or ""): tuple(dict.fromkeys(map(str, one.get("Aliases") or ())))
+        for one in networks.values()
+        if one
+    }
+
+
 def read_network(row: Mapping[str, Any], containers: Iterable[Mapping[str, Any]]) -> Network:
     """A network as the Engine lists it (GET /networks), with those of its containers that run here."""
     pools = (row.get("IPAM") or {}).get("Config") or ()

@@ -1,5 +1,5 @@
 """Follows what happens to containers and networks: puts attachments back, and tells who shows them.
-May import: agent.errors, agent.docker.{attachments,engine}."""
+May import: agent.errors, agent.docker.{attachments,engine,knock}."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable
 
 from agent.docker.attachments import Attachments
-from agent.docker.engine import DockerRefused, DockerUnavailable, Engine, EventStream
+from agent.docker.engine import DockerRefused, Engine, EventStream
+from agent.docker.knock import DockerUnavailable, knock
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Watch:
 
     def _follow(self) -> None:
         """From one connection's begin to its end. What happened before it is seen by a look at everything."""
+        knock(self._engine.host)
         stream = self._stream = self._engine.events()
         try:
             self._settle()

@@ -1,4 +1,4 @@
-"""Builds what an agent works with and connects it: nginx, certificates, commands, questions, reports.
+"""Builds what an agent works with and connects it: nginx, certificates, Docker, commands, questions, reports.
 May import: protos, agent.acme, agent.nginx, agent.journal, agent.config, agent.handlers."""
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from agent.handlers.certificate_reports import CertificateReporter
 from agent.handlers.certificate_wire import write_providers
 from agent.handlers.contents import ContentInbox
 from agent.handlers.dispatch import Dispatcher
+from agent.handlers.dock import Dock
 from agent.handlers.drift import DriftReporter
 from agent.handlers.job import Engines
 from agent.handlers.questions import Questions
@@ -35,6 +36,7 @@ from agent.journal import Journal
 from agent.nginx.apply import Applier
 from agent.nginx.drift import DriftWatch
 from agent.nginx.found import find_nginx
+from agent.nginx.interface import Nginx
 from agent.nginx.layout import Layout
 from agent.nginx.release import Releases
 from agent.nginx.reload import Reloader
@@ -73,15 +75,16 @@ class Workshop:
             _log.error("what was remembered of certificates was damaged; it lies at %s", self._store.quarantined)
         reloader = Reloader(layout, self.nginx, turn)
         lineages, usage = Lineages(config.letsencrypt_dir), Usage(layout, config.letsencrypt_dir)
-        places = Places(lineages, self._store, usage, turn, reloader.load_again, config.https_port)
+        places = Places(lineages, self._store, usage, turn, reloader.load_again, config.https_port, self.nginx.address)
         authorities = Authorities(config.acme_dir / "accounts", layout.webroot, f"waypost/{__version__}")
-        check = partial(_check, config, layout, authorities, self._store)
+        check = partial(_check, config, authorities, self._store, self.nginx)
         engine = Engine(
             self._store, lineages, authorities, Installer(places), check, layout.webroot, self._certificates_changed
         )
         self.certificates = Certificates(engine, usage.is_named)
         stager = Stager(config, layout, self.nginx)
-        engines = Engines(self.nginx, stager, self._applier, reloader, self.certificates)
+        self._dock = Dock(config, layout, self.facts, wires.send)
+        engines = Engines(self.nginx, stager, self._applier, reloader, self.certificates, self._dock)
         self.dispatcher = Dispatcher(journal, engines, self.inbox, wires.notify)
         self.questions = Questions(engines, self.inbox, wires.answer, stop)
         self._drift = DriftReporter(DriftWatch(layout, self.nginx, Releases(layout)), self.facts, wires.send)
@@ -97,6 +100,7 @@ class Workshop:
         self._applier.prune()
         self._journal.prune()
         self._renewer.start()
+        self._dock.start()
 
     def refuse_more(self) -> None:
         """Begins nothing more."""
@@ -106,6 +110,7 @@ class Workshop:
     def stop(self, seconds: float) -> None:
         """Waits so long for what runs, and closes the files when it has ended."""
         self._renewer.stop()
+        self._dock.stop()
         if self.dispatcher.stop(seconds):
             self._journal.close()
             self._store.close()
@@ -123,6 +128,7 @@ class Workshop:
         self.inbox.resend()
         self._drift.restart()
         self._reporter.restart()
+        self._dock.connected()
 
     def tick(self) -> None:
         """With every heartbeat: journals what a full disk did not take, keeps the error log small, tells of files and
@@ -131,6 +137,7 @@ class Workshop:
         self.nginx.rotate_log()
         self._drift.report()
         self._reporter.report()
+        self._dock.tick()
 
     def _certificates_changed(self) -> None:
         self._renewer.wake()
@@ -155,16 +162,17 @@ def write_started(command: pb.Command, at: float) -> pb.CommandStarted:
 
 
 def _check(
-    config: AgentConfig, layout: Layout, authorities: Authorities, store: Store, spec: CertificateSpec
+    config: AgentConfig, authorities: Authorities, store: Store, nginx: Nginx, spec: CertificateSpec
 ) -> list[Finding]:
     """The check before an order."""
     from agent.acme.check import Surroundings, check  # noqa: PLC0415 - dnspython, which an agent may never need
 
     here = Surroundings(
         config,
-        layout.webroot,
+        Layout(config.nginx_dir).webroot,
         authorities,
         issues_since=store.issues_since,
         failures_since=store.refusals_since,
+        nginx_address=nginx.address,
     )
     return check(spec, here)

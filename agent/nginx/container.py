@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 from agent.config import AgentConfig
-from agent.docker.engine import DockerRefused, DockerUnavailable, Engine
+from agent.docker.engine import DockerRefused, Engine
 from agent.docker.facts import Container, Process
+from agent.docker.knock import DockerUnavailable
 from agent.errors import NginxUnavailable
 from agent.nginx.controller import TEST_SECONDS, LocalNginx, read_report, test_arguments
 from agent.nginx.guard import Guard

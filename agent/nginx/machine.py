@@ -36,7 +36,15 @@ def detect(config: AgentConfig, layout: Layout) -> tuple[Machine, list[str]]:
 def _container(config: AgentConfig) -> Machine:
     """In a container nginx is root, its image has its user, and Docker answers for names of containers and others."""
     user, ports = config.nginx_user or "nginx", (config.status_port, config.http_port)
-    return Machine(user, (_DOCKER_RESOLVER,), has_ipv6(), *ports, config.shutdown_seconds, is_container=True)
+    return Machine(
+        user,
+        (_DOCKER_RESOLVER,),
+        has_ipv6(),
+        *ports,
+        config.shutdown_seconds,
+        is_container=True,
+        https_port=config.https_port,
+    )
 
 
 def has_ipv6() -> bool:

@@ -17,7 +17,7 @@ NO_REVISION = "none"
 @dataclass(frozen=True)
 class Machine:
     """What the wrapper takes from the machine. `user` is empty when nginx does not run as root. In a container of its
-    own nginx is reached from outside it."""
+    own nginx is reached from outside it, and has `https_port` from its first start; 0 elsewhere."""
 
     user: str
     resolvers: tuple[str, ...]
@@ -26,6 +26,7 @@ class Machine:
     http_port: int
     shutdown_seconds: int = 600
     is_container: bool = False
+    https_port: int = 0
 
     @property
     def status_listen(self) -> str:
@@ -84,15 +85,27 @@ def render_test(layout: Layout, machine: Machine, folder: Path, files: Iterable[
 
 
 def first_files(machine: Machine) -> dict[str, str]:
-    """The bundle of an agent that has applied nothing yet: 404 for every name."""
-    ipv6 = f"    listen [::]:{machine.http_port} default_server;\n" if machine.ipv6 else ""
+    """The bundle of an agent that has applied nothing yet: 404 for every name, and no TLS for any."""
     default = (
         "# Nothing was applied yet: 404 for every name.\nserver {\n"
-        f"    listen {machine.http_port} default_server;\n{ipv6}"
+        f"{_listen(machine, machine.http_port, 'default_server')}{_first_tls(machine)}"
         '    server_name "";\n'
         "    location ~ ^/(?!\\.well-known/acme-challenge/) {\n        return 404;\n    }\n}\n"
     )
     return {"http.conf": "server_tokens off;\n", "default.conf": default}
+
+
+def _first_tls(machine: Machine) -> str:
+    """Needs nginx 1.19.4, but no certificate. Only in a container: on a machine the port may be another's, and
+    nginx would not start."""
+    if not machine.https_port:
+        return ""
+    return f"{_listen(machine, machine.https_port, 'ssl default_server')}    ssl_reject_handshake on;\n"
+
+
+def _listen(machine: Machine, port: int, how: str) -> str:
+    ipv6 = f"    listen [::]:{port} {how};\n" if machine.ipv6 else ""
+    return f"    listen {port} {how};\n{ipv6}"
 
 
 def resolvers(resolv_conf: str) -> tuple[str, ...]:

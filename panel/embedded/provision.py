@@ -36,8 +36,9 @@ EXTRAS: dict[str, list[str]] = {
     "test": ["panel", "agent", "test"],
     "check": ["panel", "agent", "test", "check"],
     "bench": ["panel", "agent", "test"],
+    "docker": ["panel", "agent", "test"],
 }
-NEEDS_NGINX = {"run", "test", "bench"}
+NEEDS_NGINX = {"run", "test", "bench", "docker"}
 NEEDS_CHROMIUM = {"test", "bench"}
 NEEDS_TEST_AUTHORITY = {"run", "test", "bench"}
 # Package to program: what tests speak to, and what measurements compare with.
@@ -51,6 +52,9 @@ COUNTERPARTS = {
     },
     "bench": {"certbot": "certbot", "lego": "lego"},
 }
+# The Engine, what makes its base image where no registry answers, and what reads compose.yaml.
+DOCKER = {"docker.io": "dockerd", "debootstrap": "debootstrap"}
+COMPOSE_PACKAGES = ("docker-compose", "docker-compose-v2")
 
 
 def provision(purpose: str) -> None:
@@ -70,6 +74,8 @@ def provision(purpose: str) -> None:
     programs = COUNTERPARTS.get(purpose, {})
     if missing := [package for package, program in programs.items() if not find_program(program)]:
         install_programs(missing, "for tests and measurements (their services stay switched off)")
+    if purpose == "docker":
+        _install_docker()
     if purpose in NEEDS_CHROMIUM and not _has_chromium():
         _install_chromium()
 
@@ -151,6 +157,20 @@ def _offer_pebble(purpose: str) -> None:
         say("Going on without it: there will be no test authority.")
 
 
+def _install_docker() -> None:
+    """An Engine that DOCKER_HOST names is used as it is. The tests start one of their own, which needs root."""
+    if os.geteuid() != 0 and not os.environ.get("DOCKER_HOST"):
+        raise ProvisionError("The tests start a Docker Engine: run them as root, or name one with DOCKER_HOST.")
+    missing = [package for package, program in DOCKER.items() if not find_program(program)]
+    if missing:
+        install_programs(missing, "for tests against a real Docker Engine")
+    plugin = [find_program("docker") or "docker", "compose", "version"]
+    if find_program("docker-compose") or subprocess.run(plugin, capture_output=True).returncode == 0:
+        return
+    package = next((one for one in COMPOSE_PACKAGES if knows_package(one)), COMPOSE_PACKAGES[0])
+    install_programs([package], "to start compose.yaml in tests")
+
+
 def _has_chromium() -> bool:
     cache = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
     return find_program("chromium", "chromium-browser", "google-chrome") is not None or any(cache.glob("chromium*"))
@@ -169,7 +189,7 @@ def _install_chromium() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`run`, `test`, `check` or `bench`; the exit code: 0 ready, 2 a person must do something first."""
+    """`run`, `test`, `check`, `bench` or `docker`; the exit code: 0 ready, 2 a person must do something first."""
     if len(arguments) != 1 or arguments[0] not in EXTRAS:
         say(f"Usage: python3 -m panel.embedded.provision {'|'.join(EXTRAS)}")
         return 2

@@ -23,6 +23,7 @@ SERVICES = {
     "bind9": ("named.service",),
     "certbot": ("certbot.timer",),
     "postgresql": ("postgresql.service",),
+    "docker.io": ("docker.service", "docker.socket"),
 }
 
 

@@ -25,6 +25,9 @@ CMD ["nginx", "-g", "daemon off;"]
 """
 
 
+_running: dict[str, tuple[Path, subprocess.Popen[bytes]]] = {}
+
+
 @contextmanager
 def running_engine(folder: Path) -> Iterator[str]:
     """An Engine of its own, whose images stay in `folder` for the next run; the address of its socket.
@@ -37,12 +40,27 @@ def running_engine(folder: Path) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="wp-docker-") as run:
         host = f"unix://{run}/docker.sock"
-        process = start_engine(folder, Path(run))
+        _running[host] = folder, start_engine(folder, Path(run))
         try:
             yield host
         finally:
-            process.terminate()
-            process.wait(30)
+            _stop(host)
+
+
+def restart_engine(host: str) -> bool:
+    """As `systemctl restart docker` does it. False for an Engine that these tests did not start."""
+    if host not in _running:
+        return False
+    folder = _stop(host)
+    _running[host] = folder, start_engine(folder, Path(host.removeprefix("unix://")).parent)
+    return True
+
+
+def _stop(host: str) -> Path:
+    folder, process = _running.pop(host)
+    process.terminate()
+    process.wait(60)
+    return folder
 
 
 def start_engine(folder: Path, run: Path) -> subprocess.Popen[bytes]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.docker.engine import DockerRefused, DockerUnavailable, Engine
+from agent.docker.engine import DockerRefused, Engine
+from agent.docker.knock import DockerUnavailable
 from tests.docker.conftest import Yard
 
 

@@ -30,7 +30,7 @@ PROTOC := $(BIN)/python -m grpc_tools.protoc -I. --plugin=protoc-gen-mypy=$(BIN)
 	--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc
 
 .DEFAULT_GOAL := help
-.PHONY: help run agent test check bench soak protos protos-current lock screenshots clean
+.PHONY: help run agent test test-newer check bench soak protos protos-current lock screenshots clean
 
 help: ## This list
 	@echo "Waypost"
@@ -68,6 +68,10 @@ ifeq ($(strip $(ARGS)),)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
+
+test-newer: ## Tests with the newest nginx of Debian, fetched and not installed
+	@$(PROVISION) test
+	@TEST_NEWER=1 NEWER_CACHE="$(abspath $(STATE))/newer" $(BIN)/python -m pytest tests/newer $(ARGS)
 
 check: protos-current ## Lint, types, import rules, templates, generated code and pins
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """From "Save and apply" to served, against the floor: the same nginx and the same files, and only a HUP.
-May import: benchmarks, tests.product. Run: python -m benchmarks.apply [hosts …]"""
+May import: benchmarks, panel.models, sqlalchemy, tests.product. Run: python -m benchmarks.apply [hosts …] ("500tls":
+every host but the measured one with a certificate of its own)"""
 
 from __future__ import annotations
 
@@ -12,21 +13,26 @@ from collections import defaultdict
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, delete, insert, select, update
 
 from benchmarks.operator import Operator
+from benchmarks.parse import make_certificates
+from panel.models import Agent, Certificate, ProxyHost
 from tests.product import Product, command_line, fetch, running_product, running_upstream, wait_until
 
 ROUNDS = 7
 SITE = "bench.example.test"
 
 
-def main(sizes: list[int]) -> None:
-    """Prints one table; the sizes grow within one run of one product."""
+def main(sizes: list[tuple[int, bool]]) -> None:
+    """Prints one table; the sizes grow within one run of one product. The second of a pair: with certificates."""
     with (
         tempfile.TemporaryDirectory() as folder,
         running_upstream("even") as even,
         running_upstream("odd") as odd,
-        running_product(Path(folder) / "var") as product,
+        running_product(Path(folder) / "var", LETSENCRYPT_DIR=f"{folder}/letsencrypt") as product,
         Operator(product) as operator,
     ):
         operator.set_up(product.setup_link)
@@ -38,9 +44,10 @@ def main(sizes: list[int]) -> None:
         print(
             f"{'hosts':>6} {'save to served':>16} {'HUP alone':>12} {'ratio':>7}   medians of {ROUNDS}; where it goes"
         )
-        for size in sizes:
+        for size, tls in sizes:
             bench.grow_to(size)
-            bench.measure(size)
+            bench.secure(Path(folder) / "letsencrypt", size if tls else 0)
+            bench.measure(size, tls=tls)
 
 
 class Bench:
@@ -61,13 +68,39 @@ class Bench:
             last = self._others == size - 1
             self.add(f"site-{self._others}.example.test", "apply" if last else "save", 9)
             self._others += 1
+        self._wait_live()
+
+    def secure(self, folder: Path, count: int) -> None:
+        """Gives so many of the hosts a certificate, or takes it from all, as if the agent had reported them."""
+        if count and not (folder / "live").exists():
+            folder.mkdir(exist_ok=True)
+            make_certificates(folder / "live", count)
+        engine = create_engine(f"sqlite:///{self._product.state}/panel/panel.sqlite3")
+        with engine.begin() as connection:
+            agent = update(Agent).where(Agent.id == self._agent_id)
+            raised = agent.values(generation=Agent.generation + 1, letsencrypt_dir=str(folder))
+            generation = connection.scalar(raised.returning(Agent.generation))
+            others = select(ProxyHost.id).where(ProxyHost.id > 1).order_by(ProxyHost.id)
+            plain = {"certificate_id": None, "force_ssl": False, "changed_generation": generation}
+            connection.execute(update(ProxyHost).where(ProxyHost.id > 1).values(plain))
+            connection.execute(delete(Certificate))
+            for number, host_id in enumerate(connection.scalars(others.limit(count)).all(), 1):
+                made = insert(Certificate).values(_certificate(folder, self._agent_id, number))
+                certificate_id = connection.scalar(made.returning(Certificate.id))
+                linked = {"certificate_id": certificate_id, "force_ssl": True}
+                connection.execute(update(ProxyHost).where(ProxyHost.id == host_id).values(linked))
+        engine.dispose()
+        self._save_and_apply(0)
+        self._wait_live()
+
+    def _wait_live(self) -> None:
         wait_until(
             lambda: self._product.query("SELECT count(*) FROM agent WHERE generation > applied_generation")[0][0] == 0,
             "everything is live",
             timeout=120,
         )
 
-    def measure(self, size: int) -> None:
+    def measure(self, size: int, *, tls: bool) -> None:
         """Prints the row of one size: both ways in turn, so that both meet the same machine."""
         saves, floors, spent = [], [], defaultdict[str, list[float]](list)
         for turn in range(ROUNDS):
@@ -77,9 +110,9 @@ class Bench:
             floors.append(self._only_a_hup(turn + 1))
         saved, floor = statistics.median(saves), statistics.median(floors)
         where = "  ".join(f"{name} {1000 * statistics.median(values):.0f}" for name, values in spent.items())
-        print(
-            f"{size:>6} {1000 * saved:>13.0f} ms {1000 * floor:>9.0f} ms {saved / floor:>7.2f}   {where} ms", flush=True
-        )
+        name = f"{size}tls" if tls else str(size)
+        times = f"{1000 * saved:>13.0f} ms {1000 * floor:>9.0f} ms {saved / floor:>7.2f}"
+        print(f"{name:>6} {times}   {where} ms", flush=True)
 
     def _save_and_apply(self, turn: int) -> float:
         """The person's way, in seconds: one post, until the new upstream answers."""
@@ -130,6 +163,12 @@ class Bench:
         return {name: (after - at).total_seconds() for (name, at), (_, after) in pairwise(times)}
 
 
+def _certificate(folder: Path, agent_id: str, number: int) -> dict[str, Any]:
+    name = f"host-{number}.example.test"
+    paths = {"chain_path": f"{folder}/live/{name}/fullchain.pem", "key_path": f"{folder}/live/{name}/privkey.pem"}
+    return {"agent_id": agent_id, "name": name, "domain_names": [name], "is_present": True, **paths}
+
+
 def served(word: str, product: Product) -> bool:
     """Whether nginx answers with this upstream now."""
     return fetch(product.http_port, SITE).body.startswith(word)
@@ -145,4 +184,5 @@ def wait_served(word: str, product: Product) -> None:
 
 
 if __name__ == "__main__":
-    main([int(text) for text in sys.argv[1:]] or [0, 100, 500])
+    wanted = sys.argv[1:] or ["0", "100", "500", "500tls", "1000"]
+    main([(int(text.removesuffix("tls")), text.endswith("tls")) for text in wanted])

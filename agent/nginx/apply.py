@@ -71,7 +71,7 @@ class Applier:
         self._journal = journal
         self._patience = patience
         self._releases = Releases(layout)
-        self._stager = Stager(config, layout, nginx)
+        self._stager = Stager(config, layout, nginx, self._releases)
         self._undo = Undo(layout, nginx, self._releases, self._stager, patience)
 
     def apply(self, command_id: str, bundle: Bundle, source: ContentSource, output: Output, guard: Guard) -> Outcome:

@@ -1,13 +1,12 @@
 """Releases: whole folders of configuration, written beside the live one and switched to by renaming a link.
-May import: agent.nginx.bundle and agent.nginx.layout."""
+May import: agent.nginx.{bundle,layout,tree}."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+import logging
 import os
 import shutil
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,11 +15,11 @@ from pathlib import Path
 
 from agent.nginx.bundle import Bundle, BundleFile
 from agent.nginx.layout import Layout
+from agent.nginx.tree import Mark, fill, is_intact, link_all, make_folders, mark_of, opened, remove, sync, write
+
+_log = logging.getLogger(__name__)
 
 KEEP = 5
-
-# Inode, size, and the times of the last write and of the last change of any kind.
-_Mark = tuple[int, int, int, int]
 
 # Gets the folder a release will lie in; answers the text of its nginx.conf.
 WriteWrapper = Callable[[Path], str]
@@ -35,13 +34,25 @@ class Release:
     wrapper: str = ""
 
 
+@dataclass(frozen=True)
+class _Expected:
+    """What was staged last: the hashes of what was written, and the marks of the files that were linked."""
+
+    release: Release
+    written: frozenset[str]
+    marks: Mapping[str, Mark]
+
+
 class Releases:
     """The folder of releases and the link to the current one."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._name = ""
-        self._marks: dict[str, _Mark] = {}
+        self._marks: dict[str, Mark] = {}
+        self._expected: _Expected | None = None
+        self._known: dict[str, tuple[Mark, Release]] = {}
+        self._has_spare = False
 
     def current(self) -> Release | None:
         """The release that nginx reads at its next start or reload."""
@@ -57,12 +68,16 @@ class Releases:
 
     def get(self, name: str) -> Release | None:
         """A release by the name of its folder; None when it is gone or has lost its manifest."""
+        path = f"{self._layout.release(name)}/manifest.json"
+        mark = mark_of(path)
+        known = self._known.get(name)
+        if known is not None and mark == known[0]:
+            return known[1]
         try:
-            stored = json.loads((self._layout.release(name) / "manifest.json").read_text())
-            files = tuple(BundleFile(path, sha256, size) for path, sha256, size in stored["files"])
-            return Release(name, Bundle(stored["revision"], files), stored.get("wrapper", ""))
+            release = None if mark is None else _read(name, path)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
+        return None if mark is None or release is None else self._note(mark, release)
 
     def held(self, release: Release | None) -> dict[str, str]:
         """sha256 → path, of those files of a release that still are what was written (a hand edit is not). Files are
@@ -72,7 +87,8 @@ class Releases:
         if release.name != self._name:
             self._name, self._marks = release.name, {}
         folder = str(self._layout.release(release.name))
-        files = [file for file in release.bundle.files if self._is_unchanged(folder, file)]
+        with opened(folder) as descriptor:
+            files = [file for file in release.bundle.files if self._is_unchanged(folder, descriptor, file)]
         return {file.sha256: f"{folder}/{file.path}" for file in files}
 
     def edits(self, release: Release, held: Mapping[str, str]) -> list[str]:
@@ -80,17 +96,18 @@ class Releases:
         folder = self._layout.release(release.name)
         changed = [file.path for file in release.bundle.files if file.sha256 not in held]
         known = {file.path for file in release.bundle.files}
-        found = {f"hosts/{path.name}" for path in (folder / "hosts").glob("*.conf")}
+        hosts = folder / "hosts"
+        found = {f"hosts/{entry.name}" for entry in os.scandir(hosts)} if hosts.is_dir() else set()
+        found = {path for path in found if path.endswith(".conf")}
         conf = folder / "nginx.conf"
         is_ours = not release.wrapper or (conf.is_file() and conf.read_text(errors="replace") == release.wrapper)
         return [*changed, *sorted(found - known), *([] if is_ours else ["nginx.conf"])]
 
-    def _is_unchanged(self, folder: str, file: BundleFile) -> bool:
-        path = f"{folder}/{file.path}"
-        mark = _mark(path)
+    def _is_unchanged(self, folder: str, descriptor: int, file: BundleFile) -> bool:
+        mark = mark_of(file.path, descriptor)
         if mark is not None and self._marks.get(file.path) == mark:
             return True
-        if not _is_intact(path, file):
+        if not is_intact(f"{folder}/{file.path}", file):
             self._marks.pop(file.path, None)
             return False
         if mark is not None:
@@ -110,32 +127,49 @@ class Releases:
         if target.exists():
             return name
         temporary = self._layout.releases / f"{name}.tmp"
-        _remove(temporary)
-        written = write_tree(temporary, bundle, contents, held)
+        remove(temporary)
+        if not self._take_spare(temporary):
+            make_folders(temporary)
+        written = fill(temporary, bundle, contents, held, self._marks)
         conf = wrapper(target)
-        _write(temporary / "nginx.conf", conf.encode())
+        write(temporary / "nginx.conf", conf.encode())
         files = [[f.path, f.sha256, f.size] for f in bundle.files]
         manifest = {"revision": bundle.revision, "files": files, "wrapper": conf}
-        _write(temporary / "manifest.json", json.dumps(manifest).encode())
+        write(temporary / "manifest.json", json.dumps(manifest).encode())
         # Side by side, because the disk takes many syncs in hardly more time than one.
+        paths = [*written, *(temporary / name for name in ("nginx.conf", "manifest.json", "hosts")), temporary]
         with ThreadPoolExecutor(max_workers=16) as pool:
-            list(pool.map(_sync, [*written, temporary / "nginx.conf", temporary / "manifest.json"]))
-        for folder in (temporary / "hosts", temporary):
-            _sync(folder)
+            list(pool.map(sync, paths))
         temporary.rename(target)
-        _sync(self._layout.releases)
-        self._remember(name, bundle, contents)
+        sync(self._layout.releases)
+        self._expect(Release(name, bundle, conf), frozenset(contents))
         return name
 
-    def _remember(self, name: str, bundle: Bundle, contents: Mapping[str, bytes]) -> None:
-        """The links have changed the times of files whose contents are known; those that were written to are not."""
-        before, self._name, self._marks = self._marks, name, {}
-        folder = str(self._layout.release(name))
-        for file in bundle.files:
-            mark, old = _mark(f"{folder}/{file.path}"), before.get(file.path)
-            is_known = file.sha256 in contents or (mark and old and mark[:3] == old[:3])
-            if mark is not None and is_known:
-                self._marks[file.path] = mark
+    def _expect(self, release: Release, written: frozenset[str]) -> None:
+        mark = mark_of(f"{self._layout.release(release.name)}/manifest.json")
+        if mark is not None:
+            self._note(mark, release)
+        paths = {file.path for file in release.bundle.files}
+        known = {path: mark for path, mark in self._marks.items() if path in paths}
+        self._expected = _Expected(release, written, known)
+
+    def _note(self, mark: Mark, release: Release) -> Release:
+        """Not read again while its manifest has this mark."""
+        self._known = {**dict(list(self._known.items())[-KEEP:]), release.name: (mark, release)}
+        return release
+
+    def _remember(self) -> None:
+        """Links that were made or removed have changed the times of files whose contents are known. What was written
+        to meanwhile shows in its other marks; it is read again."""
+        expected = self._expected
+        if expected is None or expected.release.name != self.current_name():
+            return
+        self._name, self._marks, self._expected = expected.release.name, {}, None
+        with opened(self._layout.release(self._name)) as descriptor:
+            for file in expected.release.bundle.files:
+                mark, old = mark_of(file.path, descriptor), expected.marks.get(file.path)
+                if mark is not None and (file.sha256 in expected.written or (old and mark[:3] == old[:3])):
+                    self._marks[file.path] = mark
 
     @contextmanager
     def scratch(self, bundle: Bundle, contents: Mapping[str, bytes], held: Mapping[str, str]) -> Iterator[Path]:
@@ -143,7 +177,8 @@ class Releases:
         folder = self._layout.test / "bundle"
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            write_tree(folder, bundle, contents, held)
+            make_folders(folder)
+            fill(folder, bundle, contents, held, {})
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -154,7 +189,7 @@ class Releases:
         link.unlink(missing_ok=True)
         link.symlink_to(Path("releases") / name)
         link.replace(self._layout.current)
-        _sync(self._layout.root)
+        sync(self._layout.root)
 
     def discard(self, name: str) -> None:
         """Removes a release that was never switched to; the current one stays."""
@@ -172,7 +207,36 @@ class Releases:
         wanted = {*keep, *self.names()[:KEEP], self.current_name()}
         for folder in self._layout.releases.iterdir():
             if folder.name not in wanted:
-                _remove(folder)
+                remove(folder)
+        self._make_spare()
+        self._remember()
+
+    @property
+    def _spare(self) -> Path:
+        """A folder with links to the files of the current release: with the next apply it becomes the new one, in the
+        time that its changes take and not in that of all files."""
+        return self._layout.releases / "next.tmp"
+
+    def _make_spare(self) -> None:
+        """When the rest of an apply is done. Without one the next apply makes its folder itself."""
+        current, self._has_spare = self.current(), False
+        if current is None:
+            return
+        try:
+            make_folders(self._spare)
+            link_all(self._layout.release(current.name), self._spare, current.bundle)
+        except OSError as error:
+            _log.warning("the folder of the next release could not be made ready: %s", error)
+            remove(self._spare)
+        else:
+            self._has_spare = True
+
+    def _take_spare(self, folder: Path) -> bool:
+        """Whether `folder` is now the spare one, which may have been tampered with."""
+        is_there, self._has_spare = self._has_spare and self._spare.is_dir(), False
+        if is_there:
+            self._spare.rename(folder)
+        return is_there
 
     def _free_name(self, bundle: Bundle, wrapper: WriteWrapper) -> str:
         """The revision; with a number behind it when a release of that revision exists and differs, because its
@@ -190,61 +254,10 @@ class Releases:
             return False
         conf = folder / "nginx.conf"
         same_wrapper = conf.exists() and conf.read_text() == wrapper(folder)
-        return same_wrapper and all(_is_intact(f"{folder}/{file.path}", file) for file in bundle.files)
+        return same_wrapper and all(is_intact(f"{folder}/{file.path}", file) for file in bundle.files)
 
 
-def write_tree(folder: Path, bundle: Bundle, contents: Mapping[str, bytes], held: Mapping[str, str]) -> list[Path]:
-    """Writes the bundle's files below a folder that does not exist yet; answers those that are no links."""
-    for new in (folder, folder / "hosts"):
-        new.mkdir(parents=True)
-        new.chmod(0o755)
-    written: list[Path] = []
-    for file in bundle.files:
-        if file.sha256 in contents:
-            path = folder / file.path
-            _write(path, contents[file.sha256])
-            written.append(path)
-        else:
-            os.link(held[file.sha256], f"{folder}/{file.path}")
-    return written
-
-
-def _remove(path: Path) -> None:
-    """A folder, or whatever somebody has put in its place; links are not followed."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    else:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        os.fchmod(file.fileno(), 0o644)
-
-
-def _is_intact(path: str, file: BundleFile) -> bool:
-    if _mark(path) is None:
-        return False
-    try:
-        data = Path(path).read_bytes()
-    except OSError:
-        return False
-    return len(data) == file.size and hashlib.sha256(data).hexdigest() == file.sha256
-
-
-def _mark(path: str) -> _Mark | None:
-    """Changes with every change of the file, which nobody can hide from the kernel. None for what is no plain file."""
-    try:
-        facts = os.lstat(path)
-    except OSError:
-        return None
-    return (facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns) if stat.S_ISREG(facts.st_mode) else None
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _read(name: str, path: str) -> Release:
+    stored = json.loads(Path(path).read_text())
+    files = tuple(BundleFile(path, sha256, size) for path, sha256, size in stored["files"])
+    return Release(name, Bundle(stored["revision"], files), stored.get("wrapper", ""))

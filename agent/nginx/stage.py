@@ -44,11 +44,12 @@ class Staged:
 class Stager:
     """Writes releases and scratch folders, and tests them."""
 
-    def __init__(self, config: AgentConfig, layout: Layout, nginx: Nginx) -> None:
+    def __init__(self, config: AgentConfig, layout: Layout, nginx: Nginx, releases: Releases | None = None) -> None:
+        """`releases` knows which files need not be read again; without it all are read once."""
         self._config = config
         self._layout = layout
         self._nginx = nginx
-        self._releases = Releases(layout)
+        self._releases = releases or Releases(layout)
         self._policy = Policy(frozenset({config.http_port, config.https_port}), config.letsencrypt_dir)
 
     def stage(self, bundle: Bundle, source: ContentSource, guard: Guard) -> Staged:

@@ -114,8 +114,7 @@ def _temp_paths(layout: Layout) -> str:
 
 
 def _resolver(machine: Machine) -> str:
-    """Names of upstreams are looked up while nginx runs, so that a dead one harms nobody."""
-    if not machine.resolvers:
-        return ""
+    """Names of upstreams are looked up while nginx runs, so that a dead one harms nobody. A machine without a name
+    server has one that does not answer: with none at all nginx refuses groups with names."""
     ipv6 = "" if machine.ipv6 else " ipv6=off"
-    return f"    resolver {' '.join(machine.resolvers)}{ipv6};\n    resolver_timeout 5s;\n"
+    return f"    resolver {' '.join(machine.resolvers or ('127.0.0.1',))}{ipv6};\n    resolver_timeout 5s;\n"

@@ -21,6 +21,11 @@ class ConfigFile:
         """The hash of the content, hex."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
+    @cached_property
+    def size(self) -> int:
+        """The length of the content in bytes."""
+        return len(self.text.encode())
+
 
 @dataclass(frozen=True)
 class ConfigBundle:
@@ -33,12 +38,12 @@ class ConfigBundle:
     def of(cls, files: Iterable[ConfigFile]) -> ConfigBundle:
         """These files under their revision. Raises ValueError when two have the same path."""
         ordered = tuple(sorted(files, key=lambda file: file.path))
-        manifest = {file.path: file.sha256 for file in ordered}
-        if len(manifest) != len(ordered):
+        bundle = cls(files=ordered, revision=revision_of({file.path: file.sha256 for file in ordered}))
+        if len(bundle.manifest) != len(ordered):
             raise ValueError("Two files of one bundle have the same path.")
-        return cls(files=ordered, revision=revision_of(manifest))
+        return bundle
 
-    @property
+    @cached_property
     def manifest(self) -> dict[str, str]:
         """Path to sha256."""
         return {file.path: file.sha256 for file in self.files}

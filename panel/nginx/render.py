@@ -148,7 +148,33 @@ class Site:
 def render_host(host: ProxyHost, facts: NginxFacts, certificate: CertificateFiles | None = None) -> ConfigFile:
     """The file of one host, which also listens for HTTPS when it has a certificate. Raises UnsafeValue when a value is
     not of the grammar's spelling."""
-    return _render_site(Site.of(host), facts, certificate)
+    return render_site(Site.of(host), facts, certificate)
+
+
+# A thousand hosts with their drafts; what did not change since the last apply is not rendered again.
+@lru_cache(maxsize=4096)
+def render_site(site: Site, facts: NginxFacts, certificate: CertificateFiles | None) -> ConfigFile:
+    """The same for the values of a host. Raises UnsafeValue."""
+    _guard(site)
+    _guard_paths(certificate)
+    address = _LOCAL_ADDRESSES.get(site.forward_host, site.forward_host)
+    is_address = _is_address(address)
+    in_group = is_address or facts.can_resolve
+    server = f"[{address}]:{site.forward_port}" if ":" in address else f"{address}:{site.forward_port}"
+    text = _ENVIRONMENT.get_template("host.conf.j2").render(
+        site=site,
+        listen=facts.listen,
+        listen_tls=facts.listen_tls if certificate else (),
+        certificate=certificate,
+        http2=certificate is not None and site.http2 and facts.http2_per_host,
+        https_suffix="" if facts.https_port == HTTPS_PORT else f":{facts.https_port}",
+        url=f"{site.forward_scheme}://{server}",
+        server=server,
+        group=f"waypost_{site.label}" if in_group else "",
+        resolve=not is_address,
+        is_address=is_address,
+    )
+    return ConfigFile(site.path, text)
 
 
 @lru_cache(maxsize=16)
@@ -170,12 +196,12 @@ def render_default(facts: NginxFacts, tls: Tls | None = None) -> ConfigFile:
 
 
 def render_shared(
-    hosts: Iterable[ProxyHost], files: Iterable[ConfigFile], facts: NginxFacts
+    files: Iterable[ConfigFile], facts: NginxFacts, *, http2: bool = True
 ) -> tuple[ConfigFile, ConfigFile]:
-    """http.conf and default.conf for these files of hosts. `hosts` are those whose wishes count: an nginx that knows
-    one HTTP/2 for all has it when all of them want it, because whoever switches it off has a reason."""
+    """http.conf and default.conf for these files of hosts. `http2`: whether all hosts with a certificate want it; an
+    nginx that has one setting for all follows the one that does not, which has a reason."""
     is_tls = any(_LISTENS_TLS in file.text for file in files)
-    tls = Tls(facts.http2_per_host or all(host.http2 is not False for host in hosts)) if is_tls else None
+    tls = Tls(facts.http2_per_host or http2) if is_tls else None
     return render_http(facts, tls), render_default(facts, tls)
 
 
@@ -194,7 +220,7 @@ def render_bundle(
     """All files of an nginx that serves these hosts, those in `certificates` (by id) with HTTPS. Raises UnsafeValue."""
     pairs, every = certificates or {}, list(hosts)
     files = [render_host(host, facts, pairs.get(host.id)) for host in every]
-    shared = render_shared([host for host in every if host.id in pairs], files, facts)
+    shared = render_shared(files, facts, http2=all(host.http2 is not False for host in every if host.id in pairs))
     return ConfigBundle.of((*shared, *files))
 
 
@@ -202,31 +228,6 @@ def host_id_of(path: str) -> int | None:
     """The id of the host whose file this is; None for files of no host."""
     match = _HOST_PATH.match(path)
     return int(match["id"]) if match else None
-
-
-# A thousand hosts with their drafts; what did not change since the last apply is not rendered again.
-@lru_cache(maxsize=4096)
-def _render_site(site: Site, facts: NginxFacts, certificate: CertificateFiles | None) -> ConfigFile:
-    _guard(site)
-    _guard_paths(certificate)
-    address = _LOCAL_ADDRESSES.get(site.forward_host, site.forward_host)
-    is_address = _is_address(address)
-    in_group = is_address or facts.can_resolve
-    server = f"[{address}]:{site.forward_port}" if ":" in address else f"{address}:{site.forward_port}"
-    text = _ENVIRONMENT.get_template("host.conf.j2").render(
-        site=site,
-        listen=facts.listen,
-        listen_tls=facts.listen_tls if certificate else (),
-        certificate=certificate,
-        http2=certificate is not None and site.http2 and facts.http2_per_host,
-        https_suffix="" if facts.https_port == HTTPS_PORT else f":{facts.https_port}",
-        url=f"{site.forward_scheme}://{server}",
-        server=server,
-        group=f"waypost_{site.label}" if in_group else "",
-        resolve=not is_address,
-        is_address=is_address,
-    )
-    return ConfigFile(site.path, text)
 
 
 def _guard(site: Site) -> None:

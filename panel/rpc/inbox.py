@@ -13,9 +13,9 @@ from panel import failpoints
 from panel.extensions import db, transaction
 from panel.models import Agent, Command, CommandState
 from panel.models.types import utcnow
-from panel.rpc import certificate_states, messages, orders, outbox, results
+from panel.rpc import certificate_states, messages, orders, results
 from panel.rpc.text import clean
-from panel.services import agent_jobs, certificate_reports, drift, outcomes, sessions, transitions
+from panel.services import agent_jobs, bundles, certificate_reports, drift, outcomes, sessions, transitions
 from panel.services.sessions import NginxFacts
 from panel.services.transitions import CommandOutcome
 from protos import command_stream_pb2 as pb
@@ -168,9 +168,8 @@ def _contents(session: Session, request: pb.ContentRequest) -> None:
     if command is None or command.agent_id != session.agent_id:
         log.warning("agent %s asked for contents of command %r, not its own", session.agent_id, request.command_id)
         return
-    manifest: dict[str, str] = command.payload.get("manifest", {})
-    wanted = [sha256 for sha256 in request.sha256[:MAX_REQUESTED] if sha256 in set(manifest.values())]
-    texts = outbox.contents(wanted)
+    own = set(bundles.manifest_for(command).values())
+    texts = bundles.contents(sha256 for sha256 in request.sha256[:MAX_REQUESTED] if sha256 in own)
     db.session.rollback()  # the connection is not kept while the agent reads
     for sha256 in request.sha256[:MAX_REQUESTED]:
         if sha256 not in texts:

@@ -3,7 +3,8 @@ May import: protos, panel.rpc.{certificate_orders,text}, panel.services, panel.m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from panel.models import Command, CommandKind
@@ -17,10 +18,17 @@ INLINE_CONTENTS = 256 << 10  # bytes
 CHUNK = 256 << 10  # bytes
 
 
-def command(
-    row: Command, contents: Callable[[Iterable[str]], Mapping[str, str]], held: frozenset[str]
-) -> pb.PanelMessage:
-    """A command for the wire. `contents` gives texts by hash; those in `held` the agent has already.
+@dataclass(frozen=True)
+class Files:
+    """What a command with a bundle brings: path to sha256, the size of each content, the texts that the agent lacks."""
+
+    manifest: Mapping[str, str]
+    sizes: Mapping[str, int]
+    texts: Mapping[str, str]
+
+
+def command(row: Command, files: Files | None = None) -> pb.PanelMessage:
+    """A command for the wire; `files` when it has a bundle.
 
     Raises ValueError when it does not fit into one message, and what panel.rpc.certificate_orders.write() raises.
     """
@@ -33,9 +41,9 @@ def command(
     )
     kind = CommandKind(row.kind)
     if kind is CommandKind.APPLY_CONFIG:
-        message.apply_config.bundle.CopyFrom(_bundle(row, contents, held))
+        message.apply_config.bundle.CopyFrom(_bundle(row, files))
     elif kind is CommandKind.TEST_CONFIG:
-        message.test_config.bundle.CopyFrom(_bundle(row, contents, held))
+        message.test_config.bundle.CopyFrom(_bundle(row, files))
     elif kind is CommandKind.RELOAD:
         message.reload.SetInParent()
     elif kind is CommandKind.CHECK_NGINX:
@@ -56,17 +64,15 @@ def chunks(sha256: str, text: str) -> Iterable[pb.PanelMessage]:
         yield pb.PanelMessage(content=pb.Content(sha256=sha256, offset=offset, data=piece, last=is_last))
 
 
-def _bundle(
-    row: Command, contents: Callable[[Iterable[str]], Mapping[str, str]], held: frozenset[str]
-) -> pb.ConfigBundle:
-    manifest: dict[str, str] = row.payload["manifest"]
-    texts = contents(set(manifest.values()))
+def _bundle(row: Command, files: Files | None) -> pb.ConfigBundle:
+    if files is None or not files.manifest:
+        raise ValueError("nothing is known of the files of this command")
     bundle = pb.ConfigBundle(revision=row.payload["revision"])
-    for path, sha256 in sorted(manifest.items()):
-        bundle.files.add(path=path, sha256=sha256, size=len(texts[sha256].encode()))
+    for path, sha256 in sorted(files.manifest.items()):
+        bundle.files.add(path=path, sha256=sha256, size=files.sizes[sha256])
     room = min(INLINE_CONTENTS, MAX_MESSAGE - (64 << 10) - bundle.ByteSize())
-    for sha256 in sorted(set(manifest.values()) - held):
-        data = texts[sha256].encode()
+    for sha256, text in sorted(files.texts.items()):
+        data = text.encode()
         room -= len(data) + 128
         if room < 0:
             break  # the agent asks for the rest

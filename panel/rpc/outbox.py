@@ -4,18 +4,16 @@ May import: protos, panel.rpc.orders, panel.services, panel.models and below."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from panel.errors import PanelError
 from panel.extensions import db, transaction
-from panel.models import Agent, Command, CommandKind, CommandState, ConfigContent, Revision
+from panel.models import Command, CommandKind, CommandState
 from panel.models.types import utcnow
 from panel.rpc import orders
-from panel.services import deployments, outcomes, transitions
+from panel.services import bundles, deployments, outcomes, transitions
 from panel.services.transitions import Agenda, CommandOutcome
 from panel.vault import VaultError
 from protos import command_stream_pb2 as pb
@@ -66,25 +64,15 @@ def seconds_until_due(agent_id: str) -> float:
     return float("inf") if due_at is None else max(0.0, (due_at - now).total_seconds())
 
 
-def contents(hashes: Iterable[str]) -> Mapping[str, str]:
-    """The texts of these hashes that the panel has."""
-    wanted = sorted(set(hashes))
-    found: dict[str, str] = {}
-    for start in range(0, len(wanted), 500):  # databases limit the parameters of one statement
-        batch = select(ConfigContent).where(ConfigContent.sha256.in_(wanted[start : start + 500]))
-        found.update({content.sha256: content.text for content in db.session.scalars(batch)})
-    return found
-
-
 def _prepare(row: Command) -> pb.PanelMessage | None:
     """The message; on any fault of ours the command fails, so that it does not stand in the way of the next."""
     try:
         if not CommandKind(row.kind).has_bundle:
-            return orders.command(row, contents, frozenset())
+            return orders.command(row)
         with db.session.begin_nested():
             if row.kind == CommandKind.APPLY_CONFIG:
                 deployments.freeze(row)
-            return orders.command(row, contents, _held(row))
+            return orders.command(row, _files(row))
     except OperationalError:
         raise  # of the database and not of this command: it stays queued
     except (PanelError, VaultError) as error:
@@ -97,10 +85,9 @@ def _prepare(row: Command) -> pb.PanelMessage | None:
         return None
 
 
-def _held(row: Command) -> frozenset[str]:
-    """The contents that the agent has: those of the revision that was proved last."""
-    revision = select(Revision.manifest).join(Agent, Agent.id == Revision.agent_id)
-    manifest = db.session.scalar(
-        revision.where(Agent.id == row.agent_id, Revision.revision == Agent.applied_revision).limit(1)
-    )
-    return frozenset((manifest or {}).values())
+def _files(row: Command) -> orders.Files:
+    """What the command brings. The agent has the contents of the revision that was proved last."""
+    manifest = bundles.manifest_for(row)
+    held = set((bundles.manifest_of(row.agent, row.agent.applied_revision) or {}).values())
+    sizes = bundles.sizes(manifest.values())
+    return orders.Files(manifest, sizes, bundles.contents(set(manifest.values()) - held))

@@ -3,24 +3,78 @@ May import: panel.services.proxy_hosts, panel.nginx, panel.models, panel.extensi
 
 from __future__ import annotations
 
+import json
 import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Text, and_, bindparam, cast, false, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from panel.extensions import db
-from panel.models import Agent, Certificate, ConfigContent, ProxyHost, Revision
+from panel.models import Agent, Certificate, Command, ConfigContent, ProxyHost, Revision
 from panel.nginx import render
 from panel.nginx.bundle import ConfigBundle, ConfigFile
-from panel.nginx.render import CertificateFiles, NginxFacts, UnsafeValue
+from panel.nginx.render import CertificateFiles, NginxFacts, Site, UnsafeValue
 from panel.services import proxy_hosts
 from panel.services.proxy_hosts import ProxyHostSpec
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 500  # rows per statement, below every database's limit of parameters
+
+Value = TypeVar("Value")
+
+
+class _Known(Generic[Value]):
+    """What was seen lately under a hash. A hash names its content for ever, so that nothing here grows old."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: OrderedDict[str, Value] = OrderedDict()
+
+    def get(self, sha256: str) -> Value | None:
+        """None when it was not seen, or long ago."""
+        return self._values.get(sha256)
+
+    def put(self, sha256: str, value: Value) -> Value:
+        """Remembers the value and gives it back; the one that was seen first makes room."""
+        self._values[sha256] = value
+        if len(self._values) > self._most:
+            self._values.popitem(last=False)
+        return value
+
+
+_manifests: _Known[Mapping[str, str]] = _Known(64)
+_sizes: _Known[int] = _Known(50_000)
+
+
+# What decides a host's file. Read as plain values: a thousand hosts as objects would take longer than all the rest.
+_SAVED = (
+    select(
+        ProxyHost.id,
+        cast(ProxyHost.domain_names, Text).label("domain_names"),
+        ProxyHost.forward_scheme,
+        ProxyHost.forward_host,
+        ProxyHost.forward_port,
+        ProxyHost.websocket,
+        ProxyHost.force_ssl,
+        ProxyHost.hsts,
+        ProxyHost.http2,
+        func.coalesce(ProxyHost.refused_generation == ProxyHost.changed_generation, false()).label("is_refused"),
+        ProxyHost.live_path,
+        ProxyHost.live_sha256,
+        and_(Certificate.id.is_not(None), Certificate.is_present).label("has_tls"),
+        Certificate.agent_id,
+        Certificate.chain_path,
+        Certificate.key_path,
+    )
+    .outerjoin(Certificate, Certificate.id == ProxyHost.certificate_id)
+    .where(ProxyHost.agent_id == bindparam("agent_id"), ProxyHost.is_enabled, ProxyHost.deleted_at.is_(None))
+)
 
 
 def bundle(agent: Agent, *, draft: ProxyHost | None = None) -> ConfigBundle:
@@ -30,17 +84,14 @@ def bundle(agent: Agent, *, draft: ProxyHost | None = None) -> ConfigBundle:
     is treated as refused; an unsafe draft raises UnsafeValue.
     """
     facts = NginxFacts.of(agent)
-    saved = select(ProxyHost).where(
-        ProxyHost.agent_id == agent.id, ProxyHost.is_enabled, ProxyHost.deleted_at.is_(None)
-    )
     draft_id = None if draft is None else draft.id
-    hosts = [host for host in db.session.scalars(saved) if host.id != draft_id]
-    files = [file for host in hosts if (file := _file(host, agent, facts)) is not None]
+    rows = [row for row in db.session.execute(_SAVED, {"agent_id": agent.id}) if row.id != draft_id]
+    files = [file for row in rows if (file := _file(row, agent, facts)) is not None]
+    wants_http2 = all(row.http2 for row in rows if row.has_tls)
     if draft is not None:
-        hosts.append(draft)
         files.append(render.render_host(draft, facts, certificate_of(draft, agent)))
-    shared = render.render_shared([host for host in hosts if host.has_tls], files, facts)
-    return ConfigBundle.of((*shared, *files))
+        wants_http2 = wants_http2 and (draft.http2 is not False or not draft.has_tls)
+    return ConfigBundle.of((*render.render_shared(files, facts, http2=wants_http2), *files))
 
 
 def draft_of(host: ProxyHost | None, spec: ProxyHostSpec) -> ProxyHost:
@@ -57,10 +108,7 @@ def certificate_of(host: ProxyHost, agent: Agent) -> CertificateFiles | None:
     certificate = host.certificate
     if certificate is None or not host.has_tls:
         return None
-    paths = (certificate.chain_path, certificate.key_path)
-    if certificate.agent_id != agent.id or not all(_lies_in(path, agent.letsencrypt_dir) for path in paths):
-        raise UnsafeValue("The certificate does not lie in the agent's folder of certificates.", "certificate_id")
-    return CertificateFiles(*paths)
+    return _certificate_files(certificate.agent_id, certificate.chain_path, certificate.key_path, agent)
 
 
 def content(sha256: str) -> str | None:
@@ -76,34 +124,84 @@ def store(agent: Agent, rendered: ConfigBundle) -> None:
     known = set(live.values())
     texts = {file.sha256: file.text for file in rendered.files if file.sha256 not in known}
     _insert_missing(ConfigContent, [{"sha256": sha256, "text": text} for sha256, text in texts.items()])
+    _manifests.put(rendered.revision, rendered.manifest)
+    for file in rendered.files:
+        _sizes.put(file.sha256, file.size)
 
 
-def manifest_of(agent: Agent, revision: str) -> dict[str, str] | None:
+def manifest_of(agent: Agent, revision: str) -> Mapping[str, str] | None:
     """Path to sha256 of a revision of the agent; None when it is unknown."""
-    query = select(Revision.manifest).where(Revision.agent_id == agent.id, Revision.revision == revision)
-    return db.session.scalar(query)
+    row = (Revision.agent_id == agent.id, Revision.revision == revision)
+    known = _manifests.get(revision)
+    if known is not None:
+        return known if db.session.scalar(select(Revision.id).where(*row)) is not None else None
+    manifest = db.session.scalar(select(Revision.manifest).where(*row))
+    return None if manifest is None else _manifests.put(revision, manifest)
 
 
-def _file(host: ProxyHost, agent: Agent, facts: NginxFacts) -> ConfigFile | None:
-    if host.is_refused:
-        return _live_file(host)
+def manifest_for(command: Command) -> Mapping[str, str]:
+    """Path to sha256 of what a command brings; empty when that is not decided yet, or not known any more."""
+    return manifest_of(command.agent, command.payload.get("revision", "")) or {}
+
+
+def sizes(hashes: Iterable[str]) -> dict[str, int]:
+    """The lengths in bytes of these contents, as far as the panel knows them."""
+    wanted = set(hashes)
+    found = {sha256: size for sha256 in wanted if (size := _sizes.get(sha256)) is not None}
+    missing = contents(wanted.difference(found))
+    found.update((sha256, _sizes.put(sha256, len(text.encode()))) for sha256, text in missing.items())
+    return found
+
+
+def contents(hashes: Iterable[str]) -> dict[str, str]:
+    """The texts of these hashes that the panel has."""
+    wanted = sorted(set(hashes))
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), _AT_ONCE):
+        batch = select(ConfigContent.sha256, ConfigContent.text)
+        rows = db.session.execute(batch.where(ConfigContent.sha256.in_(wanted[start : start + _AT_ONCE])))
+        found.update((sha256, text) for sha256, text in rows)
+    return found
+
+
+def _file(row: Any, agent: Agent, facts: NginxFacts) -> ConfigFile | None:
+    if row.is_refused:
+        return _live_file(row)
     try:
-        return render.render_host(host, facts, certificate_of(host, agent))
+        pair = _certificate_files(row.agent_id, row.chain_path, row.key_path, agent) if row.has_tls else None
+        return render.render_site(_site_of(tuple(row[:9])), facts, pair)
     except UnsafeValue as error:
-        log.warning("host %s cannot be written safely: %s", host.id, error)
-        proxy_hosts.set_aside(host, str(error), field=error.field)
-        return _live_file(host)
+        log.warning("host %s cannot be written safely: %s", row.id, error)
+        proxy_hosts.set_aside(db.session.get_one(ProxyHost, row.id), str(error), field=error.field)
+        return _live_file(row)
 
 
-def _live_file(host: ProxyHost) -> ConfigFile | None:
+@lru_cache(maxsize=4096)
+def _site_of(columns: tuple[Any, ...]) -> Site:
+    """The first columns of _SAVED."""
+    host_id, names, scheme, host, port, *switches = columns
+    return Site(str(host_id), tuple(json.loads(names)), scheme, host, port, *map(bool, switches))
+
+
+@lru_cache(maxsize=4096)
+def _files_in(folder: str, chain: str, key: str) -> CertificateFiles | None:
+    """The pair; None when one of them lies elsewhere."""
+    paths = [PurePosixPath(path) for path in (chain, key)]
+    is_fine = folder and all(path.is_relative_to(folder) and ".." not in path.parts for path in paths)
+    return CertificateFiles(chain, key) if is_fine else None
+
+
+def _certificate_files(owner_id: str, chain: str, key: str, agent: Agent) -> CertificateFiles:
+    pair = _files_in(agent.letsencrypt_dir, chain, key) if owner_id == agent.id else None
+    if pair is None:
+        raise UnsafeValue("The certificate does not lie in the agent's folder of certificates.", "certificate_id")
+    return pair
+
+
+def _live_file(row: Any) -> ConfigFile | None:
     """The last version that nginx served, byte for byte."""
-    text = content(host.live_sha256) if host.live_sha256 else None
-    return None if text is None else ConfigFile(host.live_path, text)
-
-
-def _lies_in(path: str, folder: str) -> bool:
-    parts = PurePosixPath(path)
-    return bool(folder) and parts.is_relative_to(folder) and ".." not in parts.parts
+    text = content(row.live_sha256) if row.live_sha256 else None
+    return None if text is None else ConfigFile(row.live_path, text)
 
 
 def _insert_missing(model: type[Any], rows: list[dict[str, Any]]) -> None:

@@ -98,7 +98,7 @@ def freeze(command: Command) -> None:
     command.payload = {
         "generation": command.agent.generation,
         "revision": rendered.revision,
-        "manifest": rendered.manifest,
+        "files": len(rendered.files),
     }
     db.session.flush()
 
@@ -109,11 +109,15 @@ def applied(command: Command, revision: str) -> None:
     if revision != payload.get("revision"):
         failed(command, "The agent proved another revision than the one it was sent. Apply again.")
         return
+    manifest = bundles.manifest_for(command)
+    if not manifest:
+        failed(command, "The panel no longer knows the files of the revision that the agent proved. Apply again.")
+        return
     agent.applied_generation = max(agent.applied_generation, payload.get("generation", 0))
     agent.applied_revision = revision
     agent.applied_at = utcnow()
     agent.apply_error, agent.apply_error_command_id = "", None
-    _mark_live(agent, payload["manifest"])
+    _mark_live(agent, manifest)
     _announce()
 
 
@@ -161,9 +165,9 @@ def reconcile(agent: Agent, reported_revision: str) -> Command | None:
     is_outdated = manifest is not None and not render.is_shared_current(manifest, NginxFacts.of(agent))
     if (manifest is None and not is_there) or (is_outdated and not agent.has_unapplied_changes):
         return apply(agent, None, at_once=True)
-    if is_there:
+    if is_there or manifest is None:
         return None
-    payload = {"exact": True, "revision": agent.applied_revision, "manifest": manifest}
+    payload = {"exact": True, "revision": agent.applied_revision, "files": len(manifest)}
     return commands.enqueue(agent, CommandKind.APPLY_CONFIG, payload=payload)
 
 
@@ -176,7 +180,7 @@ def test_draft(host: ProxyHost | None, spec: ProxyHostSpec, agent: Agent, actor:
     spec = proxy_hosts.check(replace(spec, agent_id=agent.id))
     domain_names.refuse_taken(agent.id, spec.domain_names, but_not=host)
     rendered = bundle(agent, draft=bundles.draft_of(host, spec))
-    payload = {"revision": rendered.revision, "manifest": rendered.manifest}
+    payload = {"revision": rendered.revision, "files": len(rendered.files)}
     command = commands.enqueue(agent, CommandKind.TEST_CONFIG, payload=payload, actor=actor, time_to_live=TEST_LIFETIME)
     bundles.store(agent, rendered)
     return command
@@ -238,13 +242,13 @@ def _mark_live(agent: Agent, manifest: Mapping[str, str]) -> None:
 
 def _host_of(command: Command, error: Mapping[str, Any]) -> ProxyHost | None:
     """The host whose file the error names, if that was in the bundle and the host is still this agent's."""
-    host_id = render.host_id_of(error["path"]) if error["path"] in command.payload.get("manifest", {}) else None
+    host_id = render.host_id_of(error["path"]) if error["path"] in bundles.manifest_for(command) else None
     host = None if host_id is None else db.session.get(ProxyHost, host_id)
     return host if host is not None and host.agent_id == command.agent_id else None
 
 
 def _set_aside(host: ProxyHost, error: Mapping[str, Any], command: Command) -> None:
-    sha256 = command.payload["manifest"][error["path"]]
+    sha256 = bundles.manifest_for(command)[error["path"]]
     if sha256 == host.live_sha256:
         # nginx no longer reads what it serves: with this file in the way no other host could change any more.
         host.live_path = host.live_sha256 = ""

@@ -72,7 +72,7 @@ def put_back(agent: Agent, actor: User | None) -> Command:
     manifest = bundles.manifest_of(agent, agent.applied_revision)
     if manifest is None:
         raise Conflict(f"Nothing was applied on {agent.name} yet, so there is nothing to put back. Apply first.")
-    payload = {"exact": True, "revision": agent.applied_revision, "manifest": manifest}
+    payload = {"exact": True, "revision": agent.applied_revision, "files": len(manifest)}
     command = commands.enqueue(agent, CommandKind.APPLY_CONFIG, payload=payload, actor=actor)
     events.record(actor, "agent", "put-back", agent.id, agent.name, command_id=command.id)
     return command

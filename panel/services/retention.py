@@ -54,11 +54,9 @@ def _prune_revisions(agent_id: str) -> None:
 
 
 def _prune_contents() -> None:
-    """Contents that no revision, no live host and no open command names."""
+    """Contents that no revision and no live host names; what an open command brings is a revision that is kept."""
     named = {sha256 for manifest in db.session.scalars(select(Revision.manifest)) for sha256 in manifest.values()}
     named.update(db.session.scalars(select(ProxyHost.live_sha256)))
-    for payload in db.session.scalars(select(Command.payload).where(Command.state.in_(OPEN_STATES))):
-        named.update(payload.get("manifest", {}).values())
     orphans = sorted(set(db.session.scalars(select(ConfigContent.sha256))) - named)
     for start in range(0, len(orphans), CONTENT_BATCH):
         _execute(delete(ConfigContent).where(ConfigContent.sha256.in_(orphans[start : start + CONTENT_BATCH])))

@@ -126,7 +126,7 @@ class Plant:
             agent = agents.get(self.agent_id)
             rendered = deployments.bundle(agent)
             bundles.store(agent, rendered)
-            payload = {"revision": rendered.revision, "manifest": rendered.manifest}
+            payload = {"revision": rendered.revision, "files": len(rendered.files)}
             return commands.enqueue(agent, CommandKind.TEST_CONFIG, payload=payload).id
 
     def cancel(self, command_id: str) -> None:

@@ -60,7 +60,7 @@ def test_case_23_a_command_does_not_wait_for_a_year_after_the_clock_was_put_back
 def test_case_23_an_agent_is_told_no_time_to_live_beyond_a_day(agent: Agent) -> None:
     command = commands.enqueue(agent, CommandKind.RELOAD)
     command.expires_at += YEAR
-    sent = orders.command(command, lambda _: {}, frozenset())
+    sent = orders.command(command)
     assert sent.command.time_to_live.ToTimedelta() <= timedelta(hours=24)
 
 

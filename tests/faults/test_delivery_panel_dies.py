@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import gevent
@@ -20,6 +21,7 @@ from tests.panel.rpc.wire import Identity, Wire, enroll
 
 S = CommandState
 Far = tuple[Plant, PanelProcess]
+MINUTE = 60.0  # seconds
 
 
 @pytest.mark.parametrize(
@@ -57,16 +59,20 @@ def test_case_9_a_result_that_could_not_be_committed_is_repeated_and_stored_once
     assert (command.state, near.reloads(command_id)) == (S.SUCCEEDED, 1)
 
 
-def test_case_52_a_database_that_is_locked_for_a_while_loses_nothing(far: Far) -> None:
+def test_case_52_a_database_that_is_locked_for_a_minute_loses_nothing(far: Far) -> None:
     plant, panel = far
     panel.start()
     plant.agent.start()
     plant.until_online()
-    command_id = plant.enqueue()
+    command_ids = [plant.enqueue(), plant.enqueue()]
+    unlock_at = time.monotonic() + MINUTE
     with plant.locked_database():
         plant.until(lambda: "locked" in panel.log)
-    command = plant.until_ended(command_id)
-    assert (command.state, plant.reloads(command_id)) == (S.SUCCEEDED, 1)
+        gevent.sleep(unlock_at - time.monotonic())
+        assert any(plant.command(each).is_open for each in command_ids)
+    for each in command_ids:
+        command = plant.until_ended(each)
+        assert (command.state, plant.reloads(each)) == (S.SUCCEEDED, 1)
     plant.until(lambda: plant.status() is AgentStatus.ONLINE)
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import inspect
+from sqlalchemy import JSON, Connection, MetaData, Table, inspect, select
 
 from panel import cli
 from panel.app import create_app
 from panel.config import Config
 from panel.extensions import Base, db
+from panel.models import Command
 
 
 @pytest.fixture
@@ -42,6 +44,35 @@ def test_downgrading_leaves_nothing_and_upgrading_again_works() -> None:
     assert set(inspect(db.engine).get_table_names()) <= {"alembic_version"}
     upgrade()
     assert "proxy_host" in inspect(db.engine).get_table_names()
+
+
+@pytest.mark.usefixtures("empty_app")
+def test_commands_lose_their_copies_of_manifests_and_keep_all_else() -> None:
+    """In the tables of before, which the models no longer describe."""
+    upgrade(revision="3f6b9d2e71ac")
+    old = MetaData()
+    old.reflect(db.engine)
+    now = datetime(2026, 11, 23, tzinfo=UTC).replace(tzinfo=None)
+    payloads = {"one": {"revision": "r", "generation": 3, "manifest": {"http.conf": "0" * 64}}, "two": {"x": 1}}
+    with db.engine.begin() as connection:
+        for number, (command_id, payload) in enumerate(payloads.items()):
+            _insert(connection, old.tables["agent"], {"id": command_id, "name": command_id, "created_at": now})
+            row = {"id": command_id, "agent_id": command_id, "seq": number, "payload": payload}
+            _insert(connection, old.tables["command"], {**row, "created_at": now, "expires_at": now})
+    upgrade()
+    found = {row.id: row.payload for row in db.session.execute(select(Command.id, Command.payload))}
+    assert found == {"one": {"revision": "r", "generation": 3, "files": 1}, "two": {"x": 1}}
+
+
+def _insert(connection: Connection, table: Table, values: dict[str, object]) -> None:
+    """The values, and something in every other column that must have something."""
+    kinds: dict[type, object] = {int: 0, bool: False, str: "", float: 0.0}
+    needed = {
+        column.name: kinds.get(column.type.python_type, [] if isinstance(column.type, JSON) else "")
+        for column in table.columns
+        if not column.nullable and column.name not in values and column.server_default is None
+    }
+    connection.execute(table.insert().values(**needed, **values))
 
 
 def test_every_constraint_has_a_name() -> None:

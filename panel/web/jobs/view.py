@@ -153,9 +153,9 @@ def _facts(command: Command, certificate: Certificate | None) -> list[Fact]:
     revision = command.result.get("revision") or command.payload.get("revision")
     if revision:
         facts.append(Fact("Revision", str(revision)[:12], is_code=True))
-    manifest = command.payload.get("manifest")
-    if manifest:
-        facts.append(Fact("Files", str(len(manifest))))
+    files = command.payload.get("files")
+    if files:
+        facts.append(Fact("Files", str(files)))
     if command.retry_of_id:
         facts.append(Fact("Retry of", "the job before", f"/jobs/{command.retry_of_id}"))
     if command.kind == CommandKind.CHECK_NGINX and command.has_succeeded:

@@ -85,7 +85,7 @@ def make_certificate(folder: Path) -> CertificateFiles:
 
 def run_test(folder: Path, bundle: ConfigBundle) -> str:
     """What `nginx -t` says of the bundle; "" when it has nothing to say but that all is well."""
-    conf = write_bundle(folder, bundle)
+    conf = write_bundle(folder, bundle, resolver="127.0.0.1")
     ran = subprocess.run(["nginx", "-t", "-q", "-c", str(conf)], capture_output=True, text=True)
     said = ran.stderr.strip()
     assert ran.returncode == 0 or said

@@ -120,7 +120,7 @@ def test_shared_files_are_current_when_they_are_those_of_some_hosts() -> None:
 def test_nginx_reads_hosts_with_certificates_without_a_word_and_the_agent_takes_them(tmp_path: Path) -> None:
     certificates = {number: make_certificate(tmp_path / f"letsencrypt/live/{number}") for number in (1, 2)}
     hosts = [host(id=number, domain_names=[f"app{number}.example.com"]) for number in (1, 2, 3)]
-    bundle = render.render_bundle(hosts, OLD, certificates)
+    bundle = render.render_bundle(hosts, replace(OLD, version=".".join(map(str, nginx_version()))), certificates)
     assert run_test(tmp_path, bundle) == ""
     policy = replace(POLICY, certificate_dir=tmp_path / "letsencrypt")
     for file in bundle.files:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import time
+from pathlib import Path
 
 import pytest
 
@@ -106,16 +110,33 @@ def test_requests_share_a_connection_to_the_upstream(serve: Serve, upstream: Ups
 
 def test_names_are_looked_up_while_nginx_runs(serve: Serve, upstream: Upstream) -> None:
     port = serve(to(upstream, forward_host="app_1")).http_port
+    wait_for_name(port, upstream)
     reply = get(port, "app.example.com", "/path?q=1")
-    assert reply.status == 200
     assert reply.seen["line"] == "GET /path?q=1 HTTP/1.1"
     assert header(reply, "host") == ["app.example.com"]
+
+
+def test_a_reload_forgets_no_name(serve: Serve, upstream: Upstream, tmp_path: Path) -> None:
+    port = serve(to(upstream, forward_host="app_1")).http_port
+    wait_for_name(port, upstream)
+    for _ in range(5):
+        os.kill(int((tmp_path / "nginx.pid").read_text()), signal.SIGHUP)
+        assert {get(port, "app.example.com").status for _ in range(40)} == {200}
+
+
+def wait_for_name(port: int, upstream: Upstream) -> None:
+    """A group knows a new name a moment after nginx has started. (The name server is a greenlet of this process.)"""
+    deadline = time.monotonic() + 10
+    while get(port, "app.example.com").status != 200:
+        assert time.monotonic() < deadline
+    upstream.requests.clear()
 
 
 def test_a_dead_name_harms_nobody_else(serve: Serve, upstream: Upstream) -> None:
     dead = to(upstream, id=1, domain_names=["dead.example.com"], forward_host="gone.test")
     alive = to(upstream, id=2, forward_host="alive.test")
     port = serve(dead, alive).http_port
+    wait_for_name(port, upstream)
     assert get(port, "app.example.com").status == 200
     assert get(port, "dead.example.com").status == 502
 

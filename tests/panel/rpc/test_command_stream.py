@@ -14,7 +14,7 @@ from sqlalchemy import text
 from panel import pki
 from panel.config import Config
 from panel.extensions import db, transaction
-from panel.models import Agent, Command, CommandKind, CommandState
+from panel.models import Agent, Command, CommandKind, CommandState, ConfigContent, Revision
 from panel.models.types import utcnow
 from panel.rpc import command_stream
 from panel.services import agents, commands, sessions
@@ -468,11 +468,13 @@ def test_a_result_that_cannot_be_used_is_confirmed_and_not_repeated_for_ever(
     with Wire(live, ready[1]) as wire:
         wire.greet(revision=APPLIED)
         with app.app_context(), transaction():
-            payload = {"exact": True, "revision": APPLIED, "manifest": {}}
+            db.session.add(ConfigContent(sha256="0" * 64, text=""))
+            db.session.add(Revision(agent_id=ready[0], revision=APPLIED, manifest={"http.conf": "0" * 64}))
+            payload = {"exact": True, "revision": APPLIED}
             command_id = commands.enqueue(agents.get(ready[0]), CommandKind.APPLY_CONFIG, payload=payload).id
         wire.expect("command")
         with app.app_context(), transaction():
-            commands.get(command_id).payload = {"revision": APPLIED}
+            commands.get(command_id).payload = {"revision": APPLIED, "generation": "none"}
         proof = pb.ApplyConfigResult(revision=APPLIED)
         outcome = pb.CommandResult.SUCCEEDED
         wire.send(command_result=pb.CommandResult(command_id=command_id, outcome=outcome, apply_config=proof))

@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from panel.models import Command, CommandKind, CommandState
 from panel.models.types import utcnow
 from panel.rpc import messages, orders, results
+from panel.rpc.orders import Files
 from panel.rpc.text import MAX_TEXT, clean
 from protos import command_stream_pb2 as pb
 
@@ -89,9 +90,11 @@ def test_a_failed_apply_says_whether_it_was_rolled_back() -> None:
 
 def test_a_bundle_carries_only_what_the_agent_lacks_and_never_too_much() -> None:
     texts = {f"{number:064x}": "x" * 60_000 for number in range(10)}
-    payload = {"revision": "r", "manifest": {f"hosts/{sha256}.conf": sha256 for sha256 in texts}}
-    held = frozenset(list(texts)[:2])
-    message = orders.command(command(CommandKind.APPLY_CONFIG, payload), lambda _: texts, held)
+    manifest = {f"hosts/{sha256}.conf": sha256 for sha256 in texts}
+    held = set(list(texts)[:2])
+    lacked = {sha256: text for sha256, text in texts.items() if sha256 not in held}
+    files = Files(manifest, dict.fromkeys(texts, 60_000), lacked)
+    message = orders.command(command(CommandKind.APPLY_CONFIG, {"revision": "r"}), files)
     bundle = message.command.apply_config.bundle
     assert len(bundle.files) == 10
     assert {file.size for file in bundle.files} == {60_000}
@@ -101,10 +104,14 @@ def test_a_bundle_carries_only_what_the_agent_lacks_and_never_too_much() -> None
 
 
 def test_a_bundle_too_large_for_one_message_is_refused_here() -> None:
-    texts = {"0" * 64: ""}
-    payload = {"revision": "r", "manifest": {f"hosts/{'x' * 200}{number}.conf": "0" * 64 for number in range(5000)}}
+    manifest = {f"hosts/{'x' * 200}{number}.conf": "0" * 64 for number in range(5000)}
     with pytest.raises(ValueError, match="does not fit"):
-        orders.command(command(CommandKind.APPLY_CONFIG, payload), lambda _: texts, frozenset())
+        orders.command(command(CommandKind.APPLY_CONFIG, {"revision": "r"}), Files(manifest, {"0" * 64: 0}, {}))
+
+
+def test_a_bundle_of_which_nothing_is_known_is_refused_here() -> None:
+    with pytest.raises(ValueError, match="nothing is known"):
+        orders.command(command(CommandKind.APPLY_CONFIG, {"revision": "r"}), Files({}, {}, {}))
 
 
 @pytest.mark.parametrize(("size", "pieces"), [(0, 1), (1, 1), (256 << 10, 1), ((256 << 10) + 1, 2)])

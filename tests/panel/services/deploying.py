@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from panel.extensions import transaction
 from panel.models import Agent, Command, CommandKind, CommandState, ProxyHost, User
 from panel.models.types import utcnow
-from panel.services import commands, deployments, proxy_hosts
+from panel.services import bundles, commands, deployments, proxy_hosts
 
 REFUSAL = 'invalid parameter "resolve" in /x/hosts/1-app.example.com.conf:6'
 
@@ -27,6 +28,11 @@ def send(command: Command) -> Command:
     return command
 
 
+def files_of(command: Command) -> Mapping[str, str]:
+    """Path to sha256 of what it brings."""
+    return bundles.manifest_for(command)
+
+
 def enqueue(agent: Agent, actor: User | None = None, **options: Any) -> Command:
     with transaction():
         return deployments.apply(agent, actor, **options)
@@ -41,8 +47,7 @@ def prove(command: Command) -> Command:
 
 
 def refuse(command: Command, *hosts: ProxyHost, line: int = 6, text: str = REFUSAL) -> None:
-    manifest = command.payload["manifest"]
-    paths = [path for path in manifest for host in hosts if path.startswith(f"hosts/{host.id}-")]
+    paths = [path for path in files_of(command) for host in hosts if path.startswith(f"hosts/{host.id}-")]
     assert len(paths) == len(hosts)
     with transaction():
         command.state, command.finished_at = CommandState.FAILED, utcnow()

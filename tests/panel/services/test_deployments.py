@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import delete, event, select
 
 from panel.errors import Conflict, Forbidden
 from panel.extensions import db, transaction
-from panel.models import Agent, CommandState, ProxyHost, Revision, User
+from panel.models import Agent, CommandState, ConfigContent, ProxyHost, Revision, User
 from panel.models.types import utcnow
+from panel.nginx import render
 from panel.services import deployments, proxy_hosts
 from panel.services.proxy_hosts import ProxyHostSpec
 from tests.conftest import store
-from tests.panel.services.deploying import apply, enqueue, prove, refuse, send, update
+from tests.panel.services.deploying import apply, enqueue, files_of, prove, refuse, send, update
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -28,18 +29,19 @@ def test_what_is_saved_is_rendered_when_it_is_sent(agent: Agent, save: Callable[
     assert command.payload == {}
     save("late.example.com")
     payload = send(command).payload
-    assert payload["generation"] == 2
-    assert sorted(payload["manifest"]) == [
+    assert (payload["generation"], payload["files"]) == (2, 4)
+    manifest = files_of(command)
+    assert sorted(manifest) == [
         "default.conf",
         "hosts/1-app.example.com.conf",
         "hosts/2-late.example.com.conf",
         "http.conf",
     ]
-    for sha256 in payload["manifest"].values():
+    for sha256 in manifest.values():
         assert deployments.content(sha256)
     stored = db.session.scalar(select(Revision).where(Revision.revision == payload["revision"]))
     assert stored is not None
-    assert stored.manifest == payload["manifest"]
+    assert stored.manifest == manifest
 
 
 def test_live_is_said_only_after_proof(agent: Agent, save: Callable[..., ProxyHost]) -> None:
@@ -50,7 +52,7 @@ def test_live_is_said_only_after_proof(agent: Agent, save: Callable[..., ProxyHo
     prove(command)
     assert (agent.applied_generation, agent.applied_revision) == (1, command.payload["revision"])
     assert host.live_path == "hosts/1-app.example.com.conf"
-    assert host.live_sha256 == command.payload["manifest"][host.live_path]
+    assert host.live_sha256 == files_of(command)[host.live_path]
     assert not host.has_unapplied_changes
     assert deployments.unapplied_hosts() == []
 
@@ -154,7 +156,7 @@ def test_an_agent_that_lost_its_files_gets_exactly_what_was_live(agent: Agent, s
     with transaction():
         command = deployments.reconcile(agent, "")
     assert command is not None
-    assert send(command).payload["manifest"] == live["manifest"]
+    assert send(command).payload["revision"] == live["revision"]
     prove(command)
     assert agent.applied_revision == live["revision"]
     assert (agent.applied_generation, agent.generation) == (1, 2)
@@ -180,7 +182,7 @@ def test_a_new_agent_gets_its_first_apply(agent: Agent) -> None:
     with transaction():
         command = deployments.reconcile(agent, "")
     assert command is not None
-    assert sorted(send(command).payload["manifest"]) == ["default.conf", "http.conf"]
+    assert sorted(files_of(send(command))) == ["default.conf", "http.conf"]
     with transaction():
         assert deployments.reconcile(agent, "") is None
 
@@ -221,14 +223,58 @@ def test_a_revoked_agent_gets_nothing(agent: Agent, save: Callable[..., ProxyHos
     assert deployments.unapplied_hosts() == []
 
 
-def test_freezing_a_thousand_hosts_after_one_edit_is_cheap(agent: Agent, spec: ProxyHostSpec) -> None:
-    with transaction():
-        for number in range(1000):
-            proxy_hosts.create(replace(spec, domain_names=(f"host{number}.example.com",)), None)
+@contextmanager
+def counted_statements() -> Iterator[list[str]]:
+    """The statements that reach the database inside the block."""
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    yield statements
+    event.remove(db.engine, "before_cursor_execute", note)
+
+
+def test_freezing_after_one_edit_costs_what_was_edited_however_many_hosts_there_are(
+    agent: Agent, spec: ProxyHostSpec
+) -> None:
+    asked: list[int] = []
+    for size in (10, 400):
+        with transaction():
+            for number in range(db.session.query(ProxyHost).count(), size):
+                proxy_hosts.create(replace(spec, domain_names=(f"host{number}.example.com",)), None)
+        apply(agent)
+        update(proxy_hosts.get(5), forward_port=4000 + size)
+        command = enqueue(agent, at_once=True)
+        rendered, stored = render.render_site.cache_info().misses, db.session.query(ConfigContent).count()
+        with counted_statements() as statements:
+            send(command)
+        assert render.render_site.cache_info().misses == rendered + 1
+        assert db.session.query(ConfigContent).count() == stored + 1
+        assert len(files_of(command)) == size + 2
+        asked.append(len(statements))
+    assert asked[0] == asked[1] < 12
+
+
+def test_a_command_names_its_revision_and_holds_none_of_its_files(agent: Agent, save: Callable[..., ProxyHost]) -> None:
+    save()
+    assert send(enqueue(agent)).payload == {"generation": 1, "revision": files_revision(agent), "files": 3}
+
+
+def files_revision(agent: Agent) -> str:
+    return deployments.bundle(agent).revision
+
+
+def test_a_proof_of_a_revision_whose_files_are_no_longer_known_takes_no_host_off(
+    agent: Agent, save: Callable[..., ProxyHost]
+) -> None:
+    host = save()
     apply(agent)
-    update(proxy_hosts.get(500), forward_port=4000)
-    command = enqueue(agent, at_once=True)
-    began = time.perf_counter()
-    send(command)
-    assert time.perf_counter() - began < 1.0  # measured: about 0.1 s
-    assert len(command.payload["manifest"]) == 1002
+    update(host, forward_port=4000)
+    command = send(enqueue(agent))
+    with transaction():
+        db.session.execute(delete(Revision).where(Revision.revision == command.payload["revision"]))
+    prove(command)
+    assert host.is_live
+    assert "no longer knows the files" in agent.apply_error

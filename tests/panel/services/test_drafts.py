@@ -13,7 +13,7 @@ from panel.extensions import db, transaction
 from panel.models import Agent, Command, CommandKind, ProxyHost, User
 from panel.services import deployments, proxy_hosts
 from panel.services.proxy_hosts import ProxyHostSpec
-from tests.panel.services.deploying import apply
+from tests.panel.services.deploying import apply, files_of
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -25,13 +25,13 @@ def test_a_draft_is_tested_with_everything_else_and_saved_nowhere(
     with transaction():
         command = deployments.test_draft(None, replace(spec, domain_names=("new.example.com",)), agent, bob)
     assert command.kind == CommandKind.TEST_CONFIG
-    assert sorted(command.payload["manifest"]) == [
+    assert sorted(files_of(command)) == [
         "default.conf",
         "hosts/1-app.example.com.conf",
         "hosts/new-new.example.com.conf",
         "http.conf",
     ]
-    assert all(deployments.content(sha256) for sha256 in command.payload["manifest"].values())
+    assert all(deployments.content(sha256) for sha256 in files_of(command).values())
     assert db.session.query(ProxyHost).count() == 1
     assert agent.generation == 1
 
@@ -41,9 +41,9 @@ def test_a_draft_of_a_saved_host_takes_its_place(agent: Agent, save: Callable[..
     draft = replace(proxy_hosts.spec_of(host), forward_port=4000)
     with transaction():
         command = deployments.test_draft(host, draft, agent, bob)
-    files = [path for path in command.payload["manifest"] if path.startswith("hosts/")]
+    files = [path for path in files_of(command) if path.startswith("hosts/")]
     assert files == ["hosts/1-app.example.com.conf"]
-    assert "10.0.0.5:4000" in (deployments.content(command.payload["manifest"][files[0]]) or "")
+    assert "10.0.0.5:4000" in (deployments.content(files_of(command)[files[0]]) or "")
     assert (host.forward_port, host.version) == (3000, 1)
 
 

@@ -30,7 +30,7 @@ QUESTIONS: dict[str, Callable[[Agent], object]] = {
     "the stream": lambda agent: transitions.claim_next(agent.id, 1, utcnow()),
     "a click on a certificate": lambda agent: certificate_jobs.find_open(Certificate(id=1, agent_id=agent.id)),
     "a certificate's page": lambda _agent: certificate_jobs.history_of(1),
-    "an agent that comes back": lambda agent: certificate_jobs.repeat_expired(agent),
+    "an agent that comes back": certificate_jobs.repeat_expired,
     "an agent's own job": lambda agent: agent_jobs.adopt(
         agent, StartedCommand(BORN, "a.example.com", utcnow()), utcnow()
     ),

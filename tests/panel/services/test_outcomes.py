@@ -9,7 +9,7 @@ import pytest
 from panel.extensions import db
 from panel.models import Agent, Command, CommandKind, CommandState, ProxyHost
 from panel.models.types import utcnow
-from panel.services import commands, deployments, outcomes
+from panel.services import bundles, commands, deployments, outcomes
 from panel.services.transitions import CommandOutcome
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -103,7 +103,7 @@ def test_a_host_that_only_the_reload_refused_is_set_aside_and_the_others_are_sen
     again = commands.find_open(agent.id, CommandKind.APPLY_CONFIG)
     assert again is not None
     deployments.freeze(again)
-    assert [path for path in again.payload["manifest"] if path.startswith("hosts/")] == [
+    assert [path for path in bundles.manifest_for(again) if path.startswith("hosts/")] == [
         "hosts/2-good.example.com.conf"
     ]
 

@@ -16,7 +16,7 @@ from panel.models import Agent, Command, CommandKind, CommandState, ConfigConten
 from panel.models.types import utcnow
 from panel.services import commands, deployments
 from tests.panel.nginx.servers import nginx_version, write_bundle
-from tests.panel.services.deploying import REFUSAL, apply, enqueue, prove, queued, refuse, send, update
+from tests.panel.services.deploying import REFUSAL, apply, enqueue, files_of, prove, queued, refuse, send, update
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -33,7 +33,7 @@ def test_a_refused_host_is_set_aside_alone_and_the_others_are_sent_again(
     assert not good.is_refused
     second = queued(agent)
     assert (second.retry_of_id, second.created_by_id, second.not_before) == (first.id, None, None)
-    assert "hosts/1-app.example.com.conf" not in send(second).payload["manifest"]
+    assert "hosts/1-app.example.com.conf" not in files_of(send(second))
     prove(second)
     assert (good.is_live, bad.is_live) == (True, False)
     assert deployments.unapplied_hosts() == [bad]
@@ -48,7 +48,7 @@ def test_the_last_good_version_of_a_refused_host_keeps_serving(agent: Agent, sav
     live = host.live_sha256
     update(host, domain_names=("renamed.example.com",), forward_port=4000)
     refuse(send(enqueue(agent, at_once=True)), host)
-    manifest = send(queued(agent)).payload["manifest"]
+    manifest = files_of(send(queued(agent)))
     assert manifest["hosts/1-app.example.com.conf"] == live
     assert "hosts/1-renamed.example.com.conf" not in manifest
     prove(commands.get(_last(agent).id))
@@ -79,7 +79,7 @@ def test_a_live_file_that_nginx_no_longer_reads_does_not_block_the_others_for_ev
     refuse(send(queued(agent)), host, text="unknown directive")
     assert host.refused_text == REFUSAL
     assert not host.is_live
-    assert [path for path in send(queued(agent)).payload["manifest"] if path.startswith("hosts/")] == []
+    assert [path for path in files_of(send(queued(agent))) if path.startswith("hosts/")] == []
 
 
 def test_a_host_saved_again_meanwhile_is_not_called_refused(agent: Agent, save: Callable[..., ProxyHost]) -> None:
@@ -88,7 +88,7 @@ def test_a_host_saved_again_meanwhile_is_not_called_refused(agent: Agent, save: 
     update(host, forward_port=4000)
     refuse(command, host)
     assert not host.is_refused
-    assert "hosts/1-app.example.com.conf" in send(queued(agent)).payload["manifest"]
+    assert "hosts/1-app.example.com.conf" in files_of(send(queued(agent)))
 
 
 def test_saving_a_refused_host_again_has_it_tried_again(agent: Agent, save: Callable[..., ProxyHost]) -> None:
@@ -96,7 +96,7 @@ def test_saving_a_refused_host_again_has_it_tried_again(agent: Agent, save: Call
     refuse(send(enqueue(agent)), host)
     prove(send(queued(agent)))
     update(host, forward_port=4000)
-    assert "hosts/1-app.example.com.conf" in send(enqueue(agent, at_once=True)).payload["manifest"]
+    assert "hosts/1-app.example.com.conf" in files_of(send(enqueue(agent, at_once=True)))
 
 
 def test_another_hosts_apply_does_not_try_refused_ones_again(agent: Agent, save: Callable[..., ProxyHost]) -> None:
@@ -104,7 +104,7 @@ def test_another_hosts_apply_does_not_try_refused_ones_again(agent: Agent, save:
     refuse(send(enqueue(agent)), bad)
     prove(send(queued(agent)))
     save("good.example.com")
-    assert "hosts/1-app.example.com.conf" not in send(enqueue(agent, at_once=True)).payload["manifest"]
+    assert "hosts/1-app.example.com.conf" not in files_of(send(enqueue(agent, at_once=True)))
     assert bad.is_refused
 
 
@@ -123,7 +123,7 @@ def test_asking_again_tries_refused_hosts_again(
             command = deployments.apply_all(bob)[0]
         else:
             command = commands.retry(first, bob)
-    assert "hosts/1-app.example.com.conf" in send(command).payload["manifest"]
+    assert "hosts/1-app.example.com.conf" in files_of(send(command))
     assert not host.is_refused
 
 
@@ -144,7 +144,7 @@ def test_a_saved_value_that_cannot_be_written_sets_its_host_aside(agent: Agent, 
     bad, _good = save(), save("good.example.com")
     with transaction():
         bad.forward_host = "10.0.0.5; return 200 pwned"
-    manifest = send(enqueue(agent)).payload["manifest"]
+    manifest = files_of(send(enqueue(agent)))
     assert [path for path in manifest if path.startswith("hosts/")] == ["hosts/2-good.example.com.conf"]
     assert bad.is_refused
     assert bad.refused_field == "forward_host"

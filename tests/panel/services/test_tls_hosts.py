@@ -11,7 +11,7 @@ from panel.extensions import db, transaction
 from panel.models import Agent, Certificate, ProxyHost
 from panel.services import bundles, deployments
 from tests.conftest import store
-from tests.panel.services.deploying import enqueue, prove, refuse, send
+from tests.panel.services.deploying import enqueue, files_of, prove, refuse, send
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -115,7 +115,7 @@ def test_a_missing_file_that_nginx_refuses_is_shown_at_the_certificate(
     link(host, certificate)
     command = send(enqueue(agent))
     path = "hosts/1-app.example.com.conf"
-    lines = (deployments.content(command.payload["manifest"][path]) or "").splitlines()
+    lines = (deployments.content(files_of(command)[path]) or "").splitlines()
     line = next(number for number, text in enumerate(lines, 1) if "ssl_certificate " in text)
     refuse(command, host, line=line, text="The certificate file is missing. nginx: cannot load certificate")
     assert (host.is_refused, host.refused_field) == (True, "certificate_id")

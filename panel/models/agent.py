@@ -62,7 +62,8 @@ class Agent(Model):
     has_ipv6: Mapped[bool] = mapped_column(default=False)
 
     # What Hello and its reports said of certificates.
-    dns_providers: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)  # as DnsProvider in the contract
+    # As DnsProvider in the contract. Some 25 KB of JSON, so that it is read only where it is asked for.
+    dns_providers: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, deferred=True)
     letsencrypt_dir: Mapped[str] = mapped_column(String(512), default="")
     certificates_problem: Mapped[str] = mapped_column(Text, default="")
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from panel.embedded import provision
 from panel.embedded.lock import declared
 

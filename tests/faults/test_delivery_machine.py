@@ -6,7 +6,7 @@ Only gRPC and nginx are played. FAULTS_EXAMPLES and FAULTS_STEPS make it try mor
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 )
 
 from agent.config import AgentConfig
-from agent.handlers.lanes import Lanes, Task
+from agent.handlers.lanes import Lanes
 from agent.journal import State
 from agent.nginx.guard import Guard
 from agent.nginx.reload import Reloader
@@ -94,27 +94,16 @@ class CountingReloader(Reloader):
             raise Crash
 
 
-class Hand(Lanes):
-    """Without threads: the test says when the next task is run."""
-
-    def __init__(self) -> None:
-        super().__init__("hand", 0)
-        self.tasks: deque[Task] = deque()
-
-    def put(self, lane: str, task: Task) -> None:
-        self.tasks.append(task)
-
-
 class Program(AgentProgram):
     """The agent without threads of its own: the test says when it works."""
 
     def __init__(self, config: AgentConfig, world: World) -> None:
         super().__init__(config)
         reloader = CountingReloader.__new__(CountingReloader)
-        reloader.world, reloader.die = world, self._journal.close
-        dispatcher, self._hand = self._workshop.dispatcher, Hand()
+        reloader.world, reloader.die = world, self.close
+        dispatcher = self._workshop.dispatcher
         dispatcher._engines = replace(dispatcher._engines, reloader=reloader)
-        dispatcher._nginx = self._hand
+        dispatcher._nginx = self._lanes = Lanes("nginx", 0)
         dispatcher.start()
 
     def facts(self) -> pb.NginxFacts:
@@ -122,10 +111,18 @@ class Program(AgentProgram):
 
     def work(self) -> bool:
         """Runs the command that is next; False when there is none."""
-        if not self._hand.tasks:
+        if not self._lanes.count():
             return False
-        self._hand.tasks.popleft()()
+        lane = self._lanes._next()
+        assert lane is not None
+        self._lanes._lanes[lane][0]()
+        self._lanes._leave(lane)
         return True
+
+    def close(self) -> None:
+        """Its files are closed, as they are when the process ends."""
+        self._journal.close()
+        self._workshop._store.close()
 
 
 class NoChannel:
@@ -164,7 +161,8 @@ class Delivery(RuleBasedStateMachine):
             db.session.flush()
             until = now + timedelta(days=30)
             db.session.add(AgentCertificate(serial=self.serial, agent_id=row.id, public_key_sha256="", not_after=until))
-        self.config = AgentConfig(state_dir=self.folder / self.agent_id)
+        state_dir = self.folder / self.agent_id
+        self.config = AgentConfig(state_dir=state_dir, letsencrypt_dir=state_dir / "letsencrypt")
         self.world = World()
         self.agent: Program | None = Program(self.config, self.world)
         self.servicer = CommandStreamServicer(self.app, self.authority)
@@ -222,6 +220,7 @@ class Delivery(RuleBasedStateMachine):
     @rule()
     def the_panel_looks_what_is_due(self) -> None:
         assert self.session is not None
+        self.session.note_heartbeat(None)  # a busy computer makes the agent no less alive
         self.session._look()
         self._collect()
 
@@ -308,7 +307,7 @@ class Delivery(RuleBasedStateMachine):
         self.world.crash_at = ""
         self._leave()
         if place != "dead":
-            self.agent._journal.close()
+            self.agent.close()
         self.agent = None
 
     @precondition(lambda self: self.agent is None)
@@ -374,7 +373,7 @@ class Delivery(RuleBasedStateMachine):
         assert [command.state for command in self._commands() if command.state in OPEN] == []
         assert [entry for entry in self.agent._journal.open_commands() if entry.state is not State.RUNNING] == []
         self._leave()
-        self.agent._journal.close()
+        self.agent.close()
 
     # ---- small things ----
 

@@ -93,7 +93,7 @@ class Dispatcher:
             _log.exception("command %s could not be journalled", command.command_id)
             return Verdict.FULL
 
-    def begin_own(self, command: pb.Command, tell: Callable[[], None]) -> bool:
+    def begin_own(self, command: pb.Command) -> bool:
         """Journals what the agent begins by itself, tells of it, and runs it. False while something else is done about
         the same certificate, when much waits already, or when it cannot be journalled; then nothing is run."""
         lane = lane_of(command)
@@ -105,7 +105,7 @@ class Dispatcher:
         except sqlite3.Error:
             _log.exception("command %s could not be journalled", command.command_id)
             return False
-        tell()
+        self._notify(command.command_id)
         self.begin(command)
         return True
 

@@ -8,7 +8,6 @@ import threading
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 from agent import __version__
@@ -144,21 +143,9 @@ class Workshop:
         self._reporter.report()
 
     def _begin_renewal(self, name: str) -> bool:
-        """Journalled first; then the panel is told, so that it makes the row that output and result belong to."""
         command = pb.Command(command_id=str(uuid.uuid4()), renew_certificate=pb.RenewCertificate(name=name))
         command.run_timeout.FromSeconds(RENEWAL_SECONDS)
-        return self.dispatcher.begin_own(command, lambda: self._tell_started(command))
-
-    def _tell_started(self, command: pb.Command) -> None:
-        started = write_started(command, datetime.now(UTC).timestamp())
-        self._wires.send(pb.AgentMessage(command_started=started))
-
-
-def write_started(command: pb.Command, at: float) -> pb.CommandStarted:
-    """What the agent began by itself, `at` seconds since the epoch."""
-    started = pb.CommandStarted(command_id=command.command_id, renew_certificate=command.renew_certificate)
-    started.started_at.FromNanoseconds(int(at * 1e9))
-    return started
+        return self.dispatcher.begin_own(command)
 
 
 def _check(

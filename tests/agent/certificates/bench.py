@@ -19,6 +19,7 @@ from agent.acme.state import Memory
 from agent.acme.store import Store
 from agent.handlers.workshop import Wires, Workshop
 from agent.journal import Journal, State
+from agent.stream.outbox import write_started
 from protos import command_stream_pb2 as pb
 from tests.agent.conftest import Bench, make_bundle, wait_for
 from tests.agent.far_side import wire_bundle
@@ -61,7 +62,7 @@ class CertificateBench:
 
     def start(self) -> CertificateBench:
         """As the agent does it. The journal is that of the bench until the first stop."""
-        wires = Wires(self._send, lambda result, _: self._answer(result), lambda _: None)
+        wires = Wires(self._send, lambda result, _: self._answer(result), self._notify)
         self.workshop = Workshop(self.bench.config, self.bench.journal, wires, threading.Event())
         self.workshop.start()
         return self
@@ -76,6 +77,12 @@ class CertificateBench:
     def _send(self, message: pb.AgentMessage) -> bool:
         self.sent.append(message)
         return True
+
+    def _notify(self, command_id: str) -> None:
+        """As the outbox does it, for what the agent begins itself."""
+        entry = self.bench.journal.get(command_id)
+        if entry is not None and (started := write_started(entry)) and entry.state is State.ACCEPTED:
+            self.sent.append(pb.AgentMessage(command_started=started))
 
     def _answer(self, result: pb.CommandResult) -> None:
         self.sent.append(pb.AgentMessage(command_result=result))

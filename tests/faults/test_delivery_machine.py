@@ -103,7 +103,7 @@ class Program(AgentProgram):
         reloader.world, reloader.die = world, self.close
         dispatcher = self._workshop.dispatcher
         dispatcher._engines = replace(dispatcher._engines, reloader=reloader)
-        dispatcher._nginx = self._lanes = Lanes("nginx", 0)
+        dispatcher._machine = self._lanes = Lanes("machine", 0)
         dispatcher.start()
 
     def facts(self) -> pb.NginxFacts:

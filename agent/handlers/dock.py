@@ -75,7 +75,8 @@ class Dock:
         """A new session: the panel is told everything anew."""
         self._reporter.restart()
         self._upstream_reporter.restart()
-        self._upstream_reporter.report(self.rounds.states())
+        if states := self.rounds.states():  # before the first round the panel knows better
+            self._upstream_reporter.report(states)
         if self._watch is None:
             self._reporter.report(pb.DockerReport(nginx_container=self.nginx_container))
         self._news.set()

@@ -69,9 +69,10 @@ class Rounds:
     def changed(self, snapshot: Snapshot | None) -> None:
         """Something happened to containers or networks: those that it concerns are looked at now."""
         with self._news:
-            for upstream, sight in self._sights.items():
-                if snapshot is None or look_at(upstream, snapshot) != sight:
-                    self._due.pop(upstream, None)
+            for upstream in list(self._due):
+                sight = self._sights.get(upstream)  # none when the Engine was away at the last look
+                if sight is None or snapshot is None or look_at(upstream, snapshot) != sight:
+                    self._due.pop(upstream)
                     self._failures.pop(upstream, None)
             self._wake()
 
@@ -105,6 +106,7 @@ class Rounds:
             except AgentError as error:  # no Engine, or nginx's container is down: the next event or round tells more
                 _log.debug("upstreams are not looked at now: %s", error.message)
                 with self._news:
+                    self._sights.clear()
                     self._due = dict.fromkeys(self._due, time.monotonic() + PERIOD)
 
     def _wait(self) -> bool:

@@ -165,7 +165,7 @@ def test_containers_are_told_with_their_ports_names_and_our_labels(panel: Panel,
     options = ("--network", yard.name("front"), "--network-alias", "shop", "-p", "127.0.0.1::8080")
     labels = ("--label", "waypost.host=a.example", "--label", f"waypost.port={hostile}", "--label", "secret.key=1")
     name = yard.container("shop", options=(*options, *labels))
-    found = panel.docker(lambda report: container(report, name) if container(report, name).endpoints else None)
+    found = panel.docker(lambda report: container(report, name) if container(report, name).ports else None)
     assert dict(found.labels) == {"waypost.host": "a.example", "waypost.port": "<script>x"}
     assert "shop" in found.endpoints[0].aliases
     assert found.ports[0].public > 0
@@ -175,7 +175,7 @@ def test_containers_are_told_with_their_ports_names_and_our_labels(panel: Panel,
 
 def test_what_does_not_differ_is_not_told_again(panel: Panel, yard: Yard) -> None:
     name = yard.container("quiet")
-    panel.docker(lambda report: container(report, name).endpoints)
+    panel.docker(lambda report: container(report, name).state == "running")
     told = panel.count()
     yard.docker("exec", name, "true")
     yard.docker("rename", name, f"{name}-2")  # news that ends the silence

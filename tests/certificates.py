@@ -80,7 +80,13 @@ def add_certificate(app: Flask, agent: Agent, *names: str, left: float = 60, **v
 
 def add_wish(app: Flask, agent: Agent, *names: str, **values: Any) -> int:
     """A certificate that was asked for and is not there yet; its id."""
-    nothing: dict[str, Any] = {"is_present": False, "is_served": False, "not_before": None, "not_after": None, "reported_names": []}
+    nothing: dict[str, Any] = {
+        "is_present": False,
+        "is_served": False,
+        "not_before": None,
+        "not_after": None,
+        "reported_names": [],
+    }
     unknown: dict[str, Any] = {"serial": "", "reported_at": None, "next_action": "", "next_action_at": None}
     return add_certificate(app, agent, *names, **{**nothing, **unknown, **values})
 

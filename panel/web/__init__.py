@@ -14,13 +14,31 @@ from panel.web.changes import routes as changes
 from panel.web.health import routes as health
 from panel.web.home import routes as home
 from panel.web.hosts import routes as hosts
+from panel.web.invite import routes as invite
 from panel.web.jobs import routes as jobs
 from panel.web.live import routes as live
 from panel.web.notifications import routes as notifications
 from panel.web.settings import routes as settings
 from panel.web.setup import routes as setup
+from panel.web.users import routes as users
 
-NOUNS = (account, agents, auth, certificates, changes, health, home, hosts, jobs, live, notifications, settings, setup)
+NOUNS = (
+    account,
+    agents,
+    auth,
+    certificates,
+    changes,
+    health,
+    home,
+    hosts,
+    invite,
+    jobs,
+    live,
+    notifications,
+    settings,
+    setup,
+    users,
+)
 
 
 def register(app: Flask) -> None:

@@ -37,7 +37,13 @@ NEEDS_CHROMIUM = {"test", "bench"}
 NEEDS_TEST_AUTHORITY = {"run", "test", "bench"}
 # Package to program: what tests speak to, and what measurements compare with.
 COUNTERPARTS = {
-    "test": {"knot": "knotd", "bind9": "named", "certbot": "certbot", "openssl": "openssl"},
+    "test": {
+        "knot": "knotd",
+        "bind9": "named",
+        "certbot": "certbot",
+        "openssl": "openssl",
+        "glewlwyd": "glewlwyd",
+    },
     "bench": {"certbot": "certbot", "lego": "lego"},
 }
 

@@ -21,6 +21,7 @@ SERVICES = {
     "nginx": ("nginx.service",),
     "knot": ("knot.service",),
     "bind9": ("named.service",),
+    "glewlwyd": ("glewlwyd.service",),
     "certbot": ("certbot.timer",),
 }
 

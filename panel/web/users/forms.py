@@ -3,15 +3,15 @@ May import: WTForms, panel.web.forms, panel.services, panel.models."""
 
 from __future__ import annotations
 
-from wtforms import SelectField, StringField
+from wtforms import SelectChoice, SelectField, StringField
 from wtforms.validators import Length
 
 from panel.models import Role
 from panel.services import invitations
 from panel.web.forms import Form
 
-ROLES = [(Role.VIEWER.value, "Viewer"), (Role.OPERATOR.value, "Operator"), (Role.ADMINISTRATOR.value, "Administrator")]
-_DAYS = [(days, "1 day" if days == 1 else f"{days} days") for days in invitations.DAYS]
+ROLES = [SelectChoice(role.value, role.value.capitalize()) for role in (Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR)]
+_DAYS = [SelectChoice(days, "1 day" if days == 1 else f"{days} days") for days in invitations.DAYS]
 
 
 class InvitationForm(Form):

@@ -3,7 +3,8 @@ May import: WTForms, panel.web.forms, panel.services, panel.models."""
 
 from __future__ import annotations
 
-from wtforms import SelectChoice, SelectField, StringField
+from wtforms import SelectField, StringField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import Length
 
 from panel.models import Role

@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 from panel.extensions import Base, db, transaction
 from panel.models import Agent, Command, Identity, Role, User
 from panel.models.types import utcnow
+from panel.pki import open_authority
 from panel.services import browser_sessions, channels, invitations
 from panel.services.browser_sessions import Visit
 from tests.certificates import add_authority, add_certificate, add_credential
@@ -65,6 +66,7 @@ def values(app: Flask, agent: Agent, people: dict[str, User | None]) -> dict[str
     found["credential_id"] = add_credential(app, agent)
     found["identity_id"] = store(app, Identity(user_id=dora.id, issuer="https://id.example", subject="1")).id
     with app.app_context(), transaction():
+        open_authority(app.config["WAYPOST"].pki_dir, utcnow())
         settings = {"url": "jsons://127.0.0.1:9"}
         found["channel_id"] = channels.create("news", "apprise", settings, None, app.config["WAYPOST"]).id
         found["invitation_id"] = invitations.create(Role.VIEWER, "", 1, None)[0].id

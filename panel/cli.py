@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 import click
 from flask import Flask, current_app
@@ -19,7 +20,7 @@ from panel.extensions import db, transaction
 from panel.models import Role
 from panel.models.types import utcnow
 from panel.pki import PkiError, open_authority
-from panel.services import accounts, agents
+from panel.services import accounts, agents, invitations, second_factors
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -75,6 +76,52 @@ def set_role(username: str, role: str) -> None:
         accounts.set_role(user, Role(role))
         name = user.username
     click.echo(f"{name} is now {role}; every session of theirs has ended.")
+
+
+@admin.command("list-users")
+def list_users() -> None:
+    """Prints everybody: name, role, active or disabled, second factor."""
+    for user in accounts.list_all():
+        status = "active" if user.is_active else "disabled"
+        click.echo("\t".join((user.username, user.role, status, "second factor" if user.has_second_factor else "-")))
+
+
+@admin.command("disable-user")
+@click.option("--username", required=True)
+def disable_user(username: str) -> None:
+    """Shuts a person out and ends their sessions."""
+    with _plain_errors(), transaction():
+        accounts.disable(accounts.get(username))
+    click.echo(f"{username} is disabled; every session of theirs has ended.")
+
+
+@admin.command("enable-user")
+@click.option("--username", required=True)
+def enable_user(username: str) -> None:
+    """Lets a person in again."""
+    with _plain_errors(), transaction():
+        accounts.enable(accounts.get(username))
+    click.echo(f"{username} may log in again.")
+
+
+@admin.command("reset-second-factor")
+@click.option("--username", required=True)
+def reset_second_factor(username: str) -> None:
+    """Takes a lost second factor away and ends the person's sessions."""
+    with _plain_errors(), transaction():
+        second_factors.reset(accounts.get(username))
+    click.echo(f"{username} logs in with the password alone now; every session of theirs has ended.")
+
+
+@admin.command("invite")
+@click.option("--role", type=ROLES, default=Role.OPERATOR.value, show_default=True)
+@click.option("--for", "note", default="", help="For whom it is, as the list of invitations shows it.")
+@click.option("--days", type=int, default=invitations.DEFAULT_DAYS, show_default=True)
+def invite(role: str, note: str, days: int) -> None:
+    """Prints a one-time link that makes a person."""
+    with _plain_errors(), transaction():
+        _, token = invitations.create(Role(role), note, days, None)
+    click.echo(f"{accounts.base_url(_config())}/invite?{urlencode({'token': token})}")
 
 
 @admin.command("setup-link")

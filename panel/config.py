@@ -6,12 +6,28 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 class ConfigError(Exception):
     """A setting that cannot be used; the sentence names the variable."""
+
+
+@dataclass(frozen=True)
+class OidcSettings:
+    """Sign-in by OpenID Connect. `roles` pairs values of the claim `role_claim` with roles; no claim, no roles."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    redirect_url: str
+    name: str = "OpenID"
+    scopes: str = "openid profile email"
+    role_claim: str = ""
+    roles: tuple[tuple[str, str], ...] = ()
+    admits_unknown: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,7 @@ class Config:
     acme_ca_pem: str = ""
     acme_dns_server: str = ""
     join_dir: Path | None = None
+    oidc: OidcSettings | None = None
     failpoint: str = ""
 
     @property
@@ -86,8 +103,60 @@ class Config:
             acme_ca_pem=_content(env, "PANEL_ACME_CA_FILE"),
             acme_dns_server=env.get("PANEL_ACME_DNS_SERVER", ""),
             join_dir=Path(env["PANEL_JOIN_DIR"]).absolute() if env.get("PANEL_JOIN_DIR") else None,
+            oidc=_oidc(env),
             failpoint=env.get("PANEL_FAILPOINT", ""),
         )
+
+
+_ROLES = ("administrator", "operator", "viewer")
+
+
+def _oidc(env: Mapping[str, str]) -> OidcSettings | None:
+    """Sign-in by a provider; None without PANEL_OIDC_ISSUER."""
+    issuer = env.get("PANEL_OIDC_ISSUER", "").strip()
+    if not issuer:
+        return None
+    if not _is_safe_issuer(issuer):
+        raise ConfigError(f"PANEL_OIDC_ISSUER: use an address that begins with https://, not {issuer!r}.")
+    public_url = env.get("PANEL_PUBLIC_URL", "").rstrip("/")
+    needed = {"PANEL_OIDC_CLIENT_ID": env.get("PANEL_OIDC_CLIENT_ID", ""), "PANEL_PUBLIC_URL": public_url}
+    for name, value in needed.items():
+        if not value:
+            raise ConfigError(f"{name}: is needed when PANEL_OIDC_ISSUER is set.")
+    unknown = env.get("PANEL_OIDC_UNKNOWN_PEOPLE", "refuse")
+    if unknown not in {"refuse", "viewer"}:
+        raise ConfigError(f"PANEL_OIDC_UNKNOWN_PEOPLE: use refuse or viewer, not {unknown!r}.")
+    return OidcSettings(
+        issuer=issuer,
+        client_id=needed["PANEL_OIDC_CLIENT_ID"],
+        client_secret=_secret(env, "PANEL_OIDC_CLIENT_SECRET"),
+        redirect_url=f"{public_url}/login/provider/answer",
+        name=env.get("PANEL_OIDC_NAME", OidcSettings.name),
+        scopes=env.get("PANEL_OIDC_SCOPES", OidcSettings.scopes),
+        role_claim=env.get("PANEL_OIDC_ROLE_CLAIM", ""),
+        roles=_role_map(env),
+        admits_unknown=unknown == "viewer",
+    )
+
+
+def _is_safe_issuer(issuer: str) -> bool:
+    """https, or a provider on this very machine: whoever can change what is on the way could be anybody."""
+    parts = urlsplit(issuer)
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"})
+    )
+
+
+def _role_map(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """As in `admins=administrator, staff=viewer`; the roles' own names mean themselves unless something is named."""
+    text = env.get("PANEL_OIDC_ROLES", "")
+    if not text.strip():
+        return tuple((role, role) for role in _ROLES)
+    pairs = [(value.strip(), role.strip()) for value, _, role in (part.rpartition("=") for part in text.split(","))]
+    for value, role in pairs:
+        if not value or role not in _ROLES:
+            raise ConfigError(f"PANEL_OIDC_ROLES: use value=role, with {', '.join(_ROLES)} as role, not {text!r}.")
+    return tuple(pairs)
 
 
 def _secret(env: Mapping[str, str], name: str) -> str:

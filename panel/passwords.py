@@ -46,7 +46,7 @@ def hash_password(password: str) -> str:
 
 
 def verify(password_hash: str | None, password: str) -> bool:
-    """Whether the password is right. None (nobody of that name) takes as long as a wrong password.
+    """Whether the password is right. None and "" (nobody of that name, no password) take as long as a wrong one.
 
     Call it with no transaction open.
     """
@@ -56,6 +56,6 @@ def verify(password_hash: str | None, password: str) -> bool:
 
 def _verify(password_hash: str | None, password: str) -> bool:
     try:
-        return _hasher.verify(password_hash or _dummy_hash(), password) and password_hash is not None
+        return _hasher.verify(password_hash or _dummy_hash(), password) and bool(password_hash)
     except (VerificationError, InvalidHashError):
         return False

@@ -15,9 +15,11 @@ from flask.testing import FlaskClient
 
 from panel.app import create_app
 from panel.config import Config
-from panel.extensions import db
+from panel.extensions import db, transaction
 from panel.models import Agent, Role, User
 from panel.models.types import utcnow
+from panel.services import browser_sessions
+from panel.services.browser_sessions import Visit
 from tests.postgresql import Cluster, running_cluster
 
 Row = TypeVar("Row")
@@ -127,8 +129,10 @@ def store(app: Flask, row: Row) -> Row:
     return row
 
 
-def login(client: FlaskClient, user: User) -> None:
-    """Makes the client's session one of `user`, without the form."""
+def login(client: FlaskClient, user: User) -> str:
+    """Makes the client's session one of `user`, without the form. Gives the key of it."""
+    with client.application.app_context(), transaction():
+        key = browser_sessions.start(db.session.get_one(User, user.id), Visit("192.0.2.7", "pytest"), by="a test")
     with client.session_transaction() as session:
-        session["_user_id"] = user.get_id()
-        session["_fresh"] = True
+        session.update({"_user_id": user.get_id(), "_fresh": True, "key": key})
+    return key

@@ -12,6 +12,7 @@ from jinja2 import nodes
 
 from agent import __version__ as agent_version
 from panel import __version__ as panel_version
+from tests.routes import ROUTES
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
@@ -32,92 +33,6 @@ FORBIDDEN = {
     r"autoescape\s+false": "escape it, or build Markup where it is made",
     r"https?://(?!\{)": "nothing is fetched from other places",
 }
-ROUTES = """
-/ GET
-/.well-known/waypost GET
-/account GET POST
-/agents GET
-/agents/<agent_id> GET
-/agents/<agent_id>/apply POST
-/agents/<agent_id>/check POST
-/agents/<agent_id>/healing POST
-/agents/<agent_id>/join-command POST
-/agents/<agent_id>/labels POST
-/agents/<agent_id>/put-back POST
-/agents/<agent_id>/reload POST
-/agents/<agent_id>/revoke POST
-/agents/new GET POST
-/certificates GET
-/certificates/<int:certificate_id> GET
-/certificates/<int:certificate_id>/delete POST
-/certificates/<int:certificate_id>/edit GET POST
-/certificates/<int:certificate_id>/pause POST
-/certificates/<int:certificate_id>/renew POST
-/certificates/<int:certificate_id>/replace GET POST
-/certificates/<int:certificate_id>/resume POST
-/certificates/<int:certificate_id>/revoke POST
-/certificates/<int:certificate_id>/take-over GET POST
-/certificates/<int:certificate_id>/try-on-staging POST
-/certificates/<int:certificate_id>/use POST
-/certificates/check POST
-/certificates/new GET POST
-/certificates/upload GET POST
-/changes GET
-/changes/apply POST
-/containers GET
-/containers/accept POST
-/healthz GET
-/hosts GET
-/hosts/<int:host_id> GET
-/hosts/<int:host_id>/check-upstream POST
-/hosts/<int:host_id>/delete POST
-/hosts/<int:host_id>/disable POST
-/hosts/<int:host_id>/edit GET POST
-/hosts/<int:host_id>/enable POST
-/hosts/<int:host_id>/request-ssl POST
-/hosts/<int:host_id>/restore POST
-/hosts/<int:host_id>/test POST
-/hosts/new GET POST
-/hosts/preview POST
-/hosts/test POST
-/jobs GET
-/jobs/<command_id> GET
-/jobs/<command_id>/cancel POST
-/jobs/<command_id>/output.txt GET
-/jobs/<command_id>/request POST
-/jobs/<command_id>/retry POST
-/jobs/<command_id>/stream GET
-/jobs/<command_id>/try-on-staging POST
-/live GET
-/login GET POST
-/logout POST
-/metrics GET
-/networks GET
-/networks/attach POST
-/networks/detach POST
-/settings GET
-/settings/authorities GET
-/settings/authorities/<int:authority_id> GET POST
-/settings/authorities/<int:authority_id>/default POST
-/settings/authorities/<int:authority_id>/delete POST
-/settings/authorities/fallbacks POST
-/settings/authorities/new GET POST
-/settings/dns GET
-/settings/dns/<int:credential_id> GET POST
-/settings/dns/<int:credential_id>/delete POST
-/settings/dns/<int:credential_id>/test POST
-/settings/dns/new GET POST
-/settings/notifications GET
-/settings/notifications/<int:channel_id> GET POST
-/settings/notifications/<int:channel_id>/delete POST
-/settings/notifications/<int:channel_id>/disable POST
-/settings/notifications/<int:channel_id>/enable POST
-/settings/notifications/<int:channel_id>/test POST
-/settings/notifications/new GET POST
-/setup GET POST
-/static/<path:filename> GET
-/theme POST
-"""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -172,12 +87,12 @@ def test_icons_exist(name: str) -> None:
 
 
 def test_no_route_is_lost_or_gained_unseen(app: Flask) -> None:
-    """Other tools and people's bookmarks use these addresses."""
+    """Other tools and people's bookmarks use these addresses, and each has somebody who may use it."""
     found: dict[str, set[str]] = {}
     for rule in app.url_map.iter_rules():
         found.setdefault(rule.rule, set()).update({"GET", "POST", "PUT", "PATCH", "DELETE"} & set(rule.methods or ()))
     lines = [f"{path} {' '.join(sorted(methods))}" for path, methods in sorted(found.items())]
-    assert lines == ROUTES.strip().splitlines()
+    assert lines == re.sub(r":[a-z]+(?=\s|$)", "", ROUTES.strip(), flags=re.MULTILINE).splitlines()
 
 
 def test_scripts_never_write_html() -> None:

@@ -49,6 +49,7 @@ COUNTERPARTS = {
         "bind9": "named",
         "certbot": "certbot",
         "openssl": "openssl",
+        "glewlwyd": "glewlwyd",
     },
     "bench": {"certbot": "certbot", "lego": "lego"},
 }

@@ -21,6 +21,7 @@ SERVICES = {
     "nginx": ("nginx.service",),
     "knot": ("knot.service",),
     "bind9": ("named.service",),
+    "glewlwyd": ("glewlwyd.service",),
     "certbot": ("certbot.timer",),
     "postgresql": ("postgresql.service",),
     "docker.io": ("docker.service", "docker.socket"),

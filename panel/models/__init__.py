@@ -8,7 +8,9 @@ from panel.models.command import OPEN_STATES, Command, CommandKind, CommandOutpu
 from panel.models.dns_credential import DnsCredential
 from panel.models.event import Event
 from panel.models.notification import Notification, NotificationChannel
+from panel.models.person import Identity, Invitation, RecoveryCode
 from panel.models.proxy_host import DomainName, ProxyHost
+from panel.models.session import BrowserSession
 from panel.models.token import OneTimeToken, TokenPurpose
 from panel.models.user import LoginThrottle, Role, User
 
@@ -18,6 +20,7 @@ __all__ = [
     "Agent",
     "AgentCertificate",
     "AgentStatus",
+    "BrowserSession",
     "Certificate",
     "CertificateSource",
     "Challenge",
@@ -29,12 +32,15 @@ __all__ = [
     "DnsCredential",
     "DomainName",
     "Event",
+    "Identity",
+    "Invitation",
     "KeyType",
     "LoginThrottle",
     "Notification",
     "NotificationChannel",
     "OneTimeToken",
     "ProxyHost",
+    "RecoveryCode",
     "Revision",
     "Role",
     "TokenPurpose",

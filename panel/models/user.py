@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from flask_login import UserMixin
-from sqlalchemy import String
+from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from panel.extensions import Model
@@ -23,7 +23,11 @@ class Role(StrEnum):
 
 
 class User(UserMixin, Model):  # type: ignore[misc]  # flask-login has no types
-    """A person. `session_generation` is part of every session: raising it ends them all."""
+    """A person. `password_hash` is "" for who comes through an OpenID provider only.
+
+    `totp_sealed` is the secret of the second factor, which counts from `totp_since` on; `totp_step` is the last
+    step of 30 seconds whose code was used, so that no code works twice.
+    """
 
     __tablename__ = "user"
 
@@ -31,18 +35,26 @@ class User(UserMixin, Model):  # type: ignore[misc]  # flask-login has no types
     username: Mapped[str] = mapped_column(String(64), unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
     role: Mapped[str] = mapped_column(String(16), default=Role.OPERATOR)
-    session_generation: Mapped[int] = mapped_column(default=1)
+    totp_sealed: Mapped[str] = mapped_column(Text, default="")
+    totp_step: Mapped[int] = mapped_column(default=0)
+    totp_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
-
-    def get_id(self) -> str:
-        """What Flask-Login keeps in the session."""
-        return f"{self.id}:{self.session_generation}"
 
     @property
     def is_active(self) -> bool:
         """Whether this person may log in."""
         return self.disabled_at is None
+
+    @property
+    def has_password(self) -> bool:
+        """Whether this person can log in here, without a provider."""
+        return bool(self.password_hash)
+
+    @property
+    def has_second_factor(self) -> bool:
+        """Whether a code is asked for after the password."""
+        return self.totp_since is not None
 
     @property
     def may_edit(self) -> bool:

@@ -1,5 +1,5 @@
 """People: the first administrator, new people, passwords and roles.
-May import: panel.passwords, panel.services.events, panel.models, panel.extensions, panel.config, panel.errors."""
+May import: panel.passwords, panel.services.{browser_sessions,events}, panel.models and below."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -19,7 +20,7 @@ from panel.errors import Conflict, Forbidden, Invalid, NotFound
 from panel.extensions import db
 from panel.models import OneTimeToken, Role, TokenPurpose, User
 from panel.models.types import utcnow
-from panel.services import events
+from panel.services import browser_sessions, events
 
 MIN_PASSWORD_LENGTH = 12
 MAX_PASSWORD_LENGTH = 256
@@ -79,10 +80,14 @@ def ensure_setup_link(config: Config) -> str | None:
         path.unlink(missing_ok=True)
         return None
     token = _stored_setup_token(path) or _new_setup_token()
-    base = config.public_url or f"http://{_visible_host(config)}:{config.port}"
-    link = f"{base}/setup?{urlencode({'token': token})}"
+    link = f"{base_url(config)}/setup?{urlencode({'token': token})}"
     _write_secret(path, link)
     return link
+
+
+def base_url(config: Config) -> str:
+    """Where a browser finds the panel: as it was set, else on this machine."""
+    return config.public_url or f"http://{_visible_host(config)}:{config.port}"
 
 
 def forget_setup_link(config: Config) -> None:
@@ -102,17 +107,15 @@ def set_up(token: str, credentials: Credentials) -> User:
     )
     if spent is None or has_administrator():
         raise NotFound("This setup link is not valid any more.")
-    user = _add(credentials, Role.ADMINISTRATOR)
+    user = add(credentials, Role.ADMINISTRATOR)
     events.record(user, "user", "setup", user.id, user.username)
     return user
 
 
 def create_user(credentials: Credentials, role: Role, actor: User | None = None) -> User:
     """A new person. Raises Conflict when the name is taken, Forbidden when `actor` is no administrator."""
-    _require_administrator(actor)
-    if find(credentials.username) is not None:
-        raise Conflict(f"There is already a user named {credentials.username}.")
-    user = _add(credentials, role)
+    require_administrator(actor)
+    user = add(credentials, role)
     events.record(actor, "user", "create", user.id, user.username, after={"role": role})
     return user
 
@@ -120,6 +123,19 @@ def create_user(credentials: Credentials, role: Role, actor: User | None = None)
 def find(username: str) -> User | None:
     """The person of that name, in any case."""
     return db.session.scalar(select(User).where(User.username == username.strip().lower()))
+
+
+def get_by_id(user_id: int) -> User:
+    """Raises NotFound."""
+    user = db.session.get(User, user_id)
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user
+
+
+def list_all() -> Sequence[User]:
+    """Everybody, by name."""
+    return db.session.scalars(select(User).order_by(User.username)).all()
 
 
 def get(username: str) -> User:
@@ -138,7 +154,7 @@ def change_password(user: User, credentials: Credentials) -> None:
 
 def reset_password(credentials: Credentials, actor: User | None = None) -> User:
     """A new password for somebody else. Ends all their sessions. Raises NotFound, Forbidden."""
-    _require_administrator(actor)
+    require_administrator(actor)
     user = get(credentials.username)
     _set_password(user, credentials)
     events.record(actor, "user", "reset_password", user.id, user.username)
@@ -147,17 +163,60 @@ def reset_password(credentials: Credentials, actor: User | None = None) -> User:
 
 def set_role(user: User, role: Role, actor: User | None = None) -> None:
     """Another role, at once in all sessions: they end. Raises Forbidden, Conflict for the last administrator."""
-    _require_administrator(actor)
-    if user.role == Role.ADMINISTRATOR and role != Role.ADMINISTRATOR and not _other_administrator(user):
-        raise Conflict("This is the only administrator. Make somebody else one first.")
+    require_administrator(actor)
+    if role != Role.ADMINISTRATOR:
+        _keep_an_administrator(user)
     before = {"role": user.role}
     user.role = role
-    user.session_generation += 1
+    browser_sessions.end_all(user)
     db.session.flush()
     events.record(actor, "user", "set_role", user.id, user.username, before=before, after={"role": role})
 
 
-def _add(credentials: Credentials, role: Role) -> User:
+def disable(user: User, actor: User | None = None) -> None:
+    """Shuts somebody out, at once in all sessions. Raises Forbidden, Conflict for the last administrator."""
+    require_administrator(actor)
+    if not user.is_active:
+        raise Conflict(f"{user.username} is disabled already.")
+    _keep_an_administrator(user)
+    user.disabled_at = utcnow()
+    browser_sessions.end_all(user)
+    db.session.flush()
+    events.record(actor, "user", "disable", user.id, user.username)
+
+
+def enable(user: User, actor: User | None = None) -> None:
+    """Lets somebody in again, with the password and role of before. Raises Forbidden, Conflict."""
+    require_administrator(actor)
+    if user.is_active:
+        raise Conflict(f"{user.username} is not disabled.")
+    user.disabled_at = None
+    db.session.flush()
+    events.record(actor, "user", "enable", user.id, user.username)
+
+
+def end_sessions(user: User, actor: User | None = None) -> None:
+    """Logs somebody out everywhere. Raises Forbidden."""
+    require_administrator(actor)
+    browser_sessions.end_all(user)
+    events.record(actor, "user", "end_sessions", user.id, user.username)
+
+
+def is_last_administrator(user: User) -> bool:
+    """Whether nobody else administers this panel."""
+    return user.role == Role.ADMINISTRATOR and user.is_active and not _other_administrator(user)
+
+
+def require_administrator(actor: User | None) -> None:
+    """Raises Forbidden. None is the terminal of the panel's own machine."""
+    if actor is not None and not actor.may_administer:
+        raise Forbidden("Only administrators manage people.")
+
+
+def add(credentials: Credentials, role: Role) -> User:
+    """The row of a new person; who calls has checked that it may be made. Raises Conflict when the name is taken."""
+    if find(credentials.username) is not None:
+        raise Conflict(f"There is already a user named {credentials.username}.")
     user = User(username=credentials.username, password_hash=credentials.password_hash, role=role)
     db.session.add(user)
     db.session.flush()
@@ -166,18 +225,19 @@ def _add(credentials: Credentials, role: Role) -> User:
 
 def _set_password(user: User, credentials: Credentials) -> None:
     user.password_hash = credentials.password_hash
-    user.session_generation += 1
+    browser_sessions.end_all(user)
     db.session.flush()
 
 
 def _other_administrator(user: User) -> bool:
-    others = select(User.id).where(User.role == Role.ADMINISTRATOR, User.id != user.id, User.disabled_at.is_(None))
-    return db.session.scalar(others.limit(1)) is not None
+    """Locks the rows where the database can: of two administrators who demote each other one is refused."""
+    everybody = select(User.id).where(User.role == Role.ADMINISTRATOR, User.disabled_at.is_(None)).with_for_update()
+    return any(user_id != user.id for user_id in db.session.scalars(everybody))
 
 
-def _require_administrator(actor: User | None) -> None:
-    if actor is not None and not actor.may_administer:
-        raise Forbidden("Only administrators manage people.")
+def _keep_an_administrator(user: User) -> None:
+    if is_last_administrator(user):
+        raise Conflict("This is the only administrator. Make somebody else one first.")
 
 
 def _unused(token: str) -> tuple[ColumnElement[bool], ...]:

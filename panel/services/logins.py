@@ -1,5 +1,5 @@
 """Logging in: counted before the password is looked at, so that guesses in parallel gain nothing.
-May import: panel.services.{accounts,events}, panel.models, panel.extensions, panel.errors."""
+May import: panel.services.accounts, panel.models, panel.extensions, panel.errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from panel.errors import Throttled
 from panel.extensions import db
 from panel.models import LoginThrottle, User
 from panel.models.types import utcnow
-from panel.services import accounts, events
+from panel.services import accounts
 
 FREE_FAILURES = 5  # of one account from one place
 FREE_FAILURES_OF_ADDRESS = 30  # over all accounts; an office shares an address
@@ -47,15 +47,9 @@ def begin(username: str, place: Place) -> Attempt:
     """
     account = username.strip().lower()
     keys = _keys(account, place)
-    now = utcnow()
-    rows = [_row(key, now) for key in keys]
-    for row in rows:
-        _refuse_blocked(row, now)
-    for row, free in zip(rows, (FREE_FAILURES, FREE_FAILURES_OF_ADDRESS), strict=False):
-        _count(row, free, now)
-    db.session.flush()
+    _count_all(keys)
     user = accounts.find(account)
-    if user is None or not user.is_active:
+    if user is None or not user.is_active or not user.has_password:
         return Attempt(None, None, keys)
     return Attempt(user.id, user.password_hash, keys)
 
@@ -69,8 +63,24 @@ def finish(attempt: Attempt, is_right: bool) -> User | None:
     db.session.execute(delete(LoginThrottle).where(LoginThrottle.key == own))
     for key in shared:
         _forgive(key)
-    events.record(user, "user", "login", user.id, user.username)
     return user
+
+
+def begin_code(user: User, place: Place) -> tuple[str, ...]:
+    """Counts an attempt at the second step as failed until `finish_code`. Raises Throttled.
+
+    Strangers are counted per person and not per place: a million codes are soon tried from many places. Whoever
+    gets here has the password, and a device that the person used before is counted by itself all the same.
+    """
+    own = ("code-device", place.device) if place.device else ("code",)
+    keys = (_key(*own, user.username),)
+    _count_all(keys)
+    return keys
+
+
+def finish_code(keys: tuple[str, ...]) -> None:
+    """The code was right: its failures are forgotten."""
+    db.session.execute(delete(LoginThrottle).where(LoginThrottle.key.in_(keys)))
 
 
 def _keys(account: str, place: Place) -> tuple[str, ...]:
@@ -93,6 +103,16 @@ def _network(address: str) -> str:
     if isinstance(parsed, IPv6Address):
         return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))
     return str(parsed)
+
+
+def _count_all(keys: tuple[str, ...]) -> None:
+    now = utcnow()
+    rows = [_row(key, now) for key in keys]
+    for row in rows:
+        _refuse_blocked(row, now)
+    for row, free in zip(rows, (FREE_FAILURES, FREE_FAILURES_OF_ADDRESS), strict=False):
+        _count(row, free, now)
+    db.session.flush()
 
 
 def _row(key: str, now: datetime) -> LoginThrottle:

@@ -1,5 +1,5 @@
 """How long things are kept: output for 30 days, 50 revisions per agent, contents as long as something names them.
-May import: panel.services.notifications, panel.models, panel.extensions."""
+May import: panel.services.{browser_sessions,invitations,notifications}, panel.models, panel.extensions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 
 from panel.extensions import db
 from panel.models import OPEN_STATES, Agent, Command, CommandOutput, ConfigContent, ProxyHost, Revision
-from panel.services import notifications
+from panel.services import browser_sessions, invitations, notifications
 
 OUTPUT_KEPT = timedelta(days=30)
 REVISIONS_KEPT = 50  # per agent, the live one not counted
@@ -29,6 +29,8 @@ def steps(now: datetime) -> Iterator[Callable[[], object]]:
         yield partial(_prune_revisions, agent_id)
     yield _prune_contents
     yield partial(notifications.prune, now)
+    yield partial(browser_sessions.prune, now)
+    yield partial(invitations.prune, now)
 
 
 def _output_steps(before: datetime) -> Iterator[Callable[[], object]]:

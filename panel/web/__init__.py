@@ -15,12 +15,14 @@ from panel.web.containers import routes as containers
 from panel.web.health import routes as health
 from panel.web.home import routes as home
 from panel.web.hosts import routes as hosts
+from panel.web.invite import routes as invite
 from panel.web.jobs import routes as jobs
 from panel.web.live import routes as live
 from panel.web.networks import routes as networks
 from panel.web.notifications import routes as notifications
 from panel.web.settings import routes as settings
 from panel.web.setup import routes as setup
+from panel.web.users import routes as users
 
 NOUNS = (
     account,
@@ -32,12 +34,14 @@ NOUNS = (
     health,
     home,
     hosts,
+    invite,
     jobs,
     live,
     networks,
     notifications,
     settings,
     setup,
+    users,
 )
 
 

@@ -3,19 +3,28 @@ May import: Flask, Flask-Login, panel.services, panel.models, panel.errors."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, redirect, request, url_for
+from flask import Flask, current_app, g, redirect, request, session, url_for
 from flask_login import current_user
+from sqlalchemy.exc import OperationalError
 from werkzeug.wrappers import Response
 
 from panel.errors import Forbidden
-from panel.extensions import db, login_manager
-from panel.models import User
+from panel.extensions import login_manager, transaction
+from panel.models import BrowserSession, User
+from panel.models.types import utcnow
+from panel.services import browser_sessions
+from panel.services.browser_sessions import Visit
+
+log = logging.getLogger(__name__)
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+SESSION_KEY = "key"  # in the cookie: what the row of the login has the hash of
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _public_views: set[Callable[..., Any]] = set()
@@ -49,21 +58,36 @@ def actor() -> User:
 
 def register(app: Flask) -> None:
     """Connects Flask-Login and guards every request."""
-    login_manager.session_protection = None  # addresses change on phones; generations end sessions instead
+    login_manager.session_protection = None  # addresses change on phones; each login has a row instead
     login_manager.user_loader(load_user)
     login_manager.unauthorized_handler(ask_to_log_in)
     app.before_request(_guard)
 
 
-def load_user(session_id: str) -> User | None:
-    """The person of a session, or None when it was ended by a password change, a role change or disabling."""
-    user_id, _, generation = session_id.partition(":")
-    if not user_id.isdecimal():
+def load_user(user_id: str) -> User | None:
+    """The person of a session, or None when it was ended: there is no row of that key any more."""
+    login = browser_sessions.find(session.get(SESSION_KEY, ""), utcnow())
+    if login is None or str(login.user.id) != user_id:
         return None
-    user = db.session.get(User, int(user_id))
-    if user is None or not user.is_active or str(user.session_generation) != generation:
-        return None
-    return user
+    g.browser_session = login.session
+    return login.user
+
+
+def session_id() -> int:
+    """The id of the login that this request uses. Only in views that are not public."""
+    return this_session().id
+
+
+def this_session() -> BrowserSession:
+    """The login that this request uses. Only in views that are not public."""
+    current_user.get_id()  # loads it
+    found: BrowserSession = g.browser_session
+    return found
+
+
+def visit() -> Visit:
+    """Where this request comes from."""
+    return Visit(request.remote_addr or "", request.user_agent.string)
 
 
 def ask_to_log_in() -> Response:
@@ -102,7 +126,21 @@ def _guard() -> Response | None:
     if not current_user.is_authenticated:
         return ask_to_log_in()
     _check_role(view)
+    _note_visit()
     return None
+
+
+def _note_visit() -> None:
+    """Writes when the login was used; when the database takes no writing now, that is worth no failed page."""
+    login, now = this_session(), utcnow()
+    if not browser_sessions.is_due(login, now):
+        return
+    login_id, where = login.id, visit()
+    try:
+        with transaction():
+            browser_sessions.seen(login_id, where, now)
+    except OperationalError as error:
+        log.warning("the last visit of a session was not written: %s", error.orig)
 
 
 def _check_role(view: Callable[..., Any]) -> None:

@@ -135,7 +135,7 @@ def stream(connection: Connection, chunks: Iterator[str]) -> Response:
     Nothing is queued for a client: the next message is made when the one before was taken. Raises Throttled when the
     person, or everybody together, has too many streams open.
     """
-    owner = str(current_user.get_id()).partition(":")[0]
+    owner = str(current_user.get_id())
     if _open[owner] >= MOST_PER_PERSON:
         metrics.browser_streams_ended.labels("refused").inc()
         sentence = f"You have {MOST_PER_PERSON} live pages open. This one does not update itself: close some others."

@@ -23,6 +23,8 @@ from panel.config import Config
 from panel.extensions import db, transaction
 from panel.models import Agent, Command, CommandOutput, CommandState, Role, User
 from panel.models.types import utcnow
+from panel.services import browser_sessions
+from panel.services.browser_sessions import Visit
 from panel.web import sse
 from tests.panel.test_serve import environment, get, serving
 from tests.product import wait_until
@@ -91,7 +93,14 @@ def fill(app: Flask) -> tuple[str, list[str]]:
         texts = [{"seq": number, "text": f"{number} {WORDS}"} for number in range(1, LINES + 1)]
         db.session.execute(insert(CommandOutput), [{"command_id": command_id, "at": now, **text} for text in texts])
     serializer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
-    return command_id, [str(serializer.dumps({"_user_id": user.get_id(), "_fresh": True})) for user in people]
+    return command_id, [str(serializer.dumps(log_in(user))) for user in people]
+
+
+def log_in(user: User) -> dict[str, object]:
+    """What the cookie of a login holds."""
+    with transaction():
+        key = browser_sessions.start(user, Visit("127.0.0.1", "a test"), by="a test")
+    return {"_user_id": user.get_id(), "_fresh": True, "key": key}
 
 
 def test_two_hundred_readers_that_are_stuck_are_closed_and_nobody_else_waits_for_them(site: Site) -> None:

@@ -1,9 +1,9 @@
-"""The form that changes one's own password.
+"""The forms of one's own account. Whatever lets somebody in, or keeps somebody out, asks for the password first.
 May import: WTForms, panel.web.forms."""
 
 from __future__ import annotations
 
-from wtforms import PasswordField
+from wtforms import PasswordField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from panel.web.forms import Form
@@ -15,3 +15,15 @@ class PasswordForm(Form):
     current = PasswordField("Current password", [InputRequired("Enter your current password."), Length(max=1024)])
     password = PasswordField("New password", [InputRequired("Choose a new password."), Length(max=1024)])
     repeat = PasswordField("New password again", [EqualTo("password", "The two passwords differ.")])
+
+
+class ProofForm(Form):
+    """The password, before something that matters."""
+
+    current = PasswordField("Current password", [InputRequired("Enter your current password."), Length(max=1024)])
+
+
+class FirstCodeForm(Form):
+    """The first code of a new app."""
+
+    code = StringField("Code", [InputRequired("Enter the code that the app shows."), Length(max=16)])

@@ -1,26 +1,35 @@
-"""One's own account: the password.
+"""One's own account: the password, the sessions, the sign-in by a provider.
 May import: Flask, panel.web, panel.services and below."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, make_response, render_template
+from flask import Blueprint, Response, current_app, make_response, render_template
 from werkzeug.wrappers import Response as BaseResponse
 
-from panel.errors import Invalid, Throttled
+from panel.config import Config
+from panel.errors import Invalid
 from panel.extensions import db, transaction
 from panel.models import User
-from panel.services import accounts
+from panel.services import accounts, browser_sessions, identities
 from panel.web import access, htmx
-from panel.web.account.forms import PasswordForm
-from panel.web.auth.routes import authenticate
-from panel.web.auth.session import start_session
+from panel.web.account import proof, second_factor, view
+from panel.web.account.forms import PasswordForm, ProofForm
+from panel.web.auth.provider import allow_linking, provider_settings
+from panel.web.auth.session import keep, open_session
 
 bp = Blueprint("account", __name__)
+
+_FACTOR = "/account/second-factor"
+bp.add_url_rule(_FACTOR, "second_factor", second_factor.show)
+bp.add_url_rule(_FACTOR, "begin_second_factor", second_factor.begin, methods=["POST"])
+bp.add_url_rule(f"{_FACTOR}/confirm", "confirm_second_factor", second_factor.confirm, methods=["POST"])
+bp.add_url_rule(f"{_FACTOR}/recovery-codes", "recovery_codes", second_factor.renew_codes, methods=["POST"])
+bp.add_url_rule(f"{_FACTOR}/turn-off", "turn_off_second_factor", second_factor.turn_off, methods=["POST"])
 
 
 @bp.get("/account")
 def show() -> Response:
-    """Who one is here, and the form for a new password."""
+    """Who one is here, where one is logged in, and how."""
     return _page(PasswordForm())
 
 
@@ -28,31 +37,79 @@ def show() -> Response:
 @access.open_to_viewers
 def change_password() -> Response | BaseResponse:
     """A new password: all other sessions of this person end, this one goes on."""
-    form = PasswordForm()
-    if not form.validate_on_submit():
-        return _page(form, 422)
+    form, user = PasswordForm(), access.actor()
+    status = proof.refusal_of(user, form)
+    if status:
+        return _page(form, status)
     try:
-        _change(access.actor(), form)
+        _change(user.id, user.username, form.password.data or "")
     except Invalid as refusal:
         form.attach(refusal)
         return _page(form, 422)
-    except Throttled as refusal:
-        form.attach(Invalid("current", refusal.message))
-        return _page(form, refusal.status)
     htmx.toast("Password changed. Your other sessions have ended.")
     return htmx.go("/account")
 
 
-def _change(user: User, form: PasswordForm) -> None:
-    user_id, username = user.id, user.username
-    if authenticate(username, form.current.data or "") is None:
-        raise Invalid("current", "This is not your current password.")
-    credentials = accounts.prepare(username, form.password.data or "")
+@bp.post("/account/sessions/<int:session_id>/end")
+@access.open_to_viewers
+def end_session(session_id: int) -> BaseResponse:
+    """Logs one of the person's browsers out."""
     with transaction():
-        changed = db.session.get_one(User, user_id)
-        accounts.change_password(changed, credentials)
-    start_session(changed)
+        browser_sessions.end(session_id, access.actor())
+    htmx.toast("Session ended. That browser has to log in again.")
+    return htmx.go("/account#sessions")
 
 
-def _page(form: PasswordForm, status: int = 200) -> Response:
-    return make_response(render_template("account/show.html", form=form), status)
+@bp.post("/account/sessions/end-others")
+@access.open_to_viewers
+def end_other_sessions() -> BaseResponse:
+    """Logs out everywhere but here."""
+    this_id = access.session_id()
+    with transaction():
+        count = browser_sessions.end_others(access.actor(), this_id)
+    htmx.toast(f"{count} other {'session' if count == 1 else 'sessions'} ended.")
+    return htmx.go("/account#sessions")
+
+
+@bp.post("/account/identities")
+@access.open_to_viewers
+def link_identity() -> Response:
+    """Asks for the password; the answer leads on to the provider, by a link since forms stay on this site."""
+    settings = provider_settings()
+    form = ProofForm()
+    status = proof.refusal_of(access.actor(), form)
+    if status:
+        return _page(PasswordForm(formdata=None), status, form)
+    allow_linking()
+    return make_response(render_template("account/link.html", provider=settings.name))
+
+
+@bp.post("/account/identities/<int:identity_id>/unlink")
+@access.open_to_viewers
+def unlink_identity(identity_id: int) -> BaseResponse:
+    """The provider lets this person in no more."""
+    with transaction():
+        identities.unlink(identity_id, access.actor())
+    htmx.toast("Unlinked. From now on you log in with your password.")
+    return htmx.go("/account#sign-in")
+
+
+def _change(user_id: int, username: str, password: str) -> None:
+    credentials = accounts.prepare(username, password)
+    with transaction():
+        user = db.session.get_one(User, user_id)
+        accounts.change_password(user, credentials)
+        opened = open_session(user, by="new password", asks_for_code=False)
+    keep(opened)
+
+
+def _page(form: PasswordForm, status: int = 200, link_form: ProofForm | None = None) -> Response:
+    user = access.actor()
+    config: Config = current_app.config["WAYPOST"]
+    values = {
+        "sessions": view.sessions(user, access.session_id()),
+        "identities": identities.list_for(user),
+        "provider": config.oidc.name if config.oidc else "",
+        "link_form": link_form or ProofForm(formdata=None),
+    }
+    return make_response(render_template("account/show.html", form=form, **values), status)

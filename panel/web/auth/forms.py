@@ -1,4 +1,4 @@
-"""The login form.
+"""The forms of logging in: name and password, then the code.
 May import: WTForms, panel.web.forms."""
 
 from __future__ import annotations
@@ -14,3 +14,9 @@ class LoginForm(Form):
 
     username = StringField("User name", [InputRequired("Enter your user name."), Length(max=254)])
     password = PasswordField("Password", [InputRequired("Enter your password."), Length(max=1024)])
+
+
+class CodeForm(Form):
+    """A code of the app, or a recovery code."""
+
+    code = StringField("Code", [InputRequired("Enter the code that your app shows."), Length(max=64)])

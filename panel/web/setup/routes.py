@@ -3,14 +3,14 @@ May import: Flask, panel.web, panel.services and below."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, make_response, redirect, render_template, request
+from flask import Blueprint, Response, current_app, make_response, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel.errors import Invalid, NotFound
 from panel.extensions import transaction
 from panel.services import accounts
-from panel.web import access, device, htmx
-from panel.web.auth.session import start_session
+from panel.web import access, htmx
+from panel.web.auth.session import HOME, enter, open_session
 from panel.web.setup.forms import SetupForm
 
 bp = Blueprint("setup", __name__)
@@ -48,12 +48,10 @@ def create() -> Response | BaseResponse:
 def _set_up(token: str, form: SetupForm) -> BaseResponse:
     credentials = accounts.prepare(form.username.data or "", form.password.data or "")
     with transaction():
-        user = accounts.set_up(token, credentials)
+        opened = open_session(accounts.set_up(token, credentials), by="setup link")
     accounts.forget_setup_link(current_app.config["WAYPOST"])
-    start_session(user)
-    htmx.toast(f"Welcome, {user.username}. This panel is yours.")
-    response = redirect("/hosts", 303)
-    device.remember(response, user.username)
+    response = enter(opened, HOME)
+    htmx.toast(f"Welcome, {opened.username}. This panel is yours.")
     return response
 
 

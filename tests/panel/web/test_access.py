@@ -5,44 +5,11 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.routing import Rule
 
 from panel.extensions import db
 from panel.models import Role, User
 from panel.models.types import utcnow
 from tests.conftest import login
-
-PUBLIC = {"/login", "/setup", "/theme", "/healthz", "/metrics", "/.well-known/waypost", "/static/<path:filename>"}
-OPEN_TO_VIEWERS = {"/account", "/logout"}
-
-
-def rules(app: Flask, method: str) -> list[Rule]:
-    return [rule for rule in app.url_map.iter_rules() if method in (rule.methods or ()) and rule.rule not in PUBLIC]
-
-
-def url_of(rule: Rule) -> str:
-    values = {name: 1 if "int" in type(rule._converters[name]).__name__.lower() else "x" for name in rule.arguments}
-    built = rule.build(values)
-    assert built is not None
-    return built[1]
-
-
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_anonymous_people_see_nothing_but_the_login(app: Flask, client: FlaskClient, method: str) -> None:
-    for rule in rules(app, method):
-        response = client.open(url_of(rule), method=method)
-        assert response.status_code == 302, rule
-        assert response.location.startswith("/login"), rule
-
-
-def test_viewers_change_nothing(app: Flask, client: FlaskClient, charlie: User) -> None:
-    login(client, charlie)
-    for rule in rules(app, "POST"):
-        if rule.rule in OPEN_TO_VIEWERS:
-            continue
-        response = client.post(url_of(rule))
-        assert response.status_code == 403, rule
-        assert "Not allowed" in response.text, rule
 
 
 def test_viewers_may_look(client: FlaskClient, charlie: User) -> None:
@@ -64,23 +31,21 @@ def test_htmx_without_a_session_is_sent_to_the_login_and_back(client: FlaskClien
     assert response.headers["HX-Redirect"] == "/login?next=/jobs?state%3Dopen"
 
 
-@pytest.mark.parametrize("change", [{"session_generation": 7}, {"disabled_at": utcnow()}])
-def test_a_session_ends_with_a_new_generation_or_disabling(
-    app: Flask, client: FlaskClient, alice: User, change: dict[str, object]
-) -> None:
+def test_a_session_ends_with_disabling(app: Flask, client: FlaskClient, alice: User) -> None:
     login(client, alice)
     with app.app_context():
-        user = db.session.get_one(User, alice.id)
-        for name, value in change.items():
-            setattr(user, name, value)
+        db.session.get_one(User, alice.id).disabled_at = utcnow()
         db.session.commit()
     assert client.get("/account").status_code == 302
 
 
-@pytest.mark.parametrize("identity", ["", "1", "1:", ":1", "x:1", "1:1:1", "99:1", "²:1"])
-def test_a_session_of_nobody_is_anonymous(client: FlaskClient, alice: User, identity: str) -> None:
+@pytest.mark.parametrize(
+    ("user_id", "key"), [("", None), ("1", ""), ("1", "forged"), ("²", None), ("2", None), ("1", "\x00")]
+)
+def test_a_session_of_nobody_is_anonymous(client: FlaskClient, alice: User, user_id: str, key: str | None) -> None:
+    good = login(client, alice)
     with client.session_transaction() as session:
-        session["_user_id"] = identity
+        session.update({"_user_id": user_id, "key": good if key is None else key})
     assert client.get("/account").status_code == 302
 
 

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from panel.extensions import db, stopping, transaction
 from panel.models import Agent, Command, CommandState, User
 from panel.models.types import utcnow
-from panel.services import commands, transitions
+from panel.services import browser_sessions, commands, transitions
 from panel.services.transitions import CommandOutcome, OutputLine
 from panel.web.jobs import stream
 from tests.conftest import login, store
@@ -160,7 +160,7 @@ def test_a_stream_ends_with_its_session(app: Flask, client: FlaskClient, alice: 
     reader = gevent.spawn(read, client, command_id)
     gevent.sleep(0)
     with app.app_context(), transaction():
-        db.session.get_one(User, alice.id).session_generation += 1
+        browser_sessions.end_all(db.session.get_one(User, alice.id))
     say(app, command_id, "line 1")
     assert lines_of(reader.get(timeout=5)) == []
 

@@ -167,6 +167,7 @@ def agent_config(tmp_path: Path) -> AgentConfig:
         http_port=http_port,
         https_port=https_port,
         status_port=status_port,
+        letsencrypt_dir=tmp_path / "letsencrypt",
     )
 
 

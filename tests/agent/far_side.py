@@ -231,6 +231,7 @@ class AgentProcess:
             "AGENT_HTTP_PORT": str(config.http_port),
             "AGENT_HTTPS_PORT": str(config.https_port),
             "AGENT_STATUS_PORT": str(config.status_port),
+            "LETSENCRYPT_DIR": str(config.letsencrypt_dir),
             **environ,
         }
         self._log = config.state_dir.parent / "agent.log"

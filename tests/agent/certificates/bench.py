@@ -8,7 +8,7 @@ import ssl
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,6 @@ class CertificateBench:
     hosts: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.bench.config = replace(self.bench.config, letsencrypt_dir=self.bench.config.state_dir / "letsencrypt")
         self._seq = 0
         self.workshop: Workshop | None = None
 

@@ -69,7 +69,7 @@ def machine(bench: Bench, pebble: Pebble) -> Iterator[Machine]:
     certificates.stop()
     far_side = FarSide(heartbeat=0.3)
     save(bench.config.identity_dir, far_side.identity())
-    agent = AgentProcess(bench.config, LETSENCRYPT_DIR=str(certificates.root))
+    agent = AgentProcess(bench.config)
     yield Machine(certificates, far_side, agent)
     agent.kill()
     far_side.stop()

@@ -75,8 +75,9 @@ def values(app: Flask, agent: Agent, people: dict[str, User | None]) -> dict[str
 
 def send(client: FlaskClient, call: Call, values: dict[str, Any]) -> TestResponse:
     path = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(values[match[1]]), call.path)
-    with client.open(path, method=call.method) as response:
-        return response
+    response = client.open(path, method=call.method)
+    response.close()
+    return response
 
 
 def is_refused(response: TestResponse) -> bool:

@@ -30,12 +30,12 @@ PROTOC := $(BIN)/python -m grpc_tools.protoc -I. --plugin=protoc-gen-mypy=$(BIN)
 	--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc
 
 .DEFAULT_GOAL := help
-.PHONY: help run agent test test-newer check bench soak protos protos-current lock screenshots clean
+.PHONY: help run agent test test-newer test-postgresql test-docker check bench bench-docker soak protos protos-current lock screenshots clean
 
 help: ## This list
 	@echo "Waypost"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables (NAME=value after make, or in the environment):"
 	@echo "  STATE=$(STATE)             the folder of all state"
@@ -60,10 +60,11 @@ agent: ## On another machine: join it and run its agent and nginx (PANEL=https:/
 test: ## All tests, with a real nginx and a real browser (ARGS="-k name" for some)
 	@$(PROVISION) test
 ifeq ($(strip $(ARGS)),)
-	@# Two at once: half of the time they wait for processes. What one is given the other ignores.
+	@# Two at once: half of the time they wait for processes. What one is given the other ignores;
+	@# tests/docker is for make test-docker.
 	@mkdir -p "$(STATE)" && log="$(STATE)/tests-beside.log" && \
 	{ $(BIN)/python -m pytest $(TESTS_BESIDE) > "$$log" 2>&1 & } && other=$$! && \
-	$(BIN)/python -m pytest tests $(addprefix --ignore ,$(TESTS_BESIDE)); first=$$?; \
+	$(BIN)/python -m pytest tests --ignore tests/docker $(addprefix --ignore ,$(TESTS_BESIDE)); first=$$?; \
 	wait $$other; second=$$?; cat "$$log"; exit $$((first | second))
 else
 	@$(BIN)/python -m pytest $(ARGS)
@@ -72,6 +73,14 @@ endif
 test-newer: ## Tests with the newest nginx of Debian, fetched and not installed
 	@$(PROVISION) test
 	@TEST_NEWER=1 NEWER_CACHE="$(abspath $(STATE))/newer" $(BIN)/python -m pytest tests/newer $(ARGS)
+
+test-postgresql: ## The services' tests once more, on a real PostgreSQL
+	@$(PROVISION) test
+	@WAYPOST_TEST_DATABASE=postgresql $(BIN)/python -m pytest tests/panel/services tests/panel/test_migrations.py $(ARGS)
+
+test-docker: ## The tests with a real Docker Engine: networks, upstreams, compose.yaml (root, or DOCKER_HOST)
+	@$(PROVISION) docker
+	@$(BIN)/python -m pytest tests/docker $(ARGS)
 
 check: protos-current ## Lint, types, import rules, templates, generated code and pins
 	$(BIN)/ruff check .
@@ -90,6 +99,10 @@ bench: ## Measure the promises: apply, round trip, form, burst, idle agents, liv
 	@$(BIN)/python -m benchmarks.idle_agents
 	@$(BIN)/python -m benchmarks.streams
 	@$(BIN)/python -m benchmarks.footprint
+
+bench-docker: ## Measure the containers: image sizes, memory, from up to the setup link, networks put back
+	@$(PROVISION) docker
+	@$(BIN)/python -m benchmarks.docker
 
 soak: ## Ten minutes of edits and random kills; nothing may be lost (ARGS="--minutes 60")
 	@$(PROVISION) bench

@@ -27,6 +27,8 @@ class AgentConfig:
     join_token_file: Path | None = None
     nginx_binary: str = "nginx"
     nginx_user: str = ""
+    nginx_container: str = ""
+    docker_host: str = "unix:///var/run/docker.sock"
     http_port: int = 7880
     https_port: int = 7443
     status_port: int = 7803
@@ -67,6 +69,8 @@ class AgentConfig:
             join_token_file=Path(token_file) if token_file else None,
             nginx_binary=env.get("AGENT_NGINX_BINARY", cls.nginx_binary),
             nginx_user=_user(env, "AGENT_NGINX_USER"),
+            nginx_container=_container(env, "AGENT_NGINX_CONTAINER"),
+            docker_host=_docker_host(env, "AGENT_DOCKER_HOST", cls.docker_host),
             http_port=_port(env, "AGENT_HTTP_PORT", cls.http_port),
             https_port=_port(env, "AGENT_HTTPS_PORT", cls.https_port),
             status_port=_port(env, "AGENT_STATUS_PORT", cls.status_port),
@@ -109,6 +113,23 @@ def _user(env: Mapping[str, str], name: str) -> str:
     if user and not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", user):
         raise ConfigError(f"{name}: use the name of a user, not {user!r}.")
     return user
+
+
+def _container(env: Mapping[str, str], name: str) -> str:
+    container = env.get(name, "")
+    if container and not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}", container):
+        raise ConfigError(f"{name}: use the name of a container, not {container!r}.")
+    return container
+
+
+def _docker_host(env: Mapping[str, str], name: str, default: str) -> str:
+    """The Engine's address; an empty one switches Docker off."""
+    host = env.get(name, default).strip()
+    if host in {"", "off"}:
+        return ""
+    if not re.fullmatch(r"unix:///[A-Za-z0-9._/-]+|(tcp|https?)://[A-Za-z0-9.:\[\]-]+", host):
+        raise ConfigError(f"{name}: use an address like unix:///var/run/docker.sock or tcp://proxy:2375, not {host!r}.")
+    return host
 
 
 def _seconds(env: Mapping[str, str], name: str, default: int) -> int:

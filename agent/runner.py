@@ -22,13 +22,14 @@ from agent.config import AgentConfig
 from agent.enroll import join, token_sha256
 from agent.errors import AgentError, Refused
 from agent.handlers.questions import is_question
-from agent.handlers.workshop import Wires, Workshop, write_started
+from agent.handlers.workshop import Wires, Workshop
 from agent.identity import Identity, load, make_request, save
-from agent.journal import Entry, Journal, Origin, State
+from agent.journal import Entry, Journal, State
 from agent.lock import lock
 from agent.nginx.system import system_name
 from agent.output import OutputLine
 from agent.stream.channel import open_channel
+from agent.stream.outbox import write_started
 from agent.stream.session import End, Session
 from agent.watchdog import Watchdog
 from protos import PROTOCOL_VERSION
@@ -246,10 +247,10 @@ class Agent:
 
 
 def _open_command(entry: Entry) -> pb.OpenCommand:
-    found = pb.OpenCommand(command_id=entry.command_id, state=_STATES[entry.state], last_output_seq=entry.last_seq)
-    if entry.origin is Origin.HERE and entry.payload:
-        found.started.CopyFrom(write_started(pb.Command.FromString(entry.payload), entry.accepted_at))
-    return found
+    state = _STATES[entry.state]
+    return pb.OpenCommand(
+        command_id=entry.command_id, state=state, last_output_seq=entry.last_seq, started=write_started(entry)
+    )
 
 
 def run(config: AgentConfig) -> None:

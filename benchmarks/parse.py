@@ -3,7 +3,6 @@ May import: agent.nginx, panel.nginx, psutil. Run: python -m benchmarks.parse [h
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import subprocess
 import sys
@@ -152,15 +151,26 @@ def upstream(number: int) -> str:
 
 
 def make_certificates(live: Path, count: int) -> None:
-    """One self-signed pair, in as many folders as there are hosts: nginx reads each on its own."""
+    """One self-signed pair, as a lineage of its own for each host, as certbot lays them out: nginx reads each."""
     live.mkdir()
-    first = live / "pair"
-    first.mkdir()
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    paths = ["-keyout", str(first / "privkey.pem"), "-out", str(first / "fullchain.pem")]
-    subprocess.run([*command, *paths, "-subj", "/CN=example.test"], check=True, capture_output=True)
-    for number in range(1, count + 1):
-        shutil.copytree(first, live / f"host-{number}.example.test")
+    with tempfile.TemporaryDirectory() as name:
+        key, certificate = Path(name) / "key", Path(name) / "certificate"
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        paths = ["-keyout", str(key), "-out", str(certificate)]
+        subprocess.run([*command, *paths, "-subj", "/CN=example.test"], check=True, capture_output=True)
+        texts = {"cert": certificate.read_text(), "chain": "", "fullchain": certificate.read_text()}
+        for number in range(1, count + 1):
+            make_lineage(live, f"host-{number}.example.test", {**texts, "privkey": key.read_text()})
+
+
+def make_lineage(live: Path, name: str, texts: dict[str, str]) -> None:
+    """The first version in archive/, and links to it."""
+    archive = live.parent / "archive" / name
+    archive.mkdir(parents=True)
+    (live / name).mkdir()
+    for kind, text in texts.items():
+        (archive / f"{kind}1.pem").write_text(text)
+        (live / name / f"{kind}.pem").symlink_to(f"../../archive/{name}/{kind}1.pem")
 
 
 def time_test(conf: Path) -> float:

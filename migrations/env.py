@@ -3,12 +3,14 @@ May import: alembic, and the application's own models by way of Flask-Migrate.""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from logging.config import fileConfig
 from typing import Any, Literal
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import Engine, MetaData
+from sqlalchemy import Connection, Engine, MetaData
 
 from panel.models.types import UTCDateTime
 
@@ -31,6 +33,23 @@ def skip_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
         directives.clear()
 
 
+@contextmanager
+def tables_replaceable(connection: Connection) -> Iterator[None]:
+    """SQLite changes a table by making it anew, which rows of others that refer to it would forbid. They are looked at
+    afterwards instead (sqlite.org, "Making Other Kinds Of Table Schema Changes")."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    connection.commit()
+    yield
+    lost = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    connection.rollback()
+    connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+    if lost:
+        raise RuntimeError(f"rows refer to others that are gone: {lost[:5]}")
+
+
 settings = {
     **extension.configure_args,
     "target_metadata": metadata,
@@ -43,7 +62,7 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.run_migrations()
 else:
-    with engine.connect() as connection:
+    with engine.connect() as connection, tables_replaceable(connection):
         context.configure(connection=connection, **settings)
         with context.begin_transaction():
             context.run_migrations()

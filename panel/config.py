@@ -57,6 +57,7 @@ class Config:
     acme_directory: str = ""
     acme_ca_pem: str = ""
     acme_dns_server: str = ""
+    join_dir: Path | None = None
     oidc: OidcSettings | None = None
     failpoint: str = ""
 
@@ -64,6 +65,11 @@ class Config:
     def pki_dir(self) -> Path:
         """Where the panel's CA lives (0700)."""
         return self.state_dir / "pki"
+
+    @property
+    def bundled_token_file(self) -> Path:
+        """Where the bundled agent finds its one-time token; a folder of its own when that agent is in a container."""
+        return (self.join_dir or self.state_dir) / "bundled-agent.token"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -74,7 +80,7 @@ class Config:
         port = _port(env, "PANEL_PORT", cls.port)
         return cls(
             state_dir=state_dir,
-            database_url=_secret(env, "PANEL_DATABASE_URL") or f"sqlite:///{state_dir / 'panel.sqlite3'}",
+            database_url=_database_url(env) or f"sqlite:///{state_dir / 'panel.sqlite3'}",
             secret_key=_secret(env, "PANEL_SECRET_KEY") or _stored_secret_key(state_dir),
             host=host,
             port=port,
@@ -96,6 +102,7 @@ class Config:
             acme_directory=_https(env, "PANEL_ACME_DIRECTORY"),
             acme_ca_pem=_content(env, "PANEL_ACME_CA_FILE"),
             acme_dns_server=env.get("PANEL_ACME_DNS_SERVER", ""),
+            join_dir=Path(env["PANEL_JOIN_DIR"]).absolute() if env.get("PANEL_JOIN_DIR") else None,
             oidc=_oidc(env),
             failpoint=env.get("PANEL_FAILPOINT", ""),
         )
@@ -199,6 +206,17 @@ def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: in
     if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
         raise ConfigError(f"{name}: use a whole number from {low} to {high}, not {text!r}.")
     return int(text)
+
+
+def _database_url(env: Mapping[str, str]) -> str:
+    """PostgreSQL by psycopg, in whatever spelling people know its addresses; "" when none is given."""
+    url = _secret(env, "PANEL_DATABASE_URL")
+    scheme, separator, rest = url.partition("://")
+    if not url or scheme == "sqlite":
+        return url
+    if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
+        raise ConfigError("PANEL_DATABASE_URL: use postgresql://user:password@host/name, or leave it out for SQLite.")
+    return f"postgresql+psycopg://{rest}"
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

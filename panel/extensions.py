@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import gevent
 from flask_login import LoginManager
@@ -18,7 +19,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
 from gevent.event import Event
 from gevent.lock import RLock
-from sqlalchemy import MetaData, event
+from sqlalchemy import MetaData, event, func, select
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
@@ -52,6 +53,9 @@ csrf = CSRFProtect()
 _write_lock = RLock()
 BUSY_TIMEOUT = 5000  # milliseconds
 LOCKED_WITHIN = 5.0  # seconds that a transaction waits for another program
+TRANSACTION_LOCK = 0x5761_7970  # any number, the same in every process
+NEWS_CHANNEL = "waypost"
+PROCESS = uuid4().hex  # so that a process does not hear itself
 
 
 @event.listens_for(Engine, "connect")
@@ -81,6 +85,7 @@ def transaction() -> Iterator[None]:
             yield
             topics: set[str] = db.session.info.pop("topics", set())
             actions: dict[str, Callable[[], object]] = db.session.info.pop("actions", {})
+            _notify(topics)
             db.session.commit()
         except BaseException:
             db.session.info.pop("topics", None)
@@ -97,11 +102,16 @@ def transaction() -> Iterator[None]:
 
 
 def _begin() -> None:
-    """On SQLite begins here and not at the first write: a savepoint before that would commit by itself.
+    """One transaction at a time, also among processes: whoever decides in one decides on what is true.
 
-    Another program that holds the file is waited for among the greenlets; the busy handler would stop them all.
+    SQLite begins here and not at the first write: a savepoint before that would commit by itself. Another program that
+    holds the file is waited for among the greenlets; the busy handler would stop them all. PostgreSQL has a lock that
+    ends with the transaction.
     """
     connection = db.session.connection()
+    if is_postgresql():
+        connection.execute(select(func.pg_advisory_xact_lock(TRANSACTION_LOCK)))
+        return
     raw: object = connection.connection.dbapi_connection
     if not isinstance(raw, sqlite3.Connection) or raw.in_transaction:
         return
@@ -117,6 +127,18 @@ def _begin() -> None:
                 gevent.sleep(0.02)
     finally:
         raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
+
+
+def is_postgresql() -> bool:
+    """Whether the database is PostgreSQL, which may be shared by several processes."""
+    return db.engine.dialect.name == "postgresql"
+
+
+def _notify(topics: set[str]) -> None:
+    """Tells the other processes; PostgreSQL passes it on when, and only if, the transaction commits."""
+    if topics and is_postgresql():
+        for topic in topics:
+            db.session.execute(select(func.pg_notify(NEWS_CHANNEL, f"{PROCESS}:{topic}")))
 
 
 def wake_after_commit(topic: str) -> None:
@@ -142,6 +164,11 @@ class Wakeups:
         """Wakes all who wait for `topic` now or have subscribed and not looked yet."""
         for waiter in tuple(self._waiting.get(topic, ())):
             waiter.set()
+
+    def wake_all(self) -> None:
+        """Wakes everybody: news may have been missed."""
+        for topic in tuple(self._waiting):
+            self.wake(topic)
 
     @contextmanager
     def subscribe(self, *topics: str) -> Iterator[Event]:

@@ -17,7 +17,7 @@ from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 from sqlalchemy import text
 
-from panel import clock, failpoints, pki
+from panel import clock, failpoints, news, pki
 from panel.config import Config
 from panel.extensions import db, stopping, transaction, vitals
 from panel.models.types import utcnow
@@ -72,6 +72,7 @@ class Panel:
         vitals.is_stream_listening = True
         self._web.start()
         self._tasks = [
+            gevent.spawn(news.listen, self._app),
             gevent.spawn(clock.run, self._app),
             gevent.spawn(clock.watch_hub),
             gevent.spawn(watch.run, self._app, self._servicer.streams),

@@ -664,6 +664,12 @@ class CommandResult(_message.Message):
     TAKE_OVER_CERTIFICATE_FIELD_NUMBER: _builtins.int
     CHECK_NAMES_FIELD_NUMBER: _builtins.int
     CHECK_DNS_CREDENTIAL_FIELD_NUMBER: _builtins.int
+    LIST_NETWORKS_FIELD_NUMBER: _builtins.int
+    LIST_CONTAINERS_FIELD_NUMBER: _builtins.int
+    CONTAINER_NETWORKS_FIELD_NUMBER: _builtins.int
+    ATTACH_NETWORK_FIELD_NUMBER: _builtins.int
+    DETACH_NETWORK_FIELD_NUMBER: _builtins.int
+    CHECK_UPSTREAM_FIELD_NUMBER: _builtins.int
     command_id: _builtins.str
     outcome: Global___CommandResult.Outcome.ValueType
     error: _builtins.str
@@ -699,6 +705,18 @@ class CommandResult(_message.Message):
     def check_names(self) -> Global___CheckNamesResult: ...
     @_builtins.property
     def check_dns_credential(self) -> Global___CheckDnsCredentialResult: ...
+    @_builtins.property
+    def list_networks(self) -> Global___ListNetworksResult: ...
+    @_builtins.property
+    def list_containers(self) -> Global___ListContainersResult: ...
+    @_builtins.property
+    def container_networks(self) -> Global___ContainerNetworksResult: ...
+    @_builtins.property
+    def attach_network(self) -> Global___AttachNetworkResult: ...
+    @_builtins.property
+    def detach_network(self) -> Global___DetachNetworkResult: ...
+    @_builtins.property
+    def check_upstream(self) -> Global___CheckUpstreamResult: ...
     def __init__(
         self,
         *,
@@ -720,12 +738,18 @@ class CommandResult(_message.Message):
         take_over_certificate: Global___CertificateResult | None = ...,
         check_names: Global___CheckNamesResult | None = ...,
         check_dns_credential: Global___CheckDnsCredentialResult | None = ...,
+        list_networks: Global___ListNetworksResult | None = ...,
+        list_containers: Global___ListContainersResult | None = ...,
+        container_networks: Global___ContainerNetworksResult | None = ...,
+        attach_network: Global___AttachNetworkResult | None = ...,
+        detach_network: Global___DetachNetworkResult | None = ...,
+        check_upstream: Global___CheckUpstreamResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_config", b"apply_config", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "configure_certificate", b"configure_certificate", "delete_certificate", b"delete_certificate", "detail", b"detail", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_config", b"apply_config", "attach_network", b"attach_network", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "check_upstream", b"check_upstream", "configure_certificate", b"configure_certificate", "container_networks", b"container_networks", "delete_certificate", b"delete_certificate", "detach_network", b"detach_network", "detail", b"detail", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "list_containers", b"list_containers", "list_networks", b"list_networks", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_config", b"apply_config", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "command_id", b"command_id", "configure_certificate", b"configure_certificate", "delete_certificate", b"delete_certificate", "detail", b"detail", "error", b"error", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "last_output_seq", b"last_output_seq", "lines", b"lines", "outcome", b"outcome", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_config", b"apply_config", "attach_network", b"attach_network", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "check_upstream", b"check_upstream", "command_id", b"command_id", "configure_certificate", b"configure_certificate", "container_networks", b"container_networks", "delete_certificate", b"delete_certificate", "detach_network", b"detach_network", "detail", b"detail", "error", b"error", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "last_output_seq", b"last_output_seq", "lines", b"lines", "list_containers", b"list_containers", "list_networks", b"list_networks", "outcome", b"outcome", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_detail: _TypeAlias = _typing.Literal["apply_config", "test_config", "reload", "check_nginx", "issue_certificate", "renew_certificate", "revoke_certificate", "install_certificate", "delete_certificate", "configure_certificate", "take_over_certificate", "check_names", "check_dns_credential"]  # noqa: Y015
+    _WhichOneofReturnType_detail: _TypeAlias = _typing.Literal["apply_config", "test_config", "reload", "check_nginx", "issue_certificate", "renew_certificate", "revoke_certificate", "install_certificate", "delete_certificate", "configure_certificate", "take_over_certificate", "check_names", "check_dns_credential", "list_networks", "list_containers", "container_networks", "attach_network", "detach_network", "check_upstream"]  # noqa: Y015
     _WhichOneofArgType_detail: _TypeAlias = _typing.Literal["detail", b"detail"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_detail) -> _WhichOneofReturnType_detail | None: ...
 
@@ -1020,6 +1044,130 @@ class Finding(_message.Message):
 Global___Finding: _TypeAlias = Finding  # noqa: Y015
 
 @_typing.final
+class ListNetworksResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NETWORKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def networks(self) -> _containers.RepeatedCompositeFieldContainer[Global___DockerNetwork]: ...
+    def __init__(
+        self,
+        *,
+        networks: _abc.Iterable[Global___DockerNetwork] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["networks", b"networks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListNetworksResult: _TypeAlias = ListNetworksResult  # noqa: Y015
+
+@_typing.final
+class ListContainersResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def containers(self) -> _containers.RepeatedCompositeFieldContainer[Global___DockerContainer]: ...
+    def __init__(
+        self,
+        *,
+        containers: _abc.Iterable[Global___DockerContainer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["containers", b"containers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListContainersResult: _TypeAlias = ListContainersResult  # noqa: Y015
+
+@_typing.final
+class ContainerNetworksResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___DockerEndpoint]: ...
+    def __init__(
+        self,
+        *,
+        endpoints: _abc.Iterable[Global___DockerEndpoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoints", b"endpoints"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContainerNetworksResult: _TypeAlias = ContainerNetworksResult  # noqa: Y015
+
+@_typing.final
+class AttachNetworkResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NETWORK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def network(self) -> Global___DockerNetwork:
+        """as it is now"""
+
+    def __init__(
+        self,
+        *,
+        network: Global___DockerNetwork | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["network", b"network"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["network", b"network"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttachNetworkResult: _TypeAlias = AttachNetworkResult  # noqa: Y015
+
+@_typing.final
+class DetachNetworkResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NETWORK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def network(self) -> Global___DockerNetwork:
+        """as it is now; unset when it is gone"""
+
+    def __init__(
+        self,
+        *,
+        network: Global___DockerNetwork | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["network", b"network"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["network", b"network"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetachNetworkResult: _TypeAlias = DetachNetworkResult  # noqa: Y015
+
+@_typing.final
+class CheckUpstreamResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def state(self) -> Global___UpstreamState: ...
+    def __init__(
+        self,
+        *,
+        state: Global___UpstreamState | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckUpstreamResult: _TypeAlias = CheckUpstreamResult  # noqa: Y015
+
+@_typing.final
 class FileError(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1081,6 +1229,8 @@ class Report(_message.Message):
     NGINX_FIELD_NUMBER: _builtins.int
     DRIFT_FIELD_NUMBER: _builtins.int
     CERTIFICATES_FIELD_NUMBER: _builtins.int
+    DOCKER_FIELD_NUMBER: _builtins.int
+    UPSTREAMS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def nginx(self) -> Global___NginxFacts: ...
     @_builtins.property
@@ -1093,20 +1243,343 @@ class Report(_message.Message):
     def certificates(self) -> Global___CertificateReport:
         """Set once after Welcome and whenever it differs from the last one. Says all of it."""
 
+    @_builtins.property
+    def docker(self) -> Global___DockerReport:
+        """Set once after Welcome and whenever it differs from the last one. Says all of it."""
+
+    @_builtins.property
+    def upstreams(self) -> Global___UpstreamReport:
+        """Set after each round of checks in which something differs from the last one. Says all of it."""
+
     def __init__(
         self,
         *,
         nginx: Global___NginxFacts | None = ...,
         drift: Global___Drift | None = ...,
         certificates: Global___CertificateReport | None = ...,
+        docker: Global___DockerReport | None = ...,
+        upstreams: Global___UpstreamReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "drift", b"drift", "nginx", b"nginx"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "docker", b"docker", "drift", b"drift", "nginx", b"nginx", "upstreams", b"upstreams"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "drift", b"drift", "nginx", b"nginx"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "docker", b"docker", "drift", b"drift", "nginx", b"nginx", "upstreams", b"upstreams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Report: _TypeAlias = Report  # noqa: Y015
+
+@_typing.final
+class DockerReport(_message.Message):
+    """The Docker Engine beside the agent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRESENT_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    NGINX_CONTAINER_FIELD_NUMBER: _builtins.int
+    NETWORKS_FIELD_NUMBER: _builtins.int
+    CONTAINERS_FIELD_NUMBER: _builtins.int
+    present: _builtins.bool
+    """the agent can speak to an Engine"""
+    problem: _builtins.str
+    """why not, in one sentence; empty when Docker is not used here"""
+    version: _builtins.str
+    nginx_container: _builtins.str
+    """the container that nginx runs in; empty when it runs on the machine"""
+    @_builtins.property
+    def networks(self) -> _containers.RepeatedCompositeFieldContainer[Global___DockerNetwork]:
+        """at most 500"""
+
+    @_builtins.property
+    def containers(self) -> _containers.RepeatedCompositeFieldContainer[Global___DockerContainer]:
+        """at most 1000"""
+
+    def __init__(
+        self,
+        *,
+        present: _builtins.bool = ...,
+        problem: _builtins.str = ...,
+        version: _builtins.str = ...,
+        nginx_container: _builtins.str = ...,
+        networks: _abc.Iterable[Global___DockerNetwork] | None = ...,
+        containers: _abc.Iterable[Global___DockerContainer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["containers", b"containers", "networks", b"networks", "nginx_container", b"nginx_container", "present", b"present", "problem", b"problem", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DockerReport: _TypeAlias = DockerReport  # noqa: Y015
+
+@_typing.final
+class DockerNetwork(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DRIVER_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    SUBNETS_FIELD_NUMBER: _builtins.int
+    INTERNAL_FIELD_NUMBER: _builtins.int
+    CONTAINERS_FIELD_NUMBER: _builtins.int
+    ATTACHED_FIELD_NUMBER: _builtins.int
+    WANTED_FIELD_NUMBER: _builtins.int
+    ALIASES_FIELD_NUMBER: _builtins.int
+    ATTACH_REFUSAL_FIELD_NUMBER: _builtins.int
+    DETACH_REFUSAL_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    name: _builtins.str
+    driver: _builtins.str
+    scope: _builtins.str
+    internal: _builtins.bool
+    attached: _builtins.bool
+    """nginx is in it now"""
+    wanted: _builtins.bool
+    """nginx is to be in it, and is put back when it is not"""
+    attach_refusal: _builtins.str
+    """why nginx cannot be joined; empty when it can"""
+    detach_refusal: _builtins.str
+    """why nginx must stay; empty when it may leave"""
+    missing: _builtins.bool
+    """wanted, but there is no such network now"""
+    @_builtins.property
+    def subnets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def containers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """names of those in it"""
+
+    @_builtins.property
+    def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """nginx's other names in it"""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        driver: _builtins.str = ...,
+        scope: _builtins.str = ...,
+        subnets: _abc.Iterable[_builtins.str] | None = ...,
+        internal: _builtins.bool = ...,
+        containers: _abc.Iterable[_builtins.str] | None = ...,
+        attached: _builtins.bool = ...,
+        wanted: _builtins.bool = ...,
+        aliases: _abc.Iterable[_builtins.str] | None = ...,
+        attach_refusal: _builtins.str = ...,
+        detach_refusal: _builtins.str = ...,
+        missing: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "attach_refusal", b"attach_refusal", "attached", b"attached", "containers", b"containers", "detach_refusal", b"detach_refusal", "driver", b"driver", "id", b"id", "internal", b"internal", "missing", b"missing", "name", b"name", "scope", b"scope", "subnets", b"subnets", "wanted", b"wanted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DockerNetwork: _TypeAlias = DockerNetwork  # noqa: Y015
+
+@_typing.final
+class DockerContainer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    HEALTH_FIELD_NUMBER: _builtins.int
+    PORTS_FIELD_NUMBER: _builtins.int
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    name: _builtins.str
+    image: _builtins.str
+    state: _builtins.str
+    """the Engine's word: "running" "exited" …"""
+    health: _builtins.str
+    """"healthy" "unhealthy" "starting"; empty without a check"""
+    own: _builtins.bool
+    """nginx, the agent or the panel itself"""
+    @_builtins.property
+    def ports(self) -> _containers.RepeatedCompositeFieldContainer[Global___DockerPort]: ...
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___DockerEndpoint]: ...
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """only those that begin with "waypost." """
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        image: _builtins.str = ...,
+        state: _builtins.str = ...,
+        health: _builtins.str = ...,
+        ports: _abc.Iterable[Global___DockerPort] | None = ...,
+        endpoints: _abc.Iterable[Global___DockerEndpoint] | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        own: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoints", b"endpoints", "health", b"health", "id", b"id", "image", b"image", "labels", b"labels", "name", b"name", "own", b"own", "ports", b"ports", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DockerContainer: _TypeAlias = DockerContainer  # noqa: Y015
+
+@_typing.final
+class DockerPort(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRIVATE_FIELD_NUMBER: _builtins.int
+    PUBLIC_FIELD_NUMBER: _builtins.int
+    PROTOCOL_FIELD_NUMBER: _builtins.int
+    private: _builtins.int
+    public: _builtins.int
+    """on the machine; 0 when it is not published"""
+    protocol: _builtins.str
+    """"tcp" "udp" """
+    def __init__(
+        self,
+        *,
+        private: _builtins.int = ...,
+        public: _builtins.int = ...,
+        protocol: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["private", b"private", "protocol", b"protocol", "public", b"public"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DockerPort: _TypeAlias = DockerPort  # noqa: Y015
+
+@_typing.final
+class DockerEndpoint(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NETWORK_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    ALIASES_FIELD_NUMBER: _builtins.int
+    network: _builtins.str
+    address: _builtins.str
+    @_builtins.property
+    def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        network: _builtins.str = ...,
+        address: _builtins.str = ...,
+        aliases: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "aliases", b"aliases", "network", b"network"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DockerEndpoint: _TypeAlias = DockerEndpoint  # noqa: Y015
+
+@_typing.final
+class UpstreamReport(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPSTREAMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def upstreams(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpstreamState]: ...
+    def __init__(
+        self,
+        *,
+        upstreams: _abc.Iterable[Global___UpstreamState] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["upstreams", b"upstreams"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpstreamReport: _TypeAlias = UpstreamReport  # noqa: Y015
+
+@_typing.final
+class UpstreamState(_message.Message):
+    """Whether nginx can reach an upstream, looked at from nginx's own networks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEME_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    OK_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    NEXT_STEP_FIELD_NUMBER: _builtins.int
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    NETWORK_FIELD_NUMBER: _builtins.int
+    CHECKED_AT_FIELD_NUMBER: _builtins.int
+    MILLISECONDS_FIELD_NUMBER: _builtins.int
+    scheme: _builtins.str
+    host: _builtins.str
+    port: _builtins.int
+    ok: _builtins.bool
+    cause: _builtins.str
+    """"unresolved" "no_common_network" "stopped" "unhealthy" "refused" "timeout" "tls" "unreachable"; empty when ok"""
+    sentence: _builtins.str
+    """what was found"""
+    next_step: _builtins.str
+    container: _builtins.str
+    """the container that is meant, where one is"""
+    network: _builtins.str
+    """joining nginx to it would mend it"""
+    milliseconds: _builtins.int
+    """until it was connected"""
+    @_builtins.property
+    def checked_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        scheme: _builtins.str = ...,
+        host: _builtins.str = ...,
+        port: _builtins.int = ...,
+        ok: _builtins.bool = ...,
+        cause: _builtins.str = ...,
+        sentence: _builtins.str = ...,
+        next_step: _builtins.str = ...,
+        container: _builtins.str = ...,
+        network: _builtins.str = ...,
+        checked_at: _timestamp_pb2.Timestamp | None = ...,
+        milliseconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checked_at", b"checked_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "checked_at", b"checked_at", "container", b"container", "host", b"host", "milliseconds", b"milliseconds", "network", b"network", "next_step", b"next_step", "ok", b"ok", "port", b"port", "scheme", b"scheme", "sentence", b"sentence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpstreamState: _TypeAlias = UpstreamState  # noqa: Y015
 
 @_typing.final
 class CertificateReport(_message.Message):
@@ -1542,6 +2015,12 @@ class Command(_message.Message):
     TAKE_OVER_CERTIFICATE_FIELD_NUMBER: _builtins.int
     CHECK_NAMES_FIELD_NUMBER: _builtins.int
     CHECK_DNS_CREDENTIAL_FIELD_NUMBER: _builtins.int
+    LIST_NETWORKS_FIELD_NUMBER: _builtins.int
+    LIST_CONTAINERS_FIELD_NUMBER: _builtins.int
+    CONTAINER_NETWORKS_FIELD_NUMBER: _builtins.int
+    ATTACH_NETWORK_FIELD_NUMBER: _builtins.int
+    DETACH_NETWORK_FIELD_NUMBER: _builtins.int
+    CHECK_UPSTREAM_FIELD_NUMBER: _builtins.int
     command_id: _builtins.str
     seq: _builtins.int
     """order within one agent"""
@@ -1579,6 +2058,18 @@ class Command(_message.Message):
     def check_names(self) -> Global___CheckNames: ...
     @_builtins.property
     def check_dns_credential(self) -> Global___CheckDnsCredential: ...
+    @_builtins.property
+    def list_networks(self) -> Global___ListNetworks: ...
+    @_builtins.property
+    def list_containers(self) -> Global___ListContainers: ...
+    @_builtins.property
+    def container_networks(self) -> Global___ContainerNetworks: ...
+    @_builtins.property
+    def attach_network(self) -> Global___AttachNetwork: ...
+    @_builtins.property
+    def detach_network(self) -> Global___DetachNetwork: ...
+    @_builtins.property
+    def check_upstream(self) -> Global___CheckUpstream: ...
     def __init__(
         self,
         *,
@@ -1599,12 +2090,18 @@ class Command(_message.Message):
         take_over_certificate: Global___TakeOverCertificate | None = ...,
         check_names: Global___CheckNames | None = ...,
         check_dns_credential: Global___CheckDnsCredential | None = ...,
+        list_networks: Global___ListNetworks | None = ...,
+        list_containers: Global___ListContainers | None = ...,
+        container_networks: Global___ContainerNetworks | None = ...,
+        attach_network: Global___AttachNetwork | None = ...,
+        detach_network: Global___DetachNetwork | None = ...,
+        check_upstream: Global___CheckUpstream | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "apply_config", b"apply_config", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "configure_certificate", b"configure_certificate", "delete_certificate", b"delete_certificate", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "run_timeout", b"run_timeout", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config", "time_to_live", b"time_to_live"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "apply_config", b"apply_config", "attach_network", b"attach_network", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "check_upstream", b"check_upstream", "configure_certificate", b"configure_certificate", "container_networks", b"container_networks", "delete_certificate", b"delete_certificate", "detach_network", b"detach_network", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "list_containers", b"list_containers", "list_networks", b"list_networks", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "run_timeout", b"run_timeout", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config", "time_to_live", b"time_to_live"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "apply_config", b"apply_config", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "command_id", b"command_id", "configure_certificate", b"configure_certificate", "delete_certificate", b"delete_certificate", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "run_timeout", b"run_timeout", "seq", b"seq", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config", "time_to_live", b"time_to_live"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "apply_config", b"apply_config", "attach_network", b"attach_network", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "check_upstream", b"check_upstream", "command_id", b"command_id", "configure_certificate", b"configure_certificate", "container_networks", b"container_networks", "delete_certificate", b"delete_certificate", "detach_network", b"detach_network", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "list_containers", b"list_containers", "list_networks", b"list_networks", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "run_timeout", b"run_timeout", "seq", b"seq", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config", "time_to_live", b"time_to_live"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["apply_config", "test_config", "reload", "check_nginx", "issue_certificate", "renew_certificate", "revoke_certificate", "install_certificate", "delete_certificate", "configure_certificate", "take_over_certificate", "check_names", "check_dns_credential"]  # noqa: Y015
+    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["apply_config", "test_config", "reload", "check_nginx", "issue_certificate", "renew_certificate", "revoke_certificate", "install_certificate", "delete_certificate", "configure_certificate", "take_over_certificate", "check_names", "check_dns_credential", "list_networks", "list_containers", "container_networks", "attach_network", "detach_network", "check_upstream"]  # noqa: Y015
     _WhichOneofArgType_action: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_action) -> _WhichOneofReturnType_action | None: ...
 
@@ -1615,20 +2112,51 @@ class ApplyConfig(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     BUNDLE_FIELD_NUMBER: _builtins.int
+    UPSTREAMS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def bundle(self) -> Global___ConfigBundle: ...
+    @_builtins.property
+    def upstreams(self) -> _containers.RepeatedCompositeFieldContainer[Global___Upstream]:
+        """What the hosts of this revision lead to: the agent checks them from time to time and reports."""
+
     def __init__(
         self,
         *,
         bundle: Global___ConfigBundle | None = ...,
+        upstreams: _abc.Iterable[Global___Upstream] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "upstreams", b"upstreams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApplyConfig: _TypeAlias = ApplyConfig  # noqa: Y015
+
+@_typing.final
+class Upstream(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEME_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    scheme: _builtins.str
+    host: _builtins.str
+    port: _builtins.int
+    def __init__(
+        self,
+        *,
+        scheme: _builtins.str = ...,
+        host: _builtins.str = ...,
+        port: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "port", b"port", "scheme", b"scheme"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Upstream: _TypeAlias = Upstream  # noqa: Y015
 
 @_typing.final
 class TestConfig(_message.Message):
@@ -1881,6 +2409,125 @@ class CheckNames(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckNames: _TypeAlias = CheckNames  # noqa: Y015
+
+@_typing.final
+class ListNetworks(_message.Message):
+    """Questions about the Docker Engine."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListNetworks: _TypeAlias = ListNetworks  # noqa: Y015
+
+@_typing.final
+class ListContainers(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListContainers: _TypeAlias = ListContainers  # noqa: Y015
+
+@_typing.final
+class ContainerNetworks(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    """name or id"""
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContainerNetworks: _TypeAlias = ContainerNetworks  # noqa: Y015
+
+@_typing.final
+class AttachNetwork(_message.Message):
+    """nginx's container joins a network, now and whenever it is missing there. Repeatable."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NETWORK_FIELD_NUMBER: _builtins.int
+    ALIASES_FIELD_NUMBER: _builtins.int
+    network: _builtins.str
+    """its name"""
+    @_builtins.property
+    def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        network: _builtins.str = ...,
+        aliases: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "network", b"network"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttachNetwork: _TypeAlias = AttachNetwork  # noqa: Y015
+
+@_typing.final
+class DetachNetwork(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NETWORK_FIELD_NUMBER: _builtins.int
+    network: _builtins.str
+    def __init__(
+        self,
+        *,
+        network: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["network", b"network"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetachNetwork: _TypeAlias = DetachNetwork  # noqa: Y015
+
+@_typing.final
+class CheckUpstream(_message.Message):
+    """A question: can nginx reach this, and if not, why?"""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPSTREAM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def upstream(self) -> Global___Upstream: ...
+    def __init__(
+        self,
+        *,
+        upstream: Global___Upstream | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["upstream", b"upstream"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["upstream", b"upstream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckUpstream: _TypeAlias = CheckUpstream  # noqa: Y015
 
 @_typing.final
 class CheckDnsCredential(_message.Message):

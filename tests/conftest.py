@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,7 @@ from panel.models import Agent, Role, User
 from panel.models.types import utcnow
 from panel.services import browser_sessions
 from panel.services.browser_sessions import Visit
+from tests.postgresql import Cluster, running_cluster
 
 Row = TypeVar("Row")
 
@@ -34,12 +36,31 @@ def _push_request_context() -> None:
     """Takes pytest-flask's place: a request context around a whole test would share one session and one `g`."""
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster | None]:
+    """A PostgreSQL of its own when the run asks for it (WAYPOST_TEST_DATABASE=postgresql), else nothing."""
+    if os.environ.get("WAYPOST_TEST_DATABASE") != "postgresql":
+        yield None
+        return
+    with running_cluster() as cluster:
+        yield cluster
+
+
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
-    state_dir = tmp_path / "panel"
+def database_url(tmp_path: Path, postgresql: Cluster | None) -> Iterator[str]:
+    """A database of the test's own: a file, or one of the cluster's."""
+    if postgresql is None:
+        yield f"sqlite:///{tmp_path / 'panel' / 'panel.sqlite3'}"
+        return
+    with postgresql.database() as url:
+        yield url
+
+
+@pytest.fixture
+def config(tmp_path: Path, database_url: str) -> Config:
     return Config(
-        state_dir=state_dir,
-        database_url=f"sqlite:///{state_dir / 'panel.sqlite3'}",
+        state_dir=tmp_path / "panel",
+        database_url=database_url,
         secret_key="a-secret-key-for-tests-only-0123456789",
         port=0,
         stream_port=0,

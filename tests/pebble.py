@@ -198,11 +198,12 @@ def running_pebble(
         pebble.stop()
 
 
-def make_certificate(folder: Path) -> Path:
-    """Writes server.pem and server.key for 127.0.0.1 and localhost, signed by themselves; whom a client must trust."""
+def make_certificate(folder: Path, *more: str) -> Path:
+    """Writes server.pem and server.key for 127.0.0.1, localhost and more names, self-signed; whom a client must
+    trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test authority {secrets.token_hex(4)}")])
-    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *(x509.DNSName(one) for one in ("localhost", *more))]
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()

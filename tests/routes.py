@@ -22,6 +22,7 @@ ROUTES = """
 /agents/<agent_id>/check POST:operator
 /agents/<agent_id>/healing POST:operator
 /agents/<agent_id>/join-command POST:administrator
+/agents/<agent_id>/labels POST:administrator
 /agents/<agent_id>/put-back POST:operator
 /agents/<agent_id>/reload POST:operator
 /agents/<agent_id>/revoke POST:administrator
@@ -43,9 +44,12 @@ ROUTES = """
 /certificates/upload GET:operator POST:operator
 /changes GET:viewer
 /changes/apply POST:operator
+/containers GET:viewer
+/containers/accept POST:operator
 /healthz GET:anyone
 /hosts GET:viewer
 /hosts/<int:host_id> GET:viewer
+/hosts/<int:host_id>/check-upstream POST:operator
 /hosts/<int:host_id>/delete POST:operator
 /hosts/<int:host_id>/disable POST:operator
 /hosts/<int:host_id>/edit GET:operator POST:operator
@@ -72,6 +76,9 @@ ROUTES = """
 /login/provider/answer GET:anyone
 /logout POST:viewer
 /metrics GET:anyone
+/networks GET:viewer
+/networks/attach POST:operator
+/networks/detach POST:operator
 /settings GET:viewer
 /settings/authorities GET:viewer
 /settings/authorities/<int:authority_id> GET:operator POST:operator

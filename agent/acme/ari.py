@@ -1,5 +1,5 @@
 """Renewal information (RFC 9773): when an authority wants a certificate to be renewed. It never stops a renewal.
-May import: agent.acme.net|order|problems|session, agent.nginx.guard, cryptography."""
+May import: agent.acme.net|order|problems|session, agent.errors, cryptography."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from agent.acme.objects import Directory
 from agent.acme.order import RenewalInfo
 from agent.acme.problems import NotAnAuthority, ProblemReply, Unreached, retry_after
 from agent.acme.session import encode
+from agent.errors import TimedOut
 
 _log = logging.getLogger(__name__)
 
@@ -35,15 +36,17 @@ def certificate_id(leaf_pem: str) -> str:
 def ask(net: Net, directory: Directory, leaf_pem: str) -> RenewalInfo | None:
     """The window, or None when the authority has none for it. What is unusable is logged, and None too."""
     identity = certificate_id(leaf_pem)
+    if not directory.renewal_info or not identity:
+        return None
     leaf = x509.load_pem_x509_certificate(leaf_pem.encode())
-    if not directory.renewal_info or not identity or leaf.not_valid_after_utc <= datetime.now(UTC):
+    if leaf.not_valid_after_utc <= datetime.now(UTC):
         return None  # section 4.3: an expired certificate is not asked about
     url = f"{directory.renewal_info.rstrip('/')}/{identity}"
     try:
         response = net.fetch(url)
         document = json.loads(response.content)
         start, end, page = _window(document)
-    except (ProblemReply, NotAnAuthority, Unreached, ValueError, TypeError, KeyError) as error:
+    except (ProblemReply, NotAnAuthority, Unreached, TimedOut, ValueError, TypeError, KeyError) as error:
         log_unusable(url, error)
         return None
     if not start < end or start >= leaf.not_valid_after_utc:

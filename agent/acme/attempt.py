@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from agent import failpoints
 from agent.acme.engine import Engine, Job, Wish
-from agent.acme.install import Installed, storage_failure
+from agent.acme.installed import Installed, storage_failure
 from agent.acme.ordering import Ordering
 from agent.acme.outcome import Outcome
 from agent.acme.schedule import EMERGENCY, next_attempt
@@ -128,7 +128,7 @@ class Attempts:
         except AgentError as error:
             return self._failed(name, Failure("other", error.message), "", job)
         except (OSError, sqlite3.Error) as error:
-            return self._failed(name, storage_failure(at.lineages, error), "issued", job)
+            return self._failed(name, storage_failure(at.lineages.root, error), "issued", job)
         return self._installed(name, installed, job, host_waits=host_waits)
 
     def _installed(self, name: str, installed: Installed, job: Job, *, host_waits: bool) -> Outcome:
@@ -170,7 +170,8 @@ class Attempts:
             at.store.record_refusal(failure.directory_url, failure.names or _names(memory), now)
         at.changed()
         again = next_attempt(memory, at.lineages.look(name).leaf, now)
-        job.output.fail(failure.sentence)
+        if stage != "check":  # what the check found stands there already
+            job.output.fail(failure.sentence)
         if again:
             job.output.info(f"It is tried again by itself on {again.at:%Y-%m-%d at %H:%M} UTC")
         return Outcome(replace(failure, retry_at=again.at if again else None), stage, findings)

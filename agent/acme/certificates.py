@@ -13,7 +13,7 @@ from pathlib import Path
 from agent.acme.attempt import Attempts
 from agent.acme.certbot import Renewal, check_name, read_renewal, take_over, write_renewal
 from agent.acme.engine import Engine, Job, Wish
-from agent.acme.install import storage_failure
+from agent.acme.installed import storage_failure
 from agent.acme.leaf import Material, find_fault, split
 from agent.acme.outcome import Outcome, Status
 from agent.acme.schedule import LONGEST_ASK, choose, next_attempt
@@ -68,7 +68,7 @@ class Certificates:
         try:
             version = self._write_upload(name, material)
         except (OSError, sqlite3.Error) as error:
-            return Outcome(storage_failure(at.lineages, error), "installed")
+            return Outcome(storage_failure(at.lineages.root, error), "installed")
         with at.installer.expected():
             installed = at.installer.install(name, version, job.output, job.guard)
         at.changed()
@@ -183,6 +183,8 @@ class Certificates:
         at, sight = self._at, self._at.lineages.look(name)
         renewal = read_renewal(at.lineages.root, name)
         memory = memory or Memory(name, _source(renewal))
+        if memory.revoked_at and sight.leaf and sight.leaf.not_before > memory.revoked_at:
+            memory = replace(memory, revoked_at=None)  # certbot has made a new one since
         action = next_attempt(memory, sight.leaf, at.now())
         return Status(
             name=name,
@@ -191,7 +193,7 @@ class Certificates:
             directory_url=memory.directory_url or (renewal.server if renewal else ""),
             chain_path=at.lineages.link(name, "fullchain"),
             key_path=at.lineages.link(name, "privkey"),
-            problem=sight.problem,
+            problem="" if _is_to_come(memory) else sight.problem,
             is_served=bool(sight.leaf) and memory.served == (sight.leaf.sha256 if sight.leaf else ""),
             memory=memory,
             next_action=action.kind if action else "",
@@ -249,3 +251,8 @@ def _source(renewal: Renewal | None) -> Source:
 
 def _later(now: datetime, seconds: float) -> datetime:
     return min(datetime.fromtimestamp(now.timestamp() + seconds, now.tzinfo), now + LONGEST_ASK)
+
+
+def _is_to_come(memory: Memory) -> bool:
+    """Whether it was only asked for until now, so that nothing is missing."""
+    return memory.source is Source.ACME and memory.issued_at is None and not memory.directory_url

@@ -10,7 +10,7 @@ import ssl
 SECONDS = 5.0
 
 
-def served_sha256(port: int, server_name: str) -> str:
+def served_sha256(address: str, port: int, server_name: str) -> str:
     """The fingerprint of the certificate that is served under a name, hex; empty when no handshake came about. Whether
     it is trusted does not matter here: nothing is sent."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -18,7 +18,7 @@ def served_sha256(port: int, server_name: str) -> str:
     context.verify_mode = ssl.CERT_NONE
     try:
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection,
+            socket.create_connection((address, port), timeout=SECONDS) as connection,
             context.wrap_socket(connection, server_hostname=server_name) as secured,
         ):
             der = secured.getpeercert(binary_form=True) or b""

@@ -8,14 +8,13 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from agent import failpoints
-from agent.acme.causes import say
 from agent.acme.handshake import served_sha256
+from agent.acme.installed import Batch, Installed, Member, refusal, storage_failure
 from agent.acme.leaf import read_leaf
 from agent.acme.lineage import Lineages
-from agent.acme.spec import Failure
 from agent.acme.state import Install
 from agent.acme.store import Store
 from agent.acme.usage import Usage
@@ -37,43 +36,9 @@ LoadAgain = Callable[[threading.Event], str]
 
 
 @dataclass(frozen=True)
-class Installed:
-    """How it ended. `failure` is set when the version is not in use."""
-
-    served: bool = False
-    rolled_back: bool = False
-    failure: Failure | None = None
-    stage: str = ""
-
-
-@dataclass
-class _Member:
-    """One version on its way into use."""
-
-    name: str
-    version: int
-    sha256: str
-    output: Output
-    guard: Guard
-    previous: int = 0
-    is_named: bool = False
-    end: Installed | Exception | None = None
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether its version is not in use after all."""
-        return isinstance(self.end, Installed) and self.end.failure is not None
-
-
-@dataclass
-class _Batch:
-    members: list[_Member] = field(default_factory=list)
-    done: threading.Event = field(default_factory=threading.Event)
-
-
-@dataclass(frozen=True)
 class Places:
-    """What an installer works on. `load_again` makes nginx load its files, proved: agent.nginx.reload."""
+    """What an installer works on. `load_again` makes nginx load its files, proved: agent.nginx.reload. `address` is
+    where nginx is, and raises NginxUnavailable."""
 
     lineages: Lineages
     store: Store
@@ -81,6 +46,7 @@ class Places:
     turn: Turn
     load_again: LoadAgain
     https_port: int
+    address: Callable[[], str] = lambda: "127.0.0.1"
 
 
 class Installer:
@@ -92,7 +58,7 @@ class Installer:
         self._release_seconds = release_seconds
         self._news = threading.Condition()
         self._expected = 0
-        self._open: _Batch | None = None
+        self._open: Batch | None = None
 
     @contextmanager
     def expected(self) -> Iterator[None]:
@@ -108,7 +74,7 @@ class Installer:
         then the next start goes on. Called within `expected`."""
         guard.check()
         leaf = read_leaf(self._at.lineages.material(name, version).leaf_pem)
-        member = _Member(name, version, leaf.sha256, output, guard)
+        member = Member(name, version, leaf.sha256, output, guard)
         batch, is_first = self._join(member)
         if is_first:
             self._lead(batch)
@@ -137,22 +103,22 @@ class Installer:
             return Installed()
         output.succeed("nginx has loaded a configuration that uses the certificate")
         sha256 = at.lineages.look(name).leaf
-        return self._see(_Member(name, 0, sha256.sha256 if sha256 else "", output, guard))
+        return self._see(Member(name, 0, sha256.sha256 if sha256 else "", output, guard))
 
     def _count(self, change: int) -> None:
         with self._news:
             self._expected += change
             self._news.notify_all()
 
-    def _join(self, member: _Member) -> tuple[_Batch, bool]:
+    def _join(self, member: Member) -> tuple[Batch, bool]:
         with self._news:
             is_first = self._open is None
-            batch = self._open = self._open or _Batch()
+            batch = self._open = self._open or Batch()
             batch.members.append(member)
             self._news.notify_all()
         return batch, is_first
 
-    def _lead(self, batch: _Batch) -> None:
+    def _lead(self, batch: Batch) -> None:
         """Waits for those who are on their way, and for its turn; who comes meanwhile comes along."""
         try:
             with self._news:
@@ -169,7 +135,7 @@ class Installer:
 
     # ---- with the turn -------------------------------------------------------------------------------------------
 
-    def _run(self, members: Sequence[_Member]) -> None:
+    def _run(self, members: Sequence[Member]) -> None:
         for member in members:
             self._switch(member)
         named = [member for member in members if member.is_named and member.end is None]
@@ -183,7 +149,7 @@ class Installer:
             member.output.stage("reload", f"Telling nginx to load the certificate{others}")
         self._reload(named)
 
-    def _switch(self, member: _Member) -> None:
+    def _switch(self, member: Member) -> None:
         """The links, after a note of it that the next start reads."""
         at, name = self._at, member.name
         member.output.stage("installed", f"Putting version {member.version} of {name} into use")
@@ -199,11 +165,11 @@ class Installer:
             failpoints.hit("certificate:switched")
             member.is_named = at.usage.is_named(name)
         except (AgentError, OSError, sqlite3.Error) as error:
-            member.end = Installed(failure=storage_failure(at.lineages, error), stage="installed")
+            member.end = Installed(failure=storage_failure(at.lineages.root, error), stage="installed")
             return
         member.output.succeed("The files are in place")
 
-    def _reload(self, members: Sequence[_Member]) -> None:
+    def _reload(self, members: Sequence[Member]) -> None:
         try:
             self._at.load_again(members[0].guard.stopping)
         except NginxUnavailable as error:
@@ -222,16 +188,16 @@ class Installer:
             member.end = self._see(member)
         self._put_back([member for member in members if member.has_failed])
 
-    def _refused(self, members: Sequence[_Member], problem: str) -> None:
+    def _refused(self, members: Sequence[Member], problem: str) -> None:
         """Everything goes back; of several, each is then tried alone, so that one does not hold up the others."""
         for member in members:
             member.output.fail(problem)
-            member.end = Installed(failure=_refusal(problem), stage="reload")
+            member.end = Installed(failure=refusal(problem), stage="reload")
         self._put_back(members)
         if len(members) > 1:
             self._try_alone(members)
 
-    def _try_alone(self, members: Sequence[_Member]) -> None:
+    def _try_alone(self, members: Sequence[Member]) -> None:
         """When the first two fail alone too, it is not about certificates, and the others are spared it."""
         for tried, member in enumerate(members):
             if tried >= _TRIED_ALONE and all(each.has_failed for each in members[:tried]):
@@ -240,7 +206,7 @@ class Installer:
             member.end = None
             self._run([member])
 
-    def _see(self, member: _Member) -> Installed:
+    def _see(self, member: Member) -> Installed:
         """Whether visitors get it."""
         at, output = self._at, member.output
         names = at.usage.server_names(member.name)
@@ -252,16 +218,21 @@ class Installer:
             if not self._is_served(name, member.sha256):
                 text = f"nginx serves another certificate for {name}, or none."
                 output.fail(text)
-                return Installed(failure=_refusal(text), stage="served")
+                return Installed(failure=refusal(text), stage="served")
         at.store.update(member.name, served=member.sha256)
         failpoints.hit("certificate:served")
         output.succeed(f"nginx serves the new certificate for {names[0]}")
         return Installed(served=True)
 
     def _is_served(self, name: str, sha256: str) -> bool:
-        return served_sha256(self._at.https_port, name) == sha256
+        try:
+            address = self._at.address()
+        except NginxUnavailable as error:
+            _log.warning("a handshake was not tried: %s", error.message)
+            return False
+        return served_sha256(address, self._at.https_port, name) == sha256
 
-    def _put_back(self, members: Sequence[_Member]) -> None:
+    def _put_back(self, members: Sequence[Member]) -> None:
         """The versions before, for those that have one; then nginx loads and proves those."""
         back = [member for member in members if member.previous]
         for member in back:
@@ -289,14 +260,3 @@ class Installer:
             _log.error("after a certificate was put back: %s", error.message)
             return error.message
         return ""
-
-
-def storage_failure(lineages: Lineages, error: Exception) -> Failure:
-    """For a disk that is full or not ours."""
-    path = getattr(error, "filename", None) or lineages.root
-    detail = getattr(error, "strerror", None) or str(error)
-    return Failure("storage", *say("storage", path=str(path), detail=f"{detail}."), detail=str(error))
-
-
-def _refusal(problem: str) -> Failure:
-    return Failure("nginx_refused", *say("nginx_refused", detail=problem), detail=problem)

@@ -96,7 +96,7 @@ class Issuance:
                 order = self.session.new_order({"identifiers": [identifier(name) for name in self.names], **extras})
             except ProblemReply as reply:
                 extra = _refused_extra(reply.problem, extras)
-                if not extra:
+                if not extra or is_account_gone(reply.problem, self.context):
                     raise
                 del extras[extra]
                 said = f"{self.context.label} refuses {_EXTRAS[extra]} ({reply.problem.detail})."

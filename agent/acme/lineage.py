@@ -18,6 +18,7 @@ from agent.errors import AgentError
 # In the order in which the links are switched: the two that nginx reads last, and one right after the other.
 KINDS = ("cert", "chain", "privkey", "fullchain")
 KEEP = 5
+SWITCH_SECONDS = 5.0
 _FILE = re.compile(r"(cert|chain|privkey|fullchain)([0-9]{1,9})\.pem")
 _README = "The links here say which version is used; nginx is given fullchain.pem and privkey.pem. Do not move them.\n"
 
@@ -100,8 +101,9 @@ class Lineages:
             return f"Version {version} of {name} cannot be read back ({error})."
 
     def switch(self, name: str, version: int) -> None:
-        """Makes the four links lead to a version. A crash in between is mended by `repair`."""
-        with certbot_lock(self._made()):
+        """Makes the four links lead to a version. A crash in between is mended by `repair`. Waits only seconds for
+        certbot: an apply may wait for who calls this."""
+        with certbot_lock(self._made(), SWITCH_SECONDS):
             self._switch(name, version)
 
     def repair(self, name: str) -> str:

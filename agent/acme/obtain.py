@@ -24,10 +24,11 @@ from agent.acme.session import Session, Sessions, fetch_directory
 from agent.acme.spec import AcmeFailure, Authority, Challenge, Issued
 from agent.acme.steps import Steps
 from agent.dns.spec import DnsFailure
+from agent.errors import TimedOut
 from agent.nginx.guard import Guard
 from agent.output import Output
 
-_SECONDS = 60.0  # for what has no deadline of its own
+_SECONDS, _ASK_SECONDS = 60.0, 10.0  # for what has no deadline of its own
 _TROUBLES = (ProblemReply, NotAnAuthority, BrokenOrder, Unreached, BadBinding, BadCertificate, DnsFailure, OSError)
 _NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
@@ -100,10 +101,11 @@ class Desk:
 
     def renewal_info(self, authority: Authority, leaf_pem: str) -> RenewalInfo | None:
         """As Authorities.renewal_info."""
-        way, guard = self._way(authority, authority.directory_url), _guard()
+        guard = _guard()
         try:
+            way = self._way(authority, authority.directory_url)
             directory = fetch_directory(authority.directory_url, way, guard)
-        except _TROUBLES as error:
+        except (*_TROUBLES, TimedOut) as error:
             ari.log_unusable(authority.directory_url, error)
             return None
         return ari.ask(Net(way, guard), directory, leaf_pem)
@@ -112,7 +114,7 @@ class Desk:
         """As Authorities.directory."""
         url = authority.staging_directory_url if staging else authority.directory_url
         with failing_as(Context(authority.label, url), None):
-            found = fetch_directory(url, self._way(authority, url), _guard(READ_SECONDS))
+            found = fetch_directory(url, self._way(authority, url), _guard(_ASK_SECONDS))
         return DirectoryFacts(
             url=url,
             caa_identities=found.caa_identities,
@@ -135,9 +137,6 @@ class Desk:
         return Way(ca_file, self._user_agent, throttle, authority.is_test)
 
 
-READ_SECONDS = 10.0
-
-
 @contextmanager
 def failing_as(context: Context, steps: Steps | None) -> Iterator[None]:
     """Turns every trouble with an authority, or with our own disk, into an AcmeFailure of the stage that runs."""
@@ -148,6 +147,10 @@ def failing_as(context: Context, steps: Steps | None) -> Iterator[None]:
         raise
     except _TROUBLES as error:
         raise AcmeFailure(classify(error, context), steps.stage if steps else "") from error
+    except TimedOut as error:
+        if steps is not None:  # the job's own time is over, not ours
+            raise
+        raise AcmeFailure(failure("slow", context, detail="no answer in time")) from error
 
 
 def normal_names(names: Sequence[str], context: Context) -> tuple[str, ...]:

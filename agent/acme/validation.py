@@ -90,7 +90,7 @@ class Validation:
             news.tell(f"Still waiting for {label}: {count - len(left)} of {count} checked")
             pause = patience(hints, delay)
         self._refuse_failed(failed)
-        self.steps.output.succeed(f"{label} saw that {list_names([a.name for a, _ in chosen])} is ours.")
+        self.steps.output.succeed(f"{label} has checked {list_names([a.name for a, _ in chosen])}.")
 
     def _look(self, url: str, left: dict[str, AuthorizationState], failed: list[AuthorizationState]) -> float | None:
         """One look at one name. Takes it out of `left` when it is decided."""

@@ -2,14 +2,20 @@
 May import: agent.handlers.*."""
 
 from agent.handlers.apply_config import apply_config
+from agent.handlers.attach_network import attach_network
 from agent.handlers.check_dns_credential import check_dns_credential
 from agent.handlers.check_names import check_names
 from agent.handlers.check_nginx import check_nginx
+from agent.handlers.check_upstream import check_upstream
 from agent.handlers.configure_certificate import configure_certificate
+from agent.handlers.container_networks import container_networks
 from agent.handlers.delete_certificate import delete_certificate
+from agent.handlers.detach_network import detach_network
 from agent.handlers.install_certificate import install_certificate
 from agent.handlers.issue_certificate import issue_certificate
 from agent.handlers.job import Handler
+from agent.handlers.list_containers import list_containers
+from agent.handlers.list_networks import list_networks
 from agent.handlers.reload import reload
 from agent.handlers.renew_certificate import renew_certificate
 from agent.handlers.revoke_certificate import revoke_certificate
@@ -32,4 +38,10 @@ HANDLERS: dict[str, Handler] = {
     "take_over_certificate": Handler(take_over_certificate, resource="acme", resumes=True),
     "check_names": Handler(check_names),
     "check_dns_credential": Handler(check_dns_credential),
+    "attach_network": Handler(attach_network, resource="docker", resumes=True),
+    "detach_network": Handler(detach_network, resource="docker", resumes=True),
+    "list_networks": Handler(list_networks),
+    "list_containers": Handler(list_containers),
+    "container_networks": Handler(container_networks),
+    "check_upstream": Handler(check_upstream),
 }

@@ -36,7 +36,7 @@ _REASONS = {
 
 
 class Dispatcher:
-    """One thread for the resource nginx, and a few for certificates: one command at a time for each of them."""
+    """A thread each for nginx and for Docker, and a few for certificates: one command at a time for each of them."""
 
     def __init__(self, journal: Journal, engines: Engines, inbox: ContentInbox, notify: Callable[[str], None]) -> None:
         """`notify(command_id)` is called when output or a result was journalled."""
@@ -48,7 +48,7 @@ class Dispatcher:
         self._unwritten: dict[str, bytes] = {}
         self._writing = threading.Lock()
         self._stopping = threading.Event()
-        self._nginx = Lanes("nginx", 1)
+        self._machine = Lanes("machine", 2)
         self._certificates = Lanes("certificates", WORKERS)
 
     def start(self) -> None:
@@ -58,7 +58,7 @@ class Dispatcher:
         for entry in self._journal.open_commands():
             if entry.state is State.ACCEPTED:
                 self.begin(pb.Command.FromString(entry.payload))
-        self._nginx.start()
+        self._machine.start()
         self._certificates.start()
 
     def refuse_more(self) -> None:
@@ -70,7 +70,7 @@ class Dispatcher:
         start settles the rest."""
         self._stopping.set()
         deadline = time.monotonic() + timeout
-        ended = [lanes.stop(max(0.0, deadline - time.monotonic())) for lanes in (self._nginx, self._certificates)]
+        ended = [lanes.stop(max(0.0, deadline - time.monotonic())) for lanes in (self._machine, self._certificates)]
         return all(ended)
 
     def accept(self, command: pb.Command) -> pb.CommandAck:
@@ -93,7 +93,7 @@ class Dispatcher:
             _log.exception("command %s could not be journalled", command.command_id)
             return Verdict.FULL
 
-    def begin_own(self, command: pb.Command, tell: Callable[[], None]) -> bool:
+    def begin_own(self, command: pb.Command) -> bool:
         """Journals what the agent begins by itself, tells of it, and runs it. False while something else is done about
         the same certificate, when much waits already, or when it cannot be journalled; then nothing is run."""
         lane = lane_of(command)
@@ -105,7 +105,7 @@ class Dispatcher:
         except sqlite3.Error:
             _log.exception("command %s could not be journalled", command.command_id)
             return False
-        tell()
+        self._notify(command.command_id)
         self.begin(command)
         return True
 
@@ -114,7 +114,7 @@ class Dispatcher:
         self._cancels[command.command_id] = threading.Event()
         if command.WhichOneof("action") in HANDLERS:
             lane = lane_of(command)
-            (self._nginx if lane == "nginx" else self._certificates).put(lane, lambda: self._work(command))
+            (self._certificates if lane.startswith("acme:") else self._machine).put(lane, lambda: self._work(command))
         else:
             self._run(command)  # to say that it is unknown, which need not wait for anything
 

@@ -1,5 +1,5 @@
 """What a handler gets and what it is.
-May import: protos, agent.acme, agent.nginx, agent.output."""
+May import: protos, agent.acme, agent.handlers.dock, agent.nginx, agent.output."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.acme.certificates import Certificates
+from agent.handlers.dock import Dock
 from agent.nginx.apply import Applier
-from agent.nginx.controller import Nginx
 from agent.nginx.guard import Guard
+from agent.nginx.interface import Nginx
 from agent.nginx.reload import Reloader
 from agent.nginx.stage import ContentSource, Stager
 from agent.output import Output
@@ -25,6 +26,7 @@ class Engines:
     applier: Applier
     reloader: Reloader
     certificates: Certificates
+    dock: Dock
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable
 
 from agent.nginx.bundle import Bundle, BundleFile
-from agent.nginx.controller import Facts
+from agent.nginx.interface import Facts
 from agent.nginx.outcome import Outcome
 from agent.nginx.words import FileError
 from protos import command_stream_pb2 as pb
@@ -19,6 +19,8 @@ def payload_hash(command: pb.Command) -> str:
     bare.CopyFrom(command)
     for field in ("seq", "time_to_live", "run_timeout"):
         bare.ClearField(field)
+    if command.HasField("apply_config"):
+        bare.apply_config.ClearField("upstreams")  # what its files say already, told apart for checks
     for action in (bare.apply_config, bare.test_config) if _bundle(command) else ():
         if action.HasField("bundle"):
             action.bundle.ClearField("contents")
@@ -28,6 +30,8 @@ def payload_hash(command: pb.Command) -> str:
 def lane_of(command: pb.Command) -> str:
     """The resource of a command: nothing else is done about it meanwhile."""
     kind = command.WhichOneof("action") or ""
+    if kind.endswith("_network"):
+        return "docker"
     if not kind.endswith("_certificate"):
         return "nginx"
     action = getattr(command, kind)

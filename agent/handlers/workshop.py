@@ -1,4 +1,4 @@
-"""Builds what an agent works with and connects it: nginx, certificates, commands, questions, reports.
+"""Builds what an agent works with and connects it: nginx, certificates, Docker, commands, questions, reports.
 May import: protos, agent.acme, agent.nginx, agent.journal, agent.config, agent.handlers."""
 
 from __future__ import annotations
@@ -8,9 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
-from importlib import import_module
 
 from agent import __version__
 from agent.acme.certificates import Certificates
@@ -28,14 +26,16 @@ from agent.handlers.certificate_reports import CertificateReporter
 from agent.handlers.certificate_wire import write_providers
 from agent.handlers.contents import ContentInbox
 from agent.handlers.dispatch import Dispatcher
+from agent.handlers.dock import Dock
 from agent.handlers.drift import DriftReporter
 from agent.handlers.job import Engines
 from agent.handlers.questions import Questions
 from agent.handlers.wire import lane, write_facts
 from agent.journal import Journal
 from agent.nginx.apply import Applier
-from agent.nginx.controller import LocalNginx
 from agent.nginx.drift import DriftWatch
+from agent.nginx.found import find_nginx
+from agent.nginx.interface import Nginx
 from agent.nginx.layout import Layout
 from agent.nginx.release import Releases
 from agent.nginx.reload import Reloader
@@ -66,7 +66,7 @@ class Workshop:
     def __init__(self, config: AgentConfig, journal: Journal, wires: Wires, stop: threading.Event) -> None:
         layout, turn = Layout(config.nginx_dir), Turn()
         self._config, self._journal, self._wires = config, journal, wires
-        self.nginx = LocalNginx(config, layout)
+        self.nginx = find_nginx(config, layout)
         self._applier = Applier(config, layout, self.nginx, journal, turn=turn)
         self.inbox = ContentInbox(wires.send)
         self._store = Store(config.acme_dir)
@@ -74,15 +74,16 @@ class Workshop:
             _log.error("what was remembered of certificates was damaged; it lies at %s", self._store.quarantined)
         reloader = Reloader(layout, self.nginx, turn)
         lineages, usage = Lineages(config.letsencrypt_dir), Usage(layout, config.letsencrypt_dir)
-        places = Places(lineages, self._store, usage, turn, reloader.load_again, config.https_port)
+        places = Places(lineages, self._store, usage, turn, reloader.load_again, config.https_port, self.nginx.address)
         authorities = Authorities(config.acme_dir / "accounts", layout.webroot, f"waypost/{__version__}")
-        check = partial(_check, config, layout, authorities, self._store)
+        check = partial(_check, config, authorities, self._store, self.nginx)
         engine = Engine(
             self._store, lineages, authorities, Installer(places), check, layout.webroot, self._certificates_changed
         )
         self.certificates = Certificates(engine, usage.is_named)
         stager = Stager(config, layout, self.nginx)
-        engines = Engines(self.nginx, stager, self._applier, reloader, self.certificates)
+        self._dock = Dock(config, layout, self.facts, wires.send)
+        engines = Engines(self.nginx, stager, self._applier, reloader, self.certificates, self._dock)
         self.dispatcher = Dispatcher(journal, engines, self.inbox, wires.notify)
         self.questions = Questions(engines, self.inbox, wires.answer, stop)
         self._drift = DriftReporter(DriftWatch(layout, self.nginx, Releases(layout)), self.facts, wires.send)
@@ -98,6 +99,7 @@ class Workshop:
         self._applier.prune()
         self._journal.prune()
         self._renewer.start()
+        self._dock.start()
 
     def refuse_more(self) -> None:
         """Begins nothing more."""
@@ -107,6 +109,7 @@ class Workshop:
     def stop(self, seconds: float) -> None:
         """Waits so long for what runs, and closes the files when it has ended."""
         self._renewer.stop()
+        self._dock.stop()
         if self.dispatcher.stop(seconds):
             self._journal.close()
             self._store.close()
@@ -124,6 +127,7 @@ class Workshop:
         self.inbox.resend()
         self._drift.restart()
         self._reporter.restart()
+        self._dock.connected()
 
     def tick(self) -> None:
         """With every heartbeat: journals what a full disk did not take, keeps the error log small, tells of files and
@@ -132,40 +136,30 @@ class Workshop:
         self.nginx.rotate_log()
         self._drift.report()
         self._reporter.report()
+        self._dock.tick()
 
     def _certificates_changed(self) -> None:
         self._renewer.wake()
         self._reporter.report()
 
     def _begin_renewal(self, name: str) -> bool:
-        """Journalled first; then the panel is told, so that it makes the row that output and result belong to."""
         command = pb.Command(command_id=str(uuid.uuid4()), renew_certificate=pb.RenewCertificate(name=name))
         command.run_timeout.FromSeconds(RENEWAL_SECONDS)
-        return self.dispatcher.begin_own(command, lambda: self._tell_started(command))
-
-    def _tell_started(self, command: pb.Command) -> None:
-        started = write_started(command, datetime.now(UTC).timestamp())
-        self._wires.send(pb.AgentMessage(command_started=started))
-
-
-def write_started(command: pb.Command, at: float) -> pb.CommandStarted:
-    """What the agent began by itself, `at` seconds since the epoch."""
-    started = pb.CommandStarted(command_id=command.command_id, renew_certificate=command.renew_certificate)
-    started.started_at.FromNanoseconds(int(at * 1e9))
-    return started
+        return self.dispatcher.begin_own(command)
 
 
 def _check(
-    config: AgentConfig, layout: Layout, authorities: Authorities, store: Store, spec: CertificateSpec
+    config: AgentConfig, authorities: Authorities, store: Store, nginx: Nginx, spec: CertificateSpec
 ) -> list[Finding]:
-    """The check before an order. Loaded late: it brings dnspython."""
-    module = import_module("agent.acme.check")
-    here = module.Surroundings(
+    """The check before an order."""
+    from agent.acme.check import Surroundings, check  # noqa: PLC0415 - dnspython, which an agent may never need
+
+    here = Surroundings(
         config,
-        layout.webroot,
+        Layout(config.nginx_dir).webroot,
         authorities,
         issues_since=store.issues_since,
         failures_since=store.refusals_since,
+        nginx_address=nginx.address,
     )
-    findings: list[Finding] = module.check(spec, here)
-    return findings
+    return check(spec, here)

@@ -13,8 +13,8 @@ from agent.config import AgentConfig
 from agent.errors import AgentError, BundleRefused, NginxUnavailable
 from agent.journal import ApplyEntry, Journal
 from agent.nginx.bundle import Bundle
-from agent.nginx.controller import Nginx
 from agent.nginx.guard import Guard
+from agent.nginx.interface import Nginx
 from agent.nginx.layout import Layout
 from agent.nginx.outcome import ENDED, Outcome
 from agent.nginx.proof import RESTART_SECONDS, Before, Proof, look, prove

@@ -1,5 +1,5 @@
-"""How the agent handles a running nginx: its facts, tests, signals, workers, error log and revision.
-May import: agent.config, agent.errors, agent.nginx.{guard,layout,machine,system,words,wrapper}."""
+"""An nginx on this machine: its facts, tests, signals, workers, error log and revision.
+May import: agent.config, agent.errors, agent.nginx.{guard,interface,layout,machine,system,words,wrapper}."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import shutil
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import psutil
 
 from agent.config import AgentConfig
 from agent.errors import NginxUnavailable, TimedOut
 from agent.nginx.guard import Guard
+from agent.nginx.interface import Facts, LogMark, Processes, ProcessKey, TestReport
 from agent.nginx.layout import Layout
 from agent.nginx.machine import has_ipv6
 from agent.nginx.system import children, read_build, started_at
@@ -31,79 +30,6 @@ _log = logging.getLogger(__name__)
 TEST_SECONDS = 60.0
 _MAX_LOG = 1 << 20
 _MAX_ERROR_LOG = 16 << 20
-
-# A process id and its start, so that a reused id is not taken for the same process.
-ProcessKey = tuple[int, float]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What people and the panel want to know of this nginx. `problem` is one sentence, or empty."""
-
-    version: str
-    modules: tuple[str, ...]
-    http_port: int
-    https_port: int
-    running: bool
-    applied_revision: str
-    problem: str
-    ipv6: bool
-
-
-@dataclass(frozen=True)
-class Processes:
-    """nginx's processes: `serving` workers accept connections, `leaving` ones only finish what they have."""
-
-    master: ProcessKey
-    serving: frozenset[ProcessKey]
-    leaving: frozenset[ProcessKey]
-
-
-@dataclass(frozen=True)
-class LogMark:
-    """A place in the error log."""
-
-    inode: int
-    offset: int
-
-
-@dataclass(frozen=True)
-class TestReport:
-    """The end of an `nginx -t`."""
-
-    ok: bool
-    lines: list[LogLine]
-
-
-class Nginx(Protocol):
-    """One nginx, wherever it runs. Methods raise NginxUnavailable when it is missing or stopped."""
-
-    def facts(self) -> Facts:
-        """A fresh look; never raises, because what is wrong is one of the facts."""
-
-    def test(self, conf: Path, guard: Guard) -> TestReport:
-        """Runs `nginx -t`; a guard that ends it kills the whole process group and raises."""
-
-    def processes(self) -> Processes:
-        """The master and its workers, now."""
-
-    def serving_since(self) -> float:
-        """When the oldest worker that serves was started, in seconds since the epoch."""
-
-    def reload(self) -> None:
-        """Sends HUP to the master; returns before nginx has done anything."""
-
-    def revision(self) -> str:
-        """What the revision endpoint answers on a fresh connection; empty when it does not answer."""
-
-    def reopen_log(self) -> None:
-        """Makes nginx write its error log where it is read, when somebody has moved the file away."""
-
-    def mark_log(self) -> LogMark:
-        """The end of the error log."""
-
-    def read_log(self, mark: LogMark) -> list[LogLine]:
-        """What was written to the error log since."""
 
 
 class LocalNginx:
@@ -118,7 +44,7 @@ class LocalNginx:
         version, problem = "", ""
         modules: tuple[str, ...] = ()
         try:
-            version, modules = self._build()
+            version, modules = self.build()
             self.processes()
         except NginxUnavailable as error:
             problem = error.message
@@ -138,10 +64,8 @@ class LocalNginx:
 
     def test(self, conf: Path, guard: Guard) -> TestReport:
         """Runs the same binary that serves. Output is bounded by what nginx says of one configuration."""
-        binary, (version, _) = self._binary(), self._build()
-        # Without -e nginx also complains of the distribution's log file when it is not root. (1.18 has no -e.)
-        quiet = ["-e", "stderr"] if tuple(map(int, version.split("."))) >= (1, 19, 5) else []
-        command = [binary, "-t", "-q", *quiet, "-c", str(conf)]
+        version, _ = self.build()
+        command = [self._binary(), *test_arguments(version, conf)]
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )
@@ -151,8 +75,7 @@ class LocalNginx:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             raise
-        lines = [line for line in read_lines(output) if "could not open error log file" not in line.text]
-        return TestReport(process.returncode == 0, lines)
+        return read_report(process.returncode, output)
 
     def processes(self) -> Processes:
         """Reads /proc; a few hundred microseconds, so it can be polled."""
@@ -168,7 +91,7 @@ class LocalNginx:
             # A worker that was just forked still has the master's title: it serves when it says that it is a worker.
             if title.startswith("nginx: worker process"):
                 (leaving if "shutting down" in title else serving).add(key)
-        return Processes(master, frozenset(serving), frozenset(leaving))
+        return Processes(master, frozenset(serving), frozenset(leaving), master[0])
 
     def serving_since(self) -> float:
         """From the kernel's own clock: psutil's start times are rounded to the second of the machine's start."""
@@ -176,8 +99,12 @@ class LocalNginx:
 
     def reload(self) -> None:
         """HUP by process id; nginx keeps its configuration when the new one is bad."""
+        self.signal("HUP")
+
+    def signal(self, name: str) -> None:
+        """Sends a signal to the master."""
         try:
-            os.kill(self._master()[0], signal.SIGHUP)
+            os.kill(self._master()[0], signal.Signals[f"SIG{name}"])
         except PermissionError:
             raise NginxUnavailable(
                 "nginx runs as another user than the agent, so the agent may not reload it. Run both as the same user."
@@ -185,9 +112,16 @@ class LocalNginx:
         except ProcessLookupError:
             raise NginxUnavailable(self._stopped()) from None
 
+    def address(self) -> str:
+        """Where this agent finds nginx's listeners."""
+        return "127.0.0.1"
+
     def revision(self) -> str:
         """Asks the endpoint that the wrapper adds on the loopback address."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._config.status_port, timeout=1)
+        try:
+            connection = http.client.HTTPConnection(self.address(), self._config.status_port, timeout=1)
+        except NginxUnavailable:
+            return ""
         try:
             connection.request("GET", "/revision", headers={"Connection": "close"})
             answer = connection.getresponse()
@@ -202,7 +136,7 @@ class LocalNginx:
         """By USR1; waits up to a second for the file."""
         if self._layout.error_log.exists():
             return
-        os.kill(self._master()[0], signal.SIGUSR1)
+        self.signal("USR1")
         for _ in range(100):
             if not self._layout.error_log.exists():
                 time.sleep(0.01)
@@ -230,9 +164,9 @@ class LocalNginx:
         log = self._layout.error_log
         try:
             if log.stat().st_size > _MAX_ERROR_LOG:
-                master = self._master()[0]
+                self.processes()  # a log that nobody would begin again stays
                 log.replace(log.with_name("error.log.1"))
-                os.kill(master, signal.SIGUSR1)
+                self.signal("USR1")
         except (OSError, NginxUnavailable) as error:
             _log.debug("the error log was left alone: %s", error)
 
@@ -245,7 +179,8 @@ class LocalNginx:
             )
         return found
 
-    def _build(self) -> tuple[str, tuple[str, ...]]:
+    def build(self) -> tuple[str, tuple[str, ...]]:
+        """Version and --with… arguments of the binary."""
         binary = self._binary()
         return read_build(binary, Path(binary).stat().st_mtime_ns)
 
@@ -268,6 +203,19 @@ class LocalNginx:
         except OSError:
             return ""
         return name.split(".")[0]
+
+
+def test_arguments(version: str, conf: Path) -> list[str]:
+    """What `nginx -t` of a file is called with."""
+    # Without -e nginx also complains of the distribution's log file when it is not root. (1.18 has no -e.)
+    quiet = ["-e", "stderr"] if tuple(map(int, version.split("."))) >= (1, 19, 5) else []
+    return ["-t", "-q", *quiet, "-c", str(conf)]
+
+
+def read_report(code: int, output: bytes) -> TestReport:
+    """The end of a test from its exit code and its words."""
+    lines = [line for line in read_lines(output) if "could not open error log file" not in line.text]
+    return TestReport(code == 0, lines)
 
 
 def _wait(process: subprocess.Popen[bytes], guard: Guard) -> bytes:

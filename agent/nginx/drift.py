@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.errors import NginxUnavailable
-from agent.nginx.controller import Nginx
+from agent.nginx.interface import Nginx
 from agent.nginx.layout import Layout
 from agent.nginx.release import Release, Releases
 

@@ -14,11 +14,15 @@ from agent.nginx.layout import Layout
 from agent.nginx.wrapper import Machine, resolvers
 
 _USERS = ("www-data", "nginx", "nobody")
+# In every network but the oldest, "bridge" (Docker: "DNS services").
+_DOCKER_RESOLVER = "127.0.0.11"
 _RESOLV_CONF = Path("/etc/resolv.conf")
 
 
 def detect(config: AgentConfig, layout: Layout) -> tuple[Machine, list[str]]:
     """The machine and warnings for people. Reads /etc/resolv.conf and the password database."""
+    if config.nginx_container:
+        return _container(config), []
     user, warnings = _worker_user(config, layout)
     servers = resolvers(_RESOLV_CONF.read_text(errors="replace")) if _RESOLV_CONF.exists() else ()
     if not servers:
@@ -27,6 +31,20 @@ def detect(config: AgentConfig, layout: Layout) -> tuple[Machine, list[str]]:
         )
     machine = Machine(user, servers, has_ipv6(), config.status_port, config.http_port, config.shutdown_seconds)
     return machine, warnings
+
+
+def _container(config: AgentConfig) -> Machine:
+    """In a container nginx is root, its image has its user, and Docker answers for names of containers and others."""
+    user, ports = config.nginx_user or "nginx", (config.status_port, config.http_port)
+    return Machine(
+        user,
+        (_DOCKER_RESOLVER,),
+        has_ipv6(),
+        *ports,
+        config.shutdown_seconds,
+        is_container=True,
+        https_port=config.https_port,
+    )
 
 
 def has_ipv6() -> bool:

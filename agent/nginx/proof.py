@@ -1,5 +1,5 @@
 """Proof that nginx serves a revision: exit codes and one answer prove nothing, workers and fresh connections do.
-May import: agent.errors, agent.nginx.{controller,words}."""
+May import: agent.errors, agent.nginx.{interface,words}."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from agent.errors import NginxUnavailable, Stopping
-from agent.nginx.controller import LogMark, Nginx, Processes
+from agent.nginx.interface import LogMark, Nginx, Processes
 from agent.nginx.words import FATAL, LogLine
 
 PROVE_SECONDS = 15.0
@@ -107,7 +107,7 @@ def _answers(nginx: Nginx, revision: str) -> bool:
 
 def _fatal_lines(nginx: Nginx, before: Before) -> list[LogLine]:
     """Errors of the master since then. (Workers write [crit] for every client that breaks a handshake.)"""
-    master = before.processes.master[0]
+    master = before.processes.logged_as
     return [line for line in nginx.read_log(before.log) if line.level in FATAL and line.pid == master]
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import threading
 
 from agent.errors import AgentError
-from agent.nginx.controller import Nginx
 from agent.nginx.guard import Guard
+from agent.nginx.interface import Nginx
 from agent.nginx.layout import Layout
 from agent.nginx.proof import look, prove
 from agent.nginx.release import Releases

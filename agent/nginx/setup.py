@@ -7,7 +7,7 @@ import hashlib
 
 from agent.config import AgentConfig
 from agent.nginx.bundle import Bundle, BundleFile
-from agent.nginx.controller import LocalNginx
+from agent.nginx.found import find_nginx
 from agent.nginx.layout import Layout
 from agent.nginx.machine import detect
 from agent.nginx.release import Releases
@@ -23,7 +23,7 @@ def prepare(config: AgentConfig) -> list[str]:
     layout.make_folders()
     releases = Releases(layout)
     machine, warnings = detect(config, layout)
-    stager = Stager(config, layout, LocalNginx(config, layout))
+    stager = Stager(config, layout, find_nginx(config, layout))
     current = releases.current()
     if current is None and layout.conf.exists():
         return [*warnings, "The current release has lost its manifest; it is left as it is until the next apply."]

@@ -11,9 +11,9 @@ from typing import Protocol
 from agent import failpoints
 from agent.config import AgentConfig
 from agent.nginx.bundle import REQUIRED, Bundle, check_content, check_manifest
-from agent.nginx.controller import Nginx
 from agent.nginx.directives import Policy
 from agent.nginx.guard import Guard
+from agent.nginx.interface import Nginx
 from agent.nginx.layout import Layout
 from agent.nginx.machine import detect
 from agent.nginx.release import Releases

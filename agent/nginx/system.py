@@ -24,7 +24,11 @@ def read_build(binary: str, _changed_at: int) -> tuple[str, tuple[str, ...]]:
         done = subprocess.run([binary, "-V"], capture_output=True, timeout=10, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NginxUnavailable(f"nginx cannot be run on this machine ({error}).") from None
-    text = (done.stderr + done.stdout).decode(errors="replace")
+    return parse_build((done.stderr + done.stdout).decode(errors="replace"))
+
+
+def parse_build(text: str) -> tuple[str, tuple[str, ...]]:
+    """What `nginx -V` printed. Raises NginxUnavailable when it is not that."""
     version = re.search(r"nginx version: \S+?/(\d+(?:\.\d+)+)", text)
     if version is None:
         raise NginxUnavailable("nginx cannot be run on this machine: it does not tell its version.")

@@ -1,5 +1,5 @@
 """Configuration tests: `nginx -t` of some files, again without each refused one, until all refused files are known.
-May import: agent.errors, agent.nginx.{controller,guard,layout,words,wrapper}."""
+May import: agent.errors, agent.nginx.{guard,interface,layout,words,wrapper}."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.nginx.bundle import REQUIRED
-from agent.nginx.controller import Nginx
 from agent.nginx.guard import Guard
+from agent.nginx.interface import Nginx
 from agent.nginx.layout import Layout
 from agent.nginx.words import FATAL, FileError, LogLine, explain, locate, place, relative, unique
 from agent.nginx.wrapper import Machine, render_test

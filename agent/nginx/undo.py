@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from agent import failpoints
 from agent.errors import AgentError, NginxUnavailable
-from agent.nginx.controller import Nginx
 from agent.nginx.guard import Guard
+from agent.nginx.interface import Nginx
 from agent.nginx.layout import Layout
 from agent.nginx.proof import Before, Proof, look, prove, prove_unchanged
 from agent.nginx.release import Release, Releases

@@ -16,7 +16,8 @@ NO_REVISION = "none"
 
 @dataclass(frozen=True)
 class Machine:
-    """What the wrapper takes from the machine. `user` is empty when nginx does not run as root."""
+    """What the wrapper takes from the machine. `user` is empty when nginx does not run as root. In a container of its
+    own nginx is reached from outside it, and has `https_port` from its first start; 0 elsewhere."""
 
     user: str
     resolvers: tuple[str, ...]
@@ -24,6 +25,13 @@ class Machine:
     status_port: int
     http_port: int
     shutdown_seconds: int = 600
+    is_container: bool = False
+    https_port: int = 0
+
+    @property
+    def status_listen(self) -> str:
+        """Where the revision is answered: to this machine only, or to whoever shares a network with the container."""
+        return f"{self.status_port}" if self.is_container else f"127.0.0.1:{self.status_port}"
 
 
 def render(layout: Layout, machine: Machine, revision: str, files: Iterable[Path]) -> str:
@@ -47,7 +55,7 @@ http {{
     root "{layout.webroot}";
 {_temp_paths(layout)}{_resolver(machine)}
     server {{
-        listen 127.0.0.1:{machine.status_port};
+        listen {machine.status_listen};
         server_name "";
         keepalive_timeout 0;
         location = /revision {{
@@ -77,15 +85,27 @@ def render_test(layout: Layout, machine: Machine, folder: Path, files: Iterable[
 
 
 def first_files(machine: Machine) -> dict[str, str]:
-    """The bundle of an agent that has applied nothing yet: 404 for every name."""
-    ipv6 = f"    listen [::]:{machine.http_port} default_server;\n" if machine.ipv6 else ""
+    """The bundle of an agent that has applied nothing yet: 404 for every name, and no TLS for any."""
     default = (
         "# Nothing was applied yet: 404 for every name.\nserver {\n"
-        f"    listen {machine.http_port} default_server;\n{ipv6}"
+        f"{_listen(machine, machine.http_port, 'default_server')}{_first_tls(machine)}"
         '    server_name "";\n'
         "    location ~ ^/(?!\\.well-known/acme-challenge/) {\n        return 404;\n    }\n}\n"
     )
     return {"http.conf": "server_tokens off;\n", "default.conf": default}
+
+
+def _first_tls(machine: Machine) -> str:
+    """Needs nginx 1.19.4, but no certificate. Only in a container: on a machine the port may be another's, and
+    nginx would not start."""
+    if not machine.https_port:
+        return ""
+    return f"{_listen(machine, machine.https_port, 'ssl default_server')}    ssl_reject_handshake on;\n"
+
+
+def _listen(machine: Machine, port: int, how: str) -> str:
+    ipv6 = f"    listen [::]:{port} {how};\n" if machine.ipv6 else ""
+    return f"    listen {port} {how};\n{ipv6}"
 
 
 def resolvers(resolv_conf: str) -> tuple[str, ...]:

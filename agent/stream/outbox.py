@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.journal import Entry, Journal, State
+from agent.journal import Entry, Journal, Origin, State
 from protos import command_stream_pb2 as pb
 
 _log = logging.getLogger(__name__)
@@ -102,9 +102,14 @@ class Outbox:
                 _log.exception("the output of command %s cannot be read", command_id)
 
     def _send_new(self, entry: Entry) -> bool:
-        """Lines first, then the result. False when the stream is gone."""
+        """Lines first, then the result; before both, once in each session, what the agent began by itself, so that the
+        panel has the row that they belong to. False when the stream is gone."""
         with self._news:
+            is_first = entry.command_id not in self._progress
             progress = self._progress.setdefault(entry.command_id, _Progress(entry.stored_seq))
+        started = write_started(entry)
+        if is_first and started is not None and not self._send(pb.AgentMessage(command_started=started)):
+            return False
         while lines := self._journal.lines_after(entry.command_id, progress.sent_seq, BATCH):
             output = pb.CommandOutput(command_id=entry.command_id, lines=[write_line(line) for line in lines])
             if not self._send(pb.AgentMessage(command_output=output)):
@@ -114,6 +119,16 @@ class Outbox:
             return True
         progress.result_sent_at = time.monotonic()
         return self._send(pb.AgentMessage(command_result=pb.CommandResult.FromString(entry.result)))
+
+
+def write_started(entry: Entry) -> pb.CommandStarted | None:
+    """What the agent began by itself; None for what the panel asked for."""
+    if entry.origin is not Origin.HERE or not entry.payload:
+        return None
+    command = pb.Command.FromString(entry.payload)
+    started = pb.CommandStarted(command_id=command.command_id, renew_certificate=command.renew_certificate)
+    started.started_at.FromNanoseconds(int(entry.accepted_at * 1e9))
+    return started
 
 
 def write_line(line: tuple[int, float, str, str, str]) -> pb.OutputLine:

@@ -1,7 +1,7 @@
 """people: logins, invitations, second factors, identities at a provider
 
 Revision ID: 8e2d41c7a905
-Revises: 4b7f2a90c6e1
+Revises: 6d0c51e7b93a
 Create Date: 2026-11-25 09:12:44.120533
 """
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "8e2d41c7a905"
-down_revision = "4b7f2a90c6e1"
+down_revision = "6d0c51e7b93a"
 branch_labels = None
 depends_on = None
 

@@ -1,9 +1,8 @@
 """Makes a fresh machine ready: the virtual environment with its pinned packages, nginx, Pebble, and what tests need.
-May import: the standard library and panel.embedded.system_packages, because it runs with the system's Python."""
+May import: the standard library, panel.embedded.{requirements,system_packages}: it runs with the system's Python."""
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 import importlib.util
 import json
@@ -13,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from panel.embedded.requirements import direct
 from panel.embedded.system_packages import (
     ProvisionError,
     distribution,
@@ -31,13 +31,20 @@ LOCK = ROOT / "requirements.txt"
 LOWEST_PYTHON = (3, 11)
 
 # What each purpose installs: extras of setup.cfg, and programs of the machine.
-EXTRAS: dict[str, list[str]] = {"run": [], "test": ["test"], "check": ["test", "check"], "bench": ["test"]}
-NEEDS_NGINX = {"run", "test", "bench"}
+EXTRAS: dict[str, list[str]] = {
+    "run": ["panel", "agent"],
+    "test": ["panel", "agent", "test"],
+    "check": ["panel", "agent", "test", "check"],
+    "bench": ["panel", "agent", "test"],
+    "docker": ["panel", "agent", "test"],
+}
+NEEDS_NGINX = {"run", "test", "bench", "docker"}
 NEEDS_CHROMIUM = {"test", "bench"}
 NEEDS_TEST_AUTHORITY = {"run", "test", "bench"}
 # Package to program: what tests speak to, and what measurements compare with.
 COUNTERPARTS = {
     "test": {
+        "postgresql": "pg_ctlcluster",
         "knot": "knotd",
         "bind9": "named",
         "certbot": "certbot",
@@ -46,6 +53,9 @@ COUNTERPARTS = {
     },
     "bench": {"certbot": "certbot", "lego": "lego"},
 }
+# The Engine, what makes its base image where no registry answers, and what reads compose.yaml.
+DOCKER = {"docker.io": "dockerd", "debootstrap": "debootstrap"}
+COMPOSE_PACKAGES = ("docker-compose", "docker-compose-v2")
 
 
 def provision(purpose: str) -> None:
@@ -65,6 +75,8 @@ def provision(purpose: str) -> None:
     programs = COUNTERPARTS.get(purpose, {})
     if missing := [package for package, program in programs.items() if not find_program(program)]:
         install_programs(missing, "for tests and measurements (their services stay switched off)")
+    if purpose == "docker":
+        _install_docker()
     if purpose in NEEDS_CHROMIUM and not _has_chromium():
         _install_chromium()
 
@@ -79,11 +91,7 @@ def _require_python() -> None:
 
 def _requirements(purpose: str) -> list[str]:
     """The direct requirements of one purpose, as setup.cfg has them."""
-    parser = configparser.ConfigParser()
-    parser.read(ROOT / "setup.cfg")
-    blocks = [parser["options"]["install_requires"]]
-    blocks += [parser["options.extras_require"][extra] for extra in EXTRAS[purpose]]
-    return [line.strip().replace(" ", "") for block in blocks for line in block.splitlines() if line.strip()]
+    return direct(ROOT / "setup.cfg", EXTRAS[purpose])
 
 
 def _key() -> str:
@@ -150,6 +158,20 @@ def _offer_pebble(purpose: str) -> None:
         say("Going on without it: there will be no test authority.")
 
 
+def _install_docker() -> None:
+    """An Engine that DOCKER_HOST names is used as it is. The tests start one of their own, which needs root."""
+    if os.geteuid() != 0 and not os.environ.get("DOCKER_HOST"):
+        raise ProvisionError("The tests start a Docker Engine: run them as root, or name one with DOCKER_HOST.")
+    missing = [package for package, program in DOCKER.items() if not find_program(program)]
+    if missing:
+        install_programs(missing, "for tests against a real Docker Engine")
+    plugin = [find_program("docker") or "docker", "compose", "version"]
+    if find_program("docker-compose") or subprocess.run(plugin, capture_output=True).returncode == 0:
+        return
+    package = next((one for one in COMPOSE_PACKAGES if knows_package(one)), COMPOSE_PACKAGES[0])
+    install_programs([package], "to start compose.yaml in tests")
+
+
 def _has_chromium() -> bool:
     cache = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
     return find_program("chromium", "chromium-browser", "google-chrome") is not None or any(cache.glob("chromium*"))
@@ -168,7 +190,7 @@ def _install_chromium() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`run`, `test`, `check` or `bench`; the exit code: 0 ready, 2 a person must do something first."""
+    """`run`, `test`, `check`, `bench` or `docker`; the exit code: 0 ready, 2 a person must do something first."""
     if len(arguments) != 1 or arguments[0] not in EXTRAS:
         say(f"Usage: python3 -m panel.embedded.provision {'|'.join(EXTRAS)}")
         return 2

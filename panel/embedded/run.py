@@ -86,7 +86,7 @@ def read_run(state: Path, agent_only: bool) -> Run:
         environment.update(authority.panel_environment())
     if config is not None:
         environment["AGENT_PANEL_URL"] = run.panel_url
-        environment["AGENT_JOIN_TOKEN_FILE"] = str(config.state_dir / "bundled-agent.token")
+        environment["AGENT_JOIN_TOKEN_FILE"] = str(config.bundled_token_file)
     return run
 
 

@@ -23,6 +23,8 @@ SERVICES = {
     "bind9": ("named.service",),
     "glewlwyd": ("glewlwyd.service",),
     "certbot": ("certbot.timer",),
+    "postgresql": ("postgresql.service",),
+    "docker.io": ("docker.service", "docker.socket"),
 }
 
 

@@ -62,9 +62,18 @@ class Agent(Model):
     has_ipv6: Mapped[bool] = mapped_column(default=False)
 
     # What Hello and its reports said of certificates.
-    dns_providers: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)  # as DnsProvider in the contract
+    # As DnsProvider in the contract. Some 25 KB of JSON, so that it is read only where it is asked for.
+    dns_providers: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, deferred=True)
     letsencrypt_dir: Mapped[str] = mapped_column(String(512), default="")
     certificates_problem: Mapped[str] = mapped_column(Text, default="")
+
+    # What its reports said of Docker and of upstreams, as DockerReport and UpstreamState in the contract. Both may be
+    # large and an agent is read with every host, so that they are read only when they are asked for.
+    docker: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, deferred=True)
+    docker_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    upstreams: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, deferred=True)
+    upstreams_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    trusts_labels: Mapped[bool] = mapped_column(default=False)  # containers with waypost.* labels become hosts unasked
 
     # Saved is not live: generation counts what is saved, applied_* is what was proved.
     generation: Mapped[int] = mapped_column(default=0)

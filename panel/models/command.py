@@ -32,11 +32,17 @@ class CommandKind(StrEnum):
     TAKE_OVER_CERTIFICATE = "take_over_certificate"
     CHECK_NAMES = "check_names"
     CHECK_DNS_CREDENTIAL = "check_dns_credential"
+    LIST_NETWORKS = "list_networks"
+    LIST_CONTAINERS = "list_containers"
+    CONTAINER_NETWORKS = "container_networks"
+    ATTACH_NETWORK = "attach_network"
+    DETACH_NETWORK = "detach_network"
+    CHECK_UPSTREAM = "check_upstream"
 
     @property
     def is_question(self) -> bool:
         """Questions are answered in seconds or not at all, and never redelivered."""
-        return self in {CommandKind.CHECK_NGINX, CommandKind.CHECK_NAMES, CommandKind.CHECK_DNS_CREDENTIAL}
+        return self in _QUESTIONS
 
     @property
     def has_bundle(self) -> bool:
@@ -47,6 +53,30 @@ class CommandKind(StrEnum):
     def is_about_certificate(self) -> bool:
         """Whether its resource is one certificate ("acme:<name>") and its result a CertificateResult."""
         return self.value.endswith("_certificate")
+
+    @property
+    def is_about_docker(self) -> bool:
+        """Whether it is about the Docker Engine beside the agent, or about what nginx can reach."""
+        return self in _DOCKER
+
+
+_DOCKER = {
+    CommandKind.LIST_NETWORKS,
+    CommandKind.LIST_CONTAINERS,
+    CommandKind.CONTAINER_NETWORKS,
+    CommandKind.ATTACH_NETWORK,
+    CommandKind.DETACH_NETWORK,
+    CommandKind.CHECK_UPSTREAM,
+}
+_QUESTIONS = {
+    CommandKind.CHECK_NGINX,
+    CommandKind.CHECK_NAMES,
+    CommandKind.CHECK_DNS_CREDENTIAL,
+    CommandKind.LIST_NETWORKS,
+    CommandKind.LIST_CONTAINERS,
+    CommandKind.CONTAINER_NETWORKS,
+    CommandKind.CHECK_UPSTREAM,
+}
 
 
 class CommandState(StrEnum):
@@ -80,7 +110,7 @@ class Command(Model):
     agent_id: Mapped[str] = mapped_column(ForeignKey("agent.id"))
     seq: Mapped[int] = mapped_column(BigInteger)
     kind: Mapped[str] = mapped_column(String(32))
-    resource: Mapped[str] = mapped_column(String(255), default="")  # "nginx", "acme:<name>"; "" for questions
+    resource: Mapped[str] = mapped_column(String(255), default="")  # "nginx", "docker", "acme:<name>"; "" for questions
     payload: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     state: Mapped[str] = mapped_column(String(16), default=CommandState.QUEUED)
     reason: Mapped[str] = mapped_column(String(32), default="")  # FAILED, INTERRUPTED, UNSUPPORTED, LOST, TIMEOUT …

@@ -13,9 +13,18 @@ from panel import failpoints
 from panel.extensions import db, transaction
 from panel.models import Agent, Command, CommandState
 from panel.models.types import utcnow
-from panel.rpc import certificate_states, messages, orders, results
+from panel.rpc import certificate_states, docker_states, messages, orders, results
 from panel.rpc.text import clean
-from panel.services import agent_jobs, bundles, certificate_reports, drift, outcomes, sessions, transitions
+from panel.services import (
+    agent_jobs,
+    bundles,
+    certificate_reports,
+    docker_reports,
+    drift,
+    outcomes,
+    sessions,
+    transitions,
+)
 from panel.services.sessions import NginxFacts
 from panel.services.transitions import CommandOutcome
 from protos import command_stream_pb2 as pb
@@ -79,7 +88,7 @@ def _note_alive(session: Session, facts: NginxFacts | None) -> None:
 
 
 def _report(session: Session, report: pb.Report) -> None:
-    _note_alive(session, messages.nginx_facts(report.nginx))
+    _note_alive(session, messages.nginx_facts(report.nginx) if report.HasField("nginx") else None)
     if report.HasField("drift"):
         with transaction():
             if sessions.is_current(session.agent_id, session.epoch):
@@ -89,12 +98,24 @@ def _report(session: Session, report: pb.Report) -> None:
         with transaction():
             if sessions.is_current(session.agent_id, session.epoch):
                 _certificates(session.agent_id, report.certificates)
+    if report.HasField("docker") or report.HasField("upstreams"):
+        with transaction():
+            if sessions.is_current(session.agent_id, session.epoch):
+                _docker(session.agent_id, report)
 
 
 def _certificates(agent_id: str, report: pb.CertificateReport) -> None:
     agent = db.session.get_one(Agent, agent_id)
     folder, problem = clean(report.letsencrypt_dir, 512), clean(report.problem)
     certificate_reports.observe(agent, certificate_states.states(report), folder, problem, utcnow())
+
+
+def _docker(agent_id: str, report: pb.Report) -> None:
+    agent, now = db.session.get_one(Agent, agent_id), utcnow()
+    if report.HasField("docker"):
+        docker_reports.observe(agent, docker_states.report(report.docker), now)
+    if report.HasField("upstreams"):
+        docker_reports.observe_upstreams(agent, docker_states.upstreams(report.upstreams), now)
 
 
 def _started(session: Session, message: pb.CommandStarted) -> None:

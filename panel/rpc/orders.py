@@ -1,5 +1,5 @@
 """A command for the wire: rendered when it is sent, with what it needs of files and secrets.
-May import: protos, panel.rpc.{certificate_orders,text}, panel.services, panel.models and below."""
+May import: protos, panel.rpc.{certificate_orders,docker_orders,text}, panel.services, panel.models and below."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from panel.models import Command, CommandKind
-from panel.rpc import certificate_orders
+from panel.rpc import certificate_orders, docker_orders
 from panel.rpc.text import duration
 from panel.services.transitions import REDELIVERY_WINDOW
+from panel.services.upstreams import Upstream
 from protos import command_stream_pb2 as pb
 
 MAX_MESSAGE = 1 << 20  # bytes
@@ -27,8 +28,8 @@ class Files:
     texts: Mapping[str, str]
 
 
-def command(row: Command, files: Files | None = None) -> pb.PanelMessage:
-    """A command for the wire; `files` when it has a bundle.
+def command(row: Command, files: Files | None = None, upstreams: Iterable[Upstream] = ()) -> pb.PanelMessage:
+    """A command for the wire; `files` when it has a bundle. `upstreams` go with an apply, as far as there is room.
 
     Raises ValueError when it does not fit into one message, and what panel.rpc.certificate_orders.write() raises.
     """
@@ -42,12 +43,16 @@ def command(row: Command, files: Files | None = None) -> pb.PanelMessage:
     kind = CommandKind(row.kind)
     if kind is CommandKind.APPLY_CONFIG:
         message.apply_config.bundle.CopyFrom(_bundle(row, files))
+        room = MAX_MESSAGE - 2048 - message.ByteSize()
+        docker_orders.add_upstreams(message.apply_config, upstreams, room)
     elif kind is CommandKind.TEST_CONFIG:
         message.test_config.bundle.CopyFrom(_bundle(row, files))
     elif kind is CommandKind.RELOAD:
         message.reload.SetInParent()
     elif kind is CommandKind.CHECK_NGINX:
         message.check_nginx.SetInParent()
+    elif kind.is_about_docker:
+        docker_orders.write(row, message)
     else:
         certificate_orders.write(row, message)
     if message.ByteSize() > MAX_MESSAGE - 1024:

@@ -13,7 +13,7 @@ from panel.extensions import db, transaction
 from panel.models import Command, CommandKind, CommandState
 from panel.models.types import utcnow
 from panel.rpc import orders
-from panel.services import bundles, deployments, outcomes, transitions
+from panel.services import bundles, deployments, outcomes, transitions, upstreams
 from panel.services.transitions import Agenda, CommandOutcome
 from panel.vault import VaultError
 from protos import command_stream_pb2 as pb
@@ -70,9 +70,11 @@ def _prepare(row: Command) -> pb.PanelMessage | None:
         if not CommandKind(row.kind).has_bundle:
             return orders.command(row)
         with db.session.begin_nested():
-            if row.kind == CommandKind.APPLY_CONFIG:
-                deployments.freeze(row)
-            return orders.command(row, _files(row))
+            if row.kind != CommandKind.APPLY_CONFIG:
+                return orders.command(row, _files(row))
+            deployments.freeze(row)
+            files = _files(row)
+            return orders.command(row, files, upstreams.of_files(files.manifest))
     except OperationalError:
         raise  # of the database and not of this command: it stays queued
     except (PanelError, VaultError) as error:

@@ -1,5 +1,5 @@
 """How a command ended, from the wire: cleaned, capped, and believed only with its proof.
-May import: protos, panel.rpc.{certificate_states,text}, panel.services, panel.models and below."""
+May import: protos, panel.rpc.{certificate_states,docker_states,text}, panel.services, panel.models and below."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 
 from panel.models import Command, CommandKind, CommandState
-from panel.rpc import certificate_states
+from panel.rpc import certificate_states, docker_states
 from panel.rpc.text import clean, clean_value
 from panel.services.transitions import CommandOutcome
 from protos import command_stream_pb2 as pb
@@ -67,6 +67,8 @@ def _read(message: pb.CommandResult, kind: str) -> dict[str, Any]:
     """The detail of a result as plain JSON values under the contract's own names, every text cleaned."""
     if CommandKind(kind).is_about_certificate:
         return certificate_states.result(getattr(message, kind))
+    if CommandKind(kind).is_about_docker:
+        return docker_states.result(CommandKind(kind), message)
     if kind == CommandKind.CHECK_NAMES:
         return {"findings": certificate_states.findings(message.check_names.findings)}
     values = MessageToDict(

@@ -53,7 +53,7 @@ def adopt(agent: Agent, started: StartedCommand, now: datetime) -> Command | Non
         certificate_id=certificate.id if certificate else None,
         created_at=began_at,
         expires_at=began_at + transitions.REDELIVERY_WINDOW,
-        run_timeout=certificate_jobs.timeout_of(certificate, kind) if certificate else certificate_jobs.MANUAL_TIMEOUT,
+        run_timeout=certificate_jobs.DNS_TIMEOUT,  # agents allow themselves as much, however names are checked
         acked_at=now,
         started_at=began_at,
     )

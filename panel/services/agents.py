@@ -141,7 +141,7 @@ def ensure_bundled(config: Config) -> Path | None:
 
     Returns the file while there is something to join with.
     """
-    path = config.state_dir / "bundled-agent.token"
+    path = config.bundled_token_file
     if not config.bundled_agent:
         return None
     agent = db.session.scalar(select(Agent).where(Agent.name == parse_name(config.bundled_agent)))

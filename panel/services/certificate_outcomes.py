@@ -20,13 +20,13 @@ def settle(command: Command) -> None:
         return
     if kind is CommandKind.DELETE_CERTIFICATE and command.has_succeeded:
         certificates.forget(certificate)
-    elif kind in ORDERS and not certificate.is_present and not command.result.get("dry_run"):
+    elif kind in ORDERS and certificate.reported_at is None and not command.result.get("dry_run"):
         _note_attempt(certificate, command)
     wake_after_commit("certificates")
 
 
 def _note_attempt(certificate: Certificate, command: Command) -> None:
-    """Of a certificate that never came the agent reports nothing, so that its row learns the reason here."""
+    """Of a certificate that its agent has never reported; from then on the reports say all of it."""
     certificate.last_attempt_at = command.started_at or command.finished_at
     failure = command.result.get("failure")
     if command.has_succeeded:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import undefer
 
 from panel.errors import Conflict, Invalid, NotFound
 from panel.extensions import db, wake_after_commit
@@ -58,7 +59,8 @@ class CredentialSpec:
 def providers() -> list[Provider]:
     """What the agents can use, by label; the newest agent's word on a provider counts."""
     found: dict[str, Provider] = {}
-    for agent in db.session.scalars(select(Agent).where(Agent.revoked_at.is_(None)).order_by(Agent.connected_at)):
+    query = select(Agent).where(Agent.revoked_at.is_(None)).options(undefer(Agent.dns_providers))
+    for agent in db.session.scalars(query.order_by(Agent.connected_at)):
         for entry in agent.dns_providers:
             known = found.get(entry["id"])
             agent_ids = (*known.agent_ids, agent.id) if known else (agent.id,)

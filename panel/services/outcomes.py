@@ -1,5 +1,5 @@
 """What the end of a command means for agents, hosts, revisions and certificates.
-May import: panel.services.{certificate_outcomes,deployments,sessions,transitions}, panel.models, panel.extensions."""
+May import: panel.services, panel.models, panel.extensions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from panel.extensions import db
 from panel.models import Command, CommandKind, CommandState
-from panel.services import certificate_outcomes, deployments, sessions, transitions
+from panel.models.types import utcnow
+from panel.services import certificate_outcomes, deployments, docker_reports, sessions, transitions
 from panel.services.transitions import CommandOutcome
 
 
@@ -33,6 +34,8 @@ def settle(command: Command) -> None:
         command.agent.reported_revision = command.result["revision"]
     elif kind.is_about_certificate or kind is CommandKind.CHECK_DNS_CREDENTIAL:
         certificate_outcomes.settle(command)
+    elif kind.is_about_docker:
+        docker_reports.settle(command, command.finished_at or utcnow())
 
 
 def _settle_apply(command: Command) -> None:

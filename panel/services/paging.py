@@ -3,6 +3,7 @@ May import: panel.extensions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -34,6 +35,14 @@ class Page(Generic[Item]):
     def last(self) -> int:
         """The number of the last item shown."""
         return (self.page - 1) * self.per_page + len(self.items)
+
+
+def cut(items: Sequence[Item], page: int, per_page: int) -> Page[Item]:
+    """One page of what is in memory already; a page out of range gives the nearest that exists."""
+    pages = max(1, -(-len(items) // per_page))
+    page = min(max(page, 1), pages)
+    start = (page - 1) * per_page
+    return Page(list(items[start : start + per_page]), len(items), page, pages, per_page)
 
 
 def paginate(statement: Select[Any], page: int, per_page: int) -> Page[Any]:

@@ -57,7 +57,8 @@ def connected(agent_id: str, facts: AgentFacts, now: datetime) -> Agent:
     agent.connected_at = agent.last_seen_at = now
     agent.version, agent.protocol, agent.boot_id = facts.version, facts.protocol, facts.boot_id
     agent.hostname, agent.os = facts.hostname, facts.os
-    agent.dns_providers = list(facts.dns_providers)
+    if agent.dns_providers != list(facts.dns_providers):
+        agent.dns_providers = list(facts.dns_providers)
     agent.refused_because = ""
     update_facts(agent, facts.nginx)
     _announce(agent_id)

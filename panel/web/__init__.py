@@ -11,12 +11,14 @@ from panel.web.agents import routes as agents
 from panel.web.auth import routes as auth
 from panel.web.certificates import routes as certificates
 from panel.web.changes import routes as changes
+from panel.web.containers import routes as containers
 from panel.web.health import routes as health
 from panel.web.home import routes as home
 from panel.web.hosts import routes as hosts
 from panel.web.invite import routes as invite
 from panel.web.jobs import routes as jobs
 from panel.web.live import routes as live
+from panel.web.networks import routes as networks
 from panel.web.notifications import routes as notifications
 from panel.web.settings import routes as settings
 from panel.web.setup import routes as setup
@@ -28,12 +30,14 @@ NOUNS = (
     auth,
     certificates,
     changes,
+    containers,
     health,
     home,
     hosts,
     invite,
     jobs,
     live,
+    networks,
     notifications,
     settings,
     setup,

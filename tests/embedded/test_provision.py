@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from panel.embedded import provision
 from panel.embedded.lock import declared
 
@@ -45,7 +47,8 @@ def test_a_python_that_is_too_old_gets_a_sentence_and_no_traceback() -> None:
 
 def test_the_purposes_together_install_all_that_setup_cfg_names() -> None:
     named = {requirement.name for requirement in declared(ROOT / "setup.cfg")}
-    installed = {line.split("==")[0] for purpose in provision.EXTRAS for line in provision._requirements(purpose)}
+    lines = {line for purpose in provision.EXTRAS for line in provision._requirements(purpose)}
+    installed = {Requirement(line).name for line in lines}
     assert {name.lower() for name in named} == {name.lower() for name in installed}
 
 

@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import JSON, Connection, MetaData, Table, inspect, select
+from sqlalchemy import JSON, Connection, MetaData, Table, inspect, select, text
 
 from panel import cli
 from panel.app import create_app
@@ -62,6 +62,30 @@ def test_commands_lose_their_copies_of_manifests_and_keep_all_else() -> None:
     upgrade()
     found = {row.id: row.payload for row in db.session.execute(select(Command.id, Command.payload))}
     assert found == {"one": {"revision": "r", "generation": 3, "files": 1}, "two": {"x": 1}}
+
+
+@pytest.mark.usefixtures("empty_app")
+def test_rows_that_refer_to_others_outlive_every_migration() -> None:
+    """SQLite makes a table anew to change it; what others refer to must still be there."""
+    upgrade(revision="3f6b9d2e71ac")
+    old = MetaData()
+    old.reflect(db.engine)
+    now = datetime(2026, 11, 23, tzinfo=UTC).replace(tzinfo=None)
+    rows: dict[str, dict[str, object]] = {
+        "agent": {"id": "a", "name": "local", "created_at": now},
+        "command": {"id": "c", "agent_id": "a", "seq": 1, "payload": {}, "created_at": now, "expires_at": now},
+        "command_output": {"command_id": "c", "seq": 1, "at": now, "text": "kept"},
+        "proxy_host": {"id": 1, "agent_id": "a", "domain_names": ["a.b"], "created_at": now, "changed_at": now},
+        "domain_name": {"agent_id": "a", "name": "a.b", "proxy_host_id": 1},
+    }
+    with db.engine.begin() as connection:
+        for name, values in rows.items():
+            _insert(connection, old.tables[name], values)
+    for change, revision in ((upgrade, "head"), (downgrade, "3f6b9d2e71ac"), (upgrade, "head")):
+        change(revision=revision)
+        with db.engine.connect() as connection:
+            counts = {name: connection.scalar(text(f"SELECT count(*) FROM {name}")) for name in rows}
+        assert counts == dict.fromkeys(rows, 1)
 
 
 def _insert(connection: Connection, table: Table, values: dict[str, object]) -> None:

@@ -1,5 +1,5 @@
 """Whether nginx itself gives the token for a name, whatever redirects, passwords or rules its host has.
-May import: agent.acme.{causes,spec}, agent.acme.check.{probe,surroundings}."""
+May import: agent.acme.{causes,spec}, agent.acme.check.{probe,surroundings}, agent.errors."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from agent.acme.causes import say
 from agent.acme.check.probe import Result, Seen, Token, Way, ask
 from agent.acme.check.surroundings import Address, Question
 from agent.acme.spec import Finding, Level
-
-LOOPBACK = ipaddress.IPv4Address("127.0.0.1")
+from agent.errors import NginxUnavailable
 
 
 def check_path(name: str, token: Token, question: Question) -> Finding:
-    """Asks nginx on this machine twice, because a limit of requests lets the first one through."""
-    first = _ask(name, token, question)
+    """Asks this agent's nginx twice, because a limit of requests lets the first one through."""
+    try:
+        nginx = ipaddress.ip_address(question.here.nginx_address())
+    except NginxUnavailable as error:
+        next_step = "Start nginx. The agent's page says how it is."
+        return Finding(Level.ERROR, "path", error.message, name, next_step, cause="port_closed")
+    first = _ask(name, token, question, nginx)
     if first.result is not Result.SEEN:
         return _error(name, first, question)
-    second = _ask(name, token, question)
+    second = _ask(name, token, question, nginx)
     if second.result is not Result.SEEN:
         sentence = (
             f"nginx gives the token of {name} once, and then answers {second.status}: a limit of requests applies."
@@ -29,12 +33,12 @@ def check_path(name: str, token: Token, question: Question) -> Finding:
     return Finding(Level.OK, "path", f"nginx passes the check of {name}{by_way}.", name)
 
 
-def _ask(name: str, token: Token, question: Question) -> Seen:
+def _ask(name: str, token: Token, question: Question, nginx: Address) -> Seen:
     config = question.here.config
 
     def find(host: str) -> Address | None:
         """Only what this nginx answers itself is of interest here."""
-        return LOOPBACK if host == name.strip("[]") else None
+        return nginx if host == name.strip("[]") else None
 
     ports = {80: config.http_port, 443: config.https_port}
     way = Way(find, frozenset({*ports, *ports.values()}), question.deadline, lambda port: ports.get(port, port))

@@ -68,6 +68,7 @@ class Surroundings:
     name_servers: NameServers = NameServers()
     seconds: float = SECONDS
     public_port: int = 80  # where a public authority asks for challenges; another one in tests
+    nginx_address: Callable[[], str] = lambda: "127.0.0.1"  # raises NginxUnavailable
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     has_ipv6: bool = field(default_factory=has_ipv6)
     own_addresses: tuple[Address, ...] = field(default_factory=_own_addresses)

@@ -10,8 +10,9 @@ from panel.config import Config
 from panel.models import Agent
 from panel.services import agents, proxy_hosts
 from panel.web.agents import edits, view
-from panel.web.hosts.view import host_row
+from panel.web.hosts import page as hosts
 from panel.web.jobs import lines
+from panel.web.networks import engine
 
 HOSTS_SHOWN = 10
 JOBS_SHOWN = 8
@@ -24,10 +25,11 @@ def values(agent: Agent, now: datetime, config: Config) -> dict[str, Any]:
     return {
         "agent": agent,
         "card": view.card(agent, now, config),
-        "rows": [host_row(host, status) for host in found.items],
+        "rows": hosts.rows(found.items, {agent.id: status}),
         "host_count": found.total,
         "jobs": lines.recent(agent.id, JOBS_SHOWN),
         "edits": edits.now(agent),
         "earlier_edits": edits.earlier(agent),
+        "engine": engine.view(agent, now, config),
         "token_expires_at": agents.join_token_expiry(agent, now),
     }

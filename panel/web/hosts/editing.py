@@ -19,7 +19,7 @@ from panel.services import agents, certificates, commands, deployments, history,
 from panel.services.proxy_hosts import ProxyHostSpec, spec_of
 from panel.web import htmx
 from panel.web.access import actor
-from panel.web.hosts import preview, view
+from panel.web.hosts import joining, preview, view
 from panel.web.hosts.forms import ProxyHostForm, values_of
 from panel.web.jobs.view import view as job_view
 
@@ -111,12 +111,14 @@ def _save(form: ProxyHostForm, host_id: int | None) -> str:
         touched = [host.agent]
         host = proxy_hosts.update(host, spec, actor(), version=form.opened_version())
         touched += [host.agent] if host.agent_id != touched[0].id else []
+    joined = joining.carry_out(form, request.form, host, actor())
     if request.form.get("then") == "apply":
         applies = [apply_soon(agent) for agent in touched]
         if form.wants_request:  # the host is served by plain HTTP until the certificate is there
             return f"/jobs/{certificates.request_for_host(host, actor(), force_ssl=spec.force_ssl).id}"
         return job_address(applies)
-    htmx.toast(f"Host {display_name(host.primary_name)} saved. It is not live until it is applied.")
+    also = f" nginx is being joined to {joined}." if joined else ""
+    htmx.toast(f"Host {display_name(host.primary_name)} saved. It is not live until it is applied.{also}")
     return f"/hosts/{host.id}"
 
 
@@ -153,7 +155,7 @@ def _saved_a_moment_ago(spec: ProxyHostSpec) -> ProxyHost | None:
 
 def _open_form(host: ProxyHost | None) -> ProxyHostForm:
     """The form with what was posted, else with the host's values, a copy's, or a new host's."""
-    values = values_of(host) | {"version": str(host.version)} if host else NEW_HOST | _cloned_values()
+    values = values_of(host) | {"version": str(host.version)} if host else NEW_HOST | _given_values()
     form = ProxyHostForm(data=values)
     form.offer_agents(a for a in agents.list_all() if not a.is_revoked or (host and a.id == host.agent_id))
     agent = form.chosen_agent()
@@ -161,7 +163,11 @@ def _open_form(host: ProxyHost | None) -> ProxyHostForm:
     return form
 
 
-def _cloned_values() -> dict[str, object]:
+def _given_values() -> dict[str, object]:
+    """What a new host begins with: a container's, or those of the host that is cloned."""
+    found = joining.find(request.args) if request.method == "GET" else None
+    if found is not None:
+        return joining.values(*found)
     text = request.args.get("clone", "")
     if not (text.isascii() and text.isdigit()) or request.method == "POST":
         return {}
@@ -212,6 +218,8 @@ def _form_values(form: ProxyHostForm, host: ProxyHost | None, *, draft: bool) ->
         "hops": view.draft_route(form.data, dict(form.refusals()), agent, _status(agent), form.certificate_words()),
         "is_draft": draft,
         "others": _other_changes(agent, host),
+        "join": joining.offer(form, request.form),
+        "origin": joining.origin(request.args) if not draft and host is None else None,
     }
 
 

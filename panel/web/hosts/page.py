@@ -12,10 +12,11 @@ from panel.models import Agent, AgentStatus, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
 from panel.services import agents, certificates, history, jobs, proxy_hosts
+from panel.services.upstreams import of_host
 from panel.web import listing
 from panel.web.certificates.view import host_tls, last_trouble
 from panel.web.certificates.words import is_test
-from panel.web.hosts import preview, view
+from panel.web.hosts import preview, upstream, view
 from panel.web.hosts.listing import HOSTS
 from panel.web.jobs import lines
 
@@ -50,7 +51,16 @@ def list_values(args: Mapping[str, str]) -> dict[str, Any]:
 def rows(hosts: Sequence[ProxyHost], statuses: Mapping[str, AgentStatus]) -> list[view.HostRow]:
     """Hosts as lines of the list; `statuses` are those of the agents."""
     under_way = jobs.open_about([host.certificate_id for host in hosts if host.certificate_id])
-    return [view.host_row(h, statuses[h.agent_id], under_way.get(h.certificate_id or 0)) for h in hosts]
+    health = upstream.health_of(host.agent for host in hosts)
+    return [
+        view.host_row(
+            host,
+            statuses[host.agent_id],
+            upstream.status(health[host.agent_id].get(of_host(host)), statuses[host.agent_id]),
+            under_way.get(host.certificate_id or 0),
+        )
+        for host in hosts
+    ]
 
 
 def agent_statuses(everyone: Sequence[Agent]) -> dict[str, AgentStatus]:
@@ -65,6 +75,7 @@ def host_values(host: ProxyHost) -> dict[str, Any]:
     file = preview.of_saved(host)
     open_job = jobs.open_about([host.certificate_id]).get(host.certificate_id) if host.certificate_id else None
     tls = host_tls(host, open_job, utcnow())
+    reach = upstream.view(host, agent_status)
     return {
         "host": host,
         "name": display_name(host.primary_name),
@@ -76,7 +87,8 @@ def host_values(host: ProxyHost) -> dict[str, Any]:
         "is_test": host.certificate is not None and is_test(host.certificate),
         "has_wildcard": any(name.startswith("*.") for name in host.domain_names),
         "usable": [] if host.certificate or host.is_deleted else certificates.matching(host),
-        "hops": view.host_route(host, agent_status, tls),
+        "upstream": reach,
+        "hops": view.host_route(host, agent_status, tls, reach.status),
         "site_url": view.site_url(host),
         "refusal": view.host_refusal(host, file.path or host.live_path),
         "file": file,

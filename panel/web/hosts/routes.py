@@ -12,7 +12,7 @@ from panel.errors import Conflict, Invalid
 from panel.extensions import transaction
 from panel.models import ProxyHost, User
 from panel.nginx.grammar import display_name
-from panel.services import certificates, deployments, proxy_hosts
+from panel.services import certificates, deployments, proxy_hosts, upstreams
 from panel.web import htmx
 from panel.web.access import actor, local_path
 from panel.web.hosts import editing, live, page
@@ -61,6 +61,15 @@ def request_ssl(host_id: int) -> BaseResponse:
         htmx.toast(refusal.message, kind="warn")
         url = f"/certificates/new?host={host_id}"
     return htmx.go(url)
+
+
+@bp.post("/hosts/<int:host_id>/check-upstream")
+def check_upstream(host_id: int) -> BaseResponse:
+    """Asks the agent to look at the upstream now; the host's page shows the answer when it comes."""
+    with transaction():
+        upstreams.check(proxy_hosts.get(host_id), actor())
+    htmx.toast("The agent looks at the upstream now.")
+    return htmx.go(f"/hosts/{host_id}")
 
 
 @bp.post("/hosts/<int:host_id>/enable")

@@ -55,6 +55,7 @@ class HostRow:
     name: str
     alias_note: str
     upstream: str
+    upstream_status: Status
     status: Status
     tls: Status
     agent_id: str
@@ -63,13 +64,14 @@ class HostRow:
     is_enabled: bool
 
 
-def host_row(host: ProxyHost, agent_status: AgentStatus, open_job: Command | None = None) -> HostRow:
-    """A host as the list shows it; `open_job` works on its certificate."""
+def host_row(host: ProxyHost, agent_status: AgentStatus, upstream: Status, open_job: Command | None = None) -> HostRow:
+    """A host as the list shows it; `upstream` is how that was at the last look, `open_job` works on its certificate."""
     return HostRow(
         id=host.id,
         name=display_name(host.primary_name),
         alias_note=alias_note(len(host.domain_names) - 1),
         upstream=host.upstream_url,
+        upstream_status=upstream,
         status=host_status(host, agent_status),
         tls=host_tls(host, open_job, utcnow()),
         agent_id=host.agent_id,
@@ -105,7 +107,7 @@ AGENT_TONES = {
 }
 
 
-def host_route(host: ProxyHost, agent_status: AgentStatus, tls: Status) -> list[Hop]:
+def host_route(host: ProxyHost, agent_status: AgentStatus, tls: Status, upstream: Status) -> list[Hop]:
     """The route of a saved host: public name, TLS, agent, upstream."""
     status = host_status(host, agent_status)
     tone = "warn" if status is REFUSED_LIVE else status.tone
@@ -113,7 +115,7 @@ def host_route(host: ProxyHost, agent_status: AgentStatus, tls: Status) -> list[
         Hop("Public name", site_url(host), _names_detail(host.domain_names), tone),
         _tls_hop(host, tls),
         _agent_hop(host.agent, agent_status),
-        _upstream_hop(host),
+        _upstream_hop(host, upstream),
     ]
 
 
@@ -167,10 +169,15 @@ def _tls_detail(values: Mapping[str, Any]) -> str:
     return ", ".join(chosen) if values.get("certificate_id") else "plain HTTP"
 
 
-def _upstream_hop(host: ProxyHost) -> Hop:
+def _upstream_hop(host: ProxyHost, upstream: Status) -> Hop:
     if host.is_refused and host.refused_field.startswith("forward_"):
         return Hop("Upstream", host.upstream_url, "refused by nginx", "bad")
-    return Hop("Upstream", host.upstream_url, "not checked", "off")
+    return Hop("Upstream", host.upstream_url, _in_midst(upstream.word), upstream.tone)
+
+
+def _in_midst(word: str) -> str:
+    """A word that begins no sentence."""
+    return word if word.startswith("TLS") else word[:1].lower() + word[1:]
 
 
 def _names_detail(names: Sequence[str]) -> str:
@@ -266,6 +273,9 @@ VERBS = {
     "proxy_host:delete": "deleted the host",
     "proxy_host:restore": "brought the host back",
     "proxy_host:refuse": "refused it",
+    "proxy_host:link": "gave it a certificate",
+    "proxy_host:unlink": "took its certificate away",
+    "proxy_host:certificate-refused": "could not ask for its certificate",
 }
 
 

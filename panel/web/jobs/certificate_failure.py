@@ -79,7 +79,7 @@ def _is_over(end: datetime | None) -> bool:
 
 
 def _then(is_repeated: bool) -> NextStep:
-    text = "Then press Retry, or wait: the agent tries again by itself." if is_repeated else "Then press Retry."
+    text = "Then press Retry, or wait." if is_repeated else "Then press Retry."
     return NextStep(text)
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from panel.models import CommandKind, CommandState
-from panel.web.jobs import certificate_failure, words
+from panel.web.jobs import certificate_failure, docker, words
 from panel.web.jobs.cards import Evidence, Failure, NextStep, Refusal
 
 _HOST_PATH = re.compile(r"hosts/(\d+)-(.+)\.conf")
@@ -181,6 +181,7 @@ _CARDS: tuple[tuple[Callable[[Evidence], bool], Callable[[Evidence], Failure]], 
     (_has_reason("TIMEOUT"), _too_slow),
     (lambda evidence: not evidence.command.outcome_known, _unknown_outcome),
     (_has_reason("INTERRUPTED", "LOST"), _unknown_outcome),
+    (lambda evidence: CommandKind(evidence.command.kind).is_about_docker, docker.card),
     (_mentions("address already in use", "bind() to"), _port_in_use),
     (_mentions("not running", "is stopped", "no master"), _not_running),
 )

@@ -13,7 +13,7 @@ from panel.services import jobs
 from panel.web.certificates import words as certificate_words
 from panel.web.certificates.findings import Finding
 from panel.web.filters import duration
-from panel.web.jobs import certificates, steps, words
+from panel.web.jobs import certificates, docker, steps, words
 from panel.web.jobs.cards import Evidence, Fact, Failure
 from panel.web.jobs.failure import explain
 
@@ -91,6 +91,11 @@ class JobView:
         return self.certificate is not None and certificate_words.is_test(self.certificate)
 
     @property
+    def is_check(self) -> bool:
+        """Whether findings are all that was asked for."""
+        return self.command.kind == CommandKind.CHECK_NAMES
+
+    @property
     def answer(self) -> str:
         """What a test of a credential found, in the agent's sentence."""
         is_test = self.command.kind == CommandKind.CHECK_DNS_CREDENTIAL and self.command.has_succeeded
@@ -148,7 +153,7 @@ def _failure(command: Command, marks: list[jobs.StageMark], certificate: Certifi
 
 
 def _facts(command: Command, certificate: Certificate | None) -> list[Fact]:
-    facts = certificates.facts(command, certificate)
+    facts = certificates.facts(command, certificate) + docker.facts(command)
     facts += [Fact("Agent", command.agent.name, f"/agents/{command.agent_id}")]
     revision = command.result.get("revision") or command.payload.get("revision")
     if revision:

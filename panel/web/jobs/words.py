@@ -23,6 +23,12 @@ KINDS = {
     CommandKind.TAKE_OVER_CERTIFICATE: "Take over certificate",
     CommandKind.CHECK_NAMES: "Check names",
     CommandKind.CHECK_DNS_CREDENTIAL: "Test DNS credential",
+    CommandKind.LIST_NETWORKS: "List networks",
+    CommandKind.LIST_CONTAINERS: "List containers",
+    CommandKind.CONTAINER_NETWORKS: "Look at a container's networks",
+    CommandKind.ATTACH_NETWORK: "Attach nginx",
+    CommandKind.DETACH_NETWORK: "Detach nginx",
+    CommandKind.CHECK_UPSTREAM: "Check upstream",
 }
 
 RESULTS = {
@@ -47,6 +53,12 @@ STAGES = {
     CommandKind.TAKE_OVER_CERTIFICATE: ("take_over",),
     CommandKind.CHECK_NAMES: ("check",),
     CommandKind.CHECK_DNS_CREDENTIAL: ("credential",),
+    CommandKind.LIST_NETWORKS: ("list",),
+    CommandKind.LIST_CONTAINERS: ("list",),
+    CommandKind.CONTAINER_NETWORKS: ("list",),
+    CommandKind.ATTACH_NETWORK: ("attach",),
+    CommandKind.DETACH_NETWORK: ("detach",),
+    CommandKind.CHECK_UPSTREAM: ("reach",),
 }
 DRY_RUN_STAGES = ("check", "order", "challenge", "validation", "issued")
 
@@ -58,6 +70,10 @@ STAGE_LABELS = {
     "prove": "Prove that it is live",
     "rollback": "Put the old files back",
     "check": "Check nginx",
+    "list": "Ask Docker",
+    "attach": "Join nginx to the network",
+    "detach": "Take nginx out of the network",
+    "reach": "Look at the upstream",
 }
 CERTIFICATE_STAGE_LABELS = {
     "check": "Check first",
@@ -85,6 +101,10 @@ STAGE_HINTS = {
     "prove": "Fresh connections are made until only the new revision answers. Usually under 2 seconds.",
     "rollback": "The files that worked before come back, and that is proved too.",
     "check": "The agent looks at its nginx.",
+    "list": "The agent asks the Docker Engine. Usually under a second.",
+    "attach": "Docker does it while nginx runs. Usually under a second.",
+    "detach": "Docker does it while nginx runs. Usually under a second.",
+    "reach": "The agent looks from nginx's own networks. Usually under 3 seconds.",
 }
 CERTIFICATE_STAGE_HINTS = {
     "check": "Names, addresses, the challenge path, CAA records, limits and the clock. Usually under 3 seconds.",
@@ -115,7 +135,12 @@ _STATES = {
 }
 
 
-_ABOUT = {CommandKind.CHECK_NAMES: "name", CommandKind.CHECK_DNS_CREDENTIAL: "zone"}  # keys of their payloads
+_ABOUT = {  # keys of their payloads
+    CommandKind.CHECK_NAMES: "name",
+    CommandKind.CHECK_DNS_CREDENTIAL: "zone",
+    CommandKind.ATTACH_NETWORK: "network",
+    CommandKind.DETACH_NETWORK: "network",
+}
 
 
 def state_of(command: Command) -> tuple[str, str]:
@@ -153,7 +178,7 @@ def kind_of(command: Command) -> str:
 
 
 def subject_of(command: Command) -> str:
-    """The certificate or the zone that a job is about, by its name; "" for jobs about nginx."""
+    """The certificate, zone or network that a job is about, by its name; "" for jobs about nginx."""
     if command.kind in _ABOUT:
         return str(command.payload.get(_ABOUT[CommandKind(command.kind)], ""))
     resource = command.resource

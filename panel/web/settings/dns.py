@@ -33,7 +33,7 @@ def create() -> BaseResponse:
     known = _providers()
     provider = known.get(request.args.get("provider", ""))
     if provider is None:
-        return Response(render_template("settings/dns_providers.html", providers=list(known.values())))
+        return Response(render_template("settings/dns_providers.html", groups=view.group(list(known.values()))))
     form = build(provider, "", {})
     if request.method == "GET":
         return _answer(form, provider, None)

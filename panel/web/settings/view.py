@@ -3,6 +3,7 @@ May import: panel.models, panel.services."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from panel.models import AcmeAuthority, DnsCredential
@@ -30,6 +31,28 @@ class CredentialView:
     tone: str
     word: str
     users: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
+class ProviderGroup:
+    """Providers that one sentence is true of. A large one is shown closely, because only the names differ."""
+
+    help: str
+    providers: tuple[Provider, ...]
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the sentence stands once above all of them."""
+        return len(self.providers) > 1
+
+
+def group(providers: Sequence[Provider]) -> list[ProviderGroup]:
+    """The providers with a sentence of their own first, each a group; then those that share one."""
+    by_help: dict[str, list[Provider]] = {}
+    for provider in providers:
+        by_help.setdefault(provider.help, []).append(provider)
+    groups = [ProviderGroup(text, tuple(members)) for text, members in by_help.items()]
+    return sorted(groups, key=lambda one: one.is_large)
 
 
 def authority(row: AcmeAuthority) -> AuthorityView:

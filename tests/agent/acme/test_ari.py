@@ -150,6 +150,17 @@ def test_an_authority_that_has_none_or_is_away_is_no_reason_to_fail(place: Place
     assert place.authorities.renewal_info(authority_of(new_place.pebble), old.leaf_pem) is None  # of another issuer
 
 
+@pytest.mark.parametrize("leaf_pem", ["", "garbage", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_a_certificate_that_is_none_has_no_window(new_place: Place, leaf_pem: str) -> None:
+    assert new_place.authorities.renewal_info(authority_of(new_place.pebble), leaf_pem) is None
+
+
+def test_an_account_folder_that_cannot_be_written_is_no_reason_to_fail(new_place: Place, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    engine = Authorities(tmp_path / "file" / "acme", tmp_path, "tests")
+    assert engine.renewal_info(authority_of(new_place.pebble), "") is None
+
+
 def test_a_directory_says_what_the_check_needs(new_place: Place) -> None:
     facts = new_place.authorities.directory(authority_of(new_place.pebble))
     assert facts.has_renewal_info

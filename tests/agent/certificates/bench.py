@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from agent.acme.certbot import write_renewal
 from agent.acme.leaf import Material, read_leaf
@@ -18,6 +19,7 @@ from agent.acme.state import Memory
 from agent.acme.store import Store
 from agent.handlers.workshop import Wires, Workshop
 from agent.journal import Journal, State
+from agent.stream.outbox import write_started
 from protos import command_stream_pb2 as pb
 from tests.agent.conftest import Bench, make_bundle, wait_for
 from tests.agent.far_side import wire_bundle
@@ -34,7 +36,6 @@ class CertificateBench:
     pebble: Pebble
     sent: list[pb.AgentMessage] = field(default_factory=list)
     hosts: dict[str, str] = field(default_factory=dict)
-    waits: bool = False
 
     def __post_init__(self) -> None:
         self.bench.config = replace(self.bench.config, letsencrypt_dir=self.bench.config.state_dir / "letsencrypt")
@@ -61,7 +62,7 @@ class CertificateBench:
 
     def start(self) -> CertificateBench:
         """As the agent does it. The journal is that of the bench until the first stop."""
-        wires = Wires(self._send, lambda result, _: self._answer(result), lambda _: None)
+        wires = Wires(self._send, lambda result, _: self._answer(result), self._notify)
         self.workshop = Workshop(self.bench.config, self.bench.journal, wires, threading.Event())
         self.workshop.start()
         return self
@@ -77,16 +78,22 @@ class CertificateBench:
         self.sent.append(message)
         return True
 
+    def _notify(self, command_id: str) -> None:
+        """As the outbox does it, for what the agent begins itself."""
+        entry = self.bench.journal.get(command_id)
+        if entry is not None and (started := write_started(entry)) and entry.state is State.ACCEPTED:
+            self.sent.append(pb.AgentMessage(command_started=started))
+
     def _answer(self, result: pb.CommandResult) -> None:
         self.sent.append(pb.AgentMessage(command_result=result))
 
     # ---- commands ------------------------------------------------------------------------------------------------
 
-    def begin(self, *, seconds: float = 120, **action: object) -> str:
+    def begin(self, *, seconds: float = 120, **action: Any) -> str:
         """Sends a command; its id."""
         assert self.workshop is not None
         self._seq += 1
-        command = pb.Command(command_id=str(uuid.uuid4()), seq=self._seq, **action)  # type: ignore[arg-type]
+        command = pb.Command(command_id=str(uuid.uuid4()), seq=self._seq, **action)
         command.run_timeout.FromMilliseconds(int(seconds * 1000))
         assert self.workshop.dispatcher.accept(command).verdict == pb.CommandAck.ACCEPTED
         self.workshop.dispatcher.begin(command)
@@ -104,7 +111,7 @@ class CertificateBench:
         entry = self.bench.journal.get(command_id)
         return entry is not None and entry.state is State.FINISHED
 
-    def run(self, **action: object) -> pb.CommandResult:
+    def run(self, **action: Any) -> pb.CommandResult:
         return self.result(self.begin(**action))
 
     def text(self, command_id: str) -> str:
@@ -113,17 +120,17 @@ class CertificateBench:
     def stages(self, command_id: str) -> list[str]:
         return [stage for stage, level, _ in self.bench.lines(command_id) if level == "stage"]
 
-    def spec(self, *names: str, name: str = "", **more: object) -> pb.CertificateSpec:
+    def spec(self, *names: str, name: str = "", **more: Any) -> pb.CertificateSpec:
         return pb.CertificateSpec(
             name=name or names[0].removeprefix("*."),
             names=names,
             authorities=[self.authority()],
             challenge=pb.CertificateSpec.HTTP_01,
             key_type="ec-256",
-            **more,  # type: ignore[arg-type]
+            **more,
         )
 
-    def authority(self, **more: object) -> pb.AcmeAuthority:
+    def authority(self, **more: Any) -> pb.AcmeAuthority:
         return pb.AcmeAuthority(
             id="1",
             label="Pebble",
@@ -131,10 +138,10 @@ class CertificateBench:
             ca_pem=self.pebble.ca_pem.encode(),
             is_test=True,
             dns_server=self.pebble.dns_server,
-            **more,  # type: ignore[arg-type]
+            **more,
         )
 
-    def issue(self, *names: str, host_waits: bool = False, **more: object) -> pb.CommandResult:
+    def issue(self, *names: str, host_waits: bool = False, **more: Any) -> pb.CommandResult:
         spec = self.spec(*names, **more)
         return self.run(issue_certificate=pb.IssueCertificate(spec=spec, accept_warnings=True, host_waits=host_waits))
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,14 +34,13 @@ class Machine:
     far_side: FarSide
     agent: AgentProcess
     stream: Stream | None = None
-    seen: list[pb.AgentMessage] = field(default_factory=list)
 
     def start(self, **environ: str) -> Stream:
         self.agent.start(**environ)
         self.stream = self.far_side.next_stream()
         return self.stream
 
-    def send(self, command_id: str, **action: object) -> None:
+    def send(self, command_id: str, **action: Any) -> None:
         assert self.stream is not None
         self.stream.send(command=command(command_id, **action))
 

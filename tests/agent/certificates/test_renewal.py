@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -382,7 +383,7 @@ def test_weeks_without_a_panel_leave_room_in_the_journal(certificates: Certifica
     dispatcher = certificates.workshop.dispatcher
     for number in range(MAX_OWN + 5):
         command = pb.Command(command_id=f"own-{number}", renew_certificate=pb.RenewCertificate(name="none.example"))
-        certificates.until(lambda command=command: dispatcher.begin_own(command, lambda: None))
+        certificates.until(partial(dispatcher.begin_own, command))
     certificates.result(f"own-{MAX_OWN + 4}")
     own = [entry for entry in certificates.bench.journal.open_commands() if entry.origin is Origin.HERE]
     assert len(own) == MAX_OWN

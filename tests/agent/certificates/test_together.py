@@ -94,7 +94,12 @@ def test_who_waits_for_a_release_looks_after_each_and_can_be_cancelled() -> None
 
 def test_a_lane_does_one_thing_at_a_time_and_lanes_go_beside_each_other() -> None:
     lanes, done, gate = Lanes("test", 2), list[str](), threading.Event()
-    lanes.put("a", lambda: (gate.wait(5), done.append("a1"))[1])
+
+    def wait() -> None:
+        gate.wait(5)
+        done.append("a1")
+
+    lanes.put("a", wait)
     lanes.put("a", lambda: done.append("a2"))
     lanes.start()
     lanes.put("b", lambda: done.append("b1"))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from flask import Flask
 
 from panel.extensions import db, transaction
 from panel.models import Agent, Certificate, ProxyHost
-from panel.services import bundles, deployments
+from panel.services import bundles, deployments, proxy_hosts
 from tests.conftest import store
 from tests.panel.services.deploying import enqueue, files_of, prove, refuse, send
 
@@ -136,3 +137,26 @@ def test_a_set_aside_host_that_is_live_with_https_keeps_what_https_needs(
     assert "ssl_certificate" in files["hosts/1-app.example.com.conf"]
     assert "ssl_reject_handshake on;" in files["default.conf"]
     assert "ssl_protocols" in files["http.conf"]
+
+
+def test_a_preview_shows_the_certificate_and_saves_nothing(
+    agent: Agent, save: Callable[..., ProxyHost], certificate: Certificate
+) -> None:
+    host = save()
+    spec = replace(proxy_hosts.spec_of(host), certificate_id=certificate.id, force_ssl=True)
+    preview = deployments.preview(host, spec, agent)
+    assert f"ssl_certificate {LIVE}/fullchain.pem;" in preview.text
+    assert not db.session.new
+    assert host.certificate_id is None
+
+
+def test_a_tested_draft_with_a_certificate_brings_what_https_needs(
+    agent: Agent, save: Callable[..., ProxyHost], certificate: Certificate
+) -> None:
+    host = save()
+    spec = replace(proxy_hosts.spec_of(host), certificate_id=certificate.id)
+    with transaction():
+        command = deployments.test_draft(host, spec, agent, None)
+    texts = {path: deployments.content(sha256) or "" for path, sha256 in files_of(command).items()}
+    assert "ssl_reject_handshake on;" in texts["default.conf"]
+    assert "ssl_certificate" in texts["hosts/1-app.example.com.conf"]

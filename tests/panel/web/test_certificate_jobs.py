@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from panel.extensions import db
-from panel.models import Agent, Certificate, Command, CommandKind, CommandOutput, User
+from panel.models import Agent, Certificate, Command, CommandKind, CommandOutput, CommandState, User
 from panel.models.types import utcnow
 from tests.certificates import FAILURE, HOSTILE, add_authority, add_certificate, add_credential, add_wish
 from tests.conftest import login, store
@@ -286,11 +286,11 @@ def test_the_test_of_a_credential_says_whether_it_works(
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CommandKind if "certificate" in kind or kind.is_question])
-@pytest.mark.parametrize("state", ["queued", "running", "succeeded", "failed", "expired", "cancelled"])
-def test_every_kind_has_a_page_in_every_state(page: Page, make: Make, kind: CommandKind, state: str) -> None:
-    soup = page(make(kind, state, about=None, resource="acme:gone.example.com"))
-    assert soup.select(".steps li")
-    assert soup.select_one("h1")
+def test_every_kind_has_a_page_in_every_state(page: Page, make: Make, kind: CommandKind) -> None:
+    for state in CommandState:
+        soup = page(make(kind, state, resource="acme:gone.example.com"))
+        assert soup.select(".steps li")
+        assert soup.select_one("h1")
 
 
 def test_the_job_of_a_deleted_certificate_still_reads(page: Page, make: Make) -> None:

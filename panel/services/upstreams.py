@@ -1,0 +1,130 @@
+"""What hosts lead to, and whether nginx can reach it: as agents report it after each round, and when a person asks.
+May import: panel.services.{commands,proxy_hosts}, panel.nginx, panel.models, panel.extensions, panel.errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from panel.errors import Conflict
+from panel.extensions import db, wake_after_commit
+from panel.models import OPEN_STATES, Agent, Command, CommandKind, ProxyHost, User
+from panel.nginx.render import host_id_of
+from panel.services import commands, proxy_hosts
+
+_AT_ONCE = 500  # hosts per statement, below every database's limit of parameters
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """Where requests go, as a host has it."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Health:
+    """How an upstream was when it was looked at from nginx's own networks. `cause` is a word of the contract, empty
+    when all is well; `network`: joining nginx to it would mend it."""
+
+    upstream: Upstream
+    is_ok: bool
+    cause: str
+    sentence: str
+    next_step: str
+    container: str
+    network: str
+    checked_at: datetime | None
+    milliseconds: int
+
+
+def of_host(host: ProxyHost) -> Upstream:
+    """What the host leads to."""
+    return Upstream(host.forward_scheme, host.forward_host, host.forward_port)
+
+
+def of_files(paths: Iterable[str]) -> list[Upstream]:
+    """What the hosts of these files lead to, each once: the agent checks them from time to time."""
+    ids = [host_id for path in paths if (host_id := host_id_of(path))]
+    found: dict[Upstream, None] = {}
+    columns = select(ProxyHost.forward_scheme, ProxyHost.forward_host, ProxyHost.forward_port)
+    for start in range(0, len(ids), _AT_ONCE):
+        rows = db.session.execute(columns.where(ProxyHost.id.in_(ids[start : start + _AT_ONCE])).order_by(ProxyHost.id))
+        found |= dict.fromkeys(Upstream(*row) for row in rows)
+    return list(found)
+
+
+def all_health(agent: Agent) -> dict[Upstream, Health]:
+    """How each upstream of the agent was at its last look."""
+    found = (_health(row) for row in agent.upstreams)
+    return {one.upstream: one for one in found}
+
+
+def health(host: ProxyHost) -> Health | None:
+    """How the host's upstream was at the last look; None when the agent did not look at it yet."""
+    return all_health(host.agent).get(of_host(host))
+
+
+def check(host: ProxyHost, actor: User | None) -> Command:
+    """Asks the agent to look now; the question that is open already, if there is one.
+
+    Raises Forbidden, Conflict when the agent is away (nobody else can look from there) or the host was deleted.
+    """
+    proxy_hosts.require_editor(actor)
+    if host.is_deleted:
+        raise Conflict("This host was deleted. Bring it back before its upstream is checked.")
+    if not host.agent.is_connected:
+        raise Conflict(f"{host.agent.name} is not connected, and only it can look from there. Wait until it is back.")
+    open_one = find_check(host)
+    if open_one is not None:
+        return open_one
+    payload = {"scheme": host.forward_scheme, "host": host.forward_host, "port": host.forward_port}
+    command = commands.enqueue(host.agent, CommandKind.CHECK_UPSTREAM, payload=payload, actor=actor)
+    wake_after_commit("hosts")
+    return command
+
+
+def find_check(host: ProxyHost) -> Command | None:
+    """The open question about the host's upstream."""
+    query = select(Command).where(
+        Command.agent_id == host.agent_id,
+        Command.kind == CommandKind.CHECK_UPSTREAM,
+        Command.state.in_(OPEN_STATES),
+    )
+    return next((one for one in db.session.scalars(query) if _asked(one) == of_host(host)), None)
+
+
+def note(agent: Agent, row: dict[str, Any], now: datetime) -> None:
+    """Puts one answer among those of the last round."""
+    upstream = _upstream(row)
+    agent.upstreams = [*(one for one in agent.upstreams if _upstream(one) != upstream), row]
+    agent.upstreams_at = now
+    db.session.flush()
+
+
+def _asked(command: Command) -> Upstream:
+    return _upstream(command.payload)
+
+
+def _upstream(row: Mapping[str, Any]) -> Upstream:
+    return Upstream(row["scheme"], row["host"], row["port"])
+
+
+def _health(row: Mapping[str, Any]) -> Health:
+    return Health(
+        upstream=_upstream(row),
+        is_ok=row["ok"],
+        cause=row["cause"],
+        sentence=row["sentence"],
+        next_step=row["next_step"],
+        container=row["container"],
+        network=row["network"],
+        checked_at=None if row["checked_at"] is None else datetime.fromisoformat(row["checked_at"]),
+        milliseconds=row["milliseconds"],
+    )

@@ -1,0 +1,91 @@
+"""The values of the list of containers, the same for the page and for what changes on it by itself.
+May import: panel.web, panel.services and below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from flask import current_app
+
+from panel.models import Agent
+from panel.models.types import utcnow
+from panel.services import agents, containers, docker_facts, label_hosts
+from panel.services.paging import cut
+from panel.web import listing
+from panel.web.containers import view
+from panel.web.containers.view import ContainerRow, OfferView
+from panel.web.listing import ListQuery, Shape
+from panel.web.networks import engine
+from panel.web.networks.page import region
+
+CONTAINERS = Shape(
+    path="/containers",
+    statuses={
+        "proxied": "A host leads to it",
+        "free": "No host yet",
+        "offered": "Offers a host",
+        "down": "Not running",
+    },
+    columns={"name": ("Container", False), "status": ("State", False), "agent": ("Agent", False)},
+    default_sort="name",
+)
+_IS: Mapping[str, Callable[[ContainerRow], bool]] = {
+    "proxied": lambda row: bool(row.hosts),
+    "free": lambda row: not row.hosts and not row.is_own,
+    "offered": lambda row: row.is_offered,
+    "down": lambda row: row.status.tone in {"off", "warn", "bad"},
+}
+_KEYS: Mapping[str, Callable[[ContainerRow], tuple[object, ...]]] = {
+    "name": lambda row: (row.name, row.agent_name),
+    "agent": lambda row: (row.agent_name, row.name),
+    "status": lambda row: (view.SEVERITY[row.status.tone], row.name),
+}
+
+
+def list_values(args: Mapping[str, str]) -> dict[str, Any]:
+    """What the list shows for a URL's parameters."""
+    everyone = [agent for agent in agents.list_all() if agent.has_joined and not agent.is_revoked]
+    query = listing.parse(CONTAINERS, args, everyone)
+    offers = [one for agent in everyone for one in _offers(agent)]
+    offering = {(one.agent_id, one.container_id) for one in offers}
+    found = [row for agent in everyone for row in _rows(agent, offering)]
+    page = cut(_choose(found, query), query.page, listing.PER_PAGE)
+    return {
+        "query": query,
+        "region": region(query),
+        "rows": page.items,
+        "page": page,
+        "total": len(found),
+        "offers": offers,
+        "columns": listing.columns(query),
+        "filters": listing.filters(query, everyone),
+        "engines": engine.views(everyone, utcnow(), current_app.config["WAYPOST"]),
+    }
+
+
+def _offers(agent: Agent) -> list[OfferView]:
+    return [view.offer(agent, wish) for wish in label_hosts.offers(agent)]
+
+
+def _rows(agent: Agent, offering: set[tuple[str, str]]) -> list[ContainerRow]:
+    facts = docker_facts.of(agent)
+    if not facts.containers:
+        return []
+    hosts = containers.hosts_by_container(agent, facts)
+    return [
+        view.row(agent, facts, one, hosts.get(one.id, ()), is_offered=(agent.id, one.id) in offering)
+        for one in facts.containers
+    ]
+
+
+def _choose(found: Sequence[ContainerRow], query: ListQuery) -> list[ContainerRow]:
+    words = query.query.lower()
+    kept = [
+        row
+        for row in found
+        if (not query.agent_id or row.agent_id == query.agent_id)
+        and (not query.status or _IS[query.status](row))
+        and (not words or any(words in text.lower() for text in (row.name, row.image, *(n for n, _ in row.networks))))
+    ]
+    return sorted(kept, key=_KEYS[query.sort], reverse=query.descending)

@@ -3,7 +3,6 @@ May import: panel.models, panel.services."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,8 +12,8 @@ from panel.services import browser_sessions
 
 # The order matters: Edge says that it is Chrome, Chrome that it is Safari, Android that it is Linux.
 _BROWSERS = (
-    ("Edg", "Edge"),
-    ("OPR", "Opera"),
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
     ("Firefox", "Firefox"),
     ("FxiOS", "Firefox"),
     ("CriOS", "Chrome"),
@@ -58,6 +57,6 @@ def sessions(user: User, this_id: int) -> list[SessionView]:
 
 def device(agent: str) -> str:
     """As in "Firefox on Linux", from what a browser calls itself."""
-    browser = next((name for sign, name in _BROWSERS if re.search(rf"\b{sign}\b", agent)), "")
+    browser = next((name for sign, name in _BROWSERS if sign in agent), "")
     system = next((name for sign, name in _SYSTEMS if sign in agent), "")
     return " on ".join(word for word in (browser, system) if word) or "Unknown browser"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, Select, select, update
 
 from panel import passwords
 from panel.config import Config
@@ -230,12 +230,16 @@ def _set_password(user: User, credentials: Credentials) -> None:
 
 
 def _other_administrator(user: User) -> bool:
-    """Locks the rows where the database can: of two administrators who demote each other one is refused."""
-    everybody = select(User.id).where(User.role == Role.ADMINISTRATOR, User.disabled_at.is_(None)).with_for_update()
-    return any(user_id != user.id for user_id in db.session.scalars(everybody))
+    return db.session.scalar(_administrators().where(User.id != user.id).limit(1)) is not None
+
+
+def _administrators() -> Select[tuple[int]]:
+    return select(User.id).where(User.role == Role.ADMINISTRATOR, User.disabled_at.is_(None))
 
 
 def _keep_an_administrator(user: User) -> None:
+    """Locks the rows where the database can: of two administrators who demote each other one is refused."""
+    db.session.execute(_administrators().with_for_update()).all()
     if is_last_administrator(user):
         raise Conflict("This is the only administrator. Make somebody else one first.")
 

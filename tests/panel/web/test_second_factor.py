@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pyotp
@@ -215,6 +216,17 @@ def test_a_reset_ends_all_sessions_and_the_password_is_enough(
     assert administrators.post(f"/users/{alice.id}/reset-second-factor").status_code == 303
     assert mine.get("/account").status_code == 302
     assert give_password(client).location == "/hosts"
+
+
+def test_with_another_secret_key_recovery_codes_still_let_in(
+    app: Flask, client: FlaskClient, secret_and_codes: tuple[str, list[str]]
+) -> None:
+    app.config["WAYPOST"] = replace(app.config["WAYPOST"], secret_key="another-key-" * 4)
+    give_password(client)
+    answer = give_code(client, code_at(secret_and_codes[0]))
+    assert answer.status_code == 409
+    assert "Use a recovery code" in answer.text
+    assert give_code(client, secret_and_codes[1][3]).status_code == 303
 
 
 @pytest.mark.parametrize("text", ["", "12345", "1234567", "abcdef", "１２３４５６", "12 34 5", "-12345", "1e3456"])  # noqa: RUF001

@@ -22,8 +22,6 @@ export WAYPOST_VENV PANEL_PORT PANEL_STREAM_PORT PANEL_ENROLL_PORT AGENT_HTTP_PO
 export PEBBLE_PORT PEBBLE_MANAGEMENT_PORT PEBBLE_DNS_PORT PEBBLE_DNS_MANAGEMENT_PORT WAYPOST_TEST_AUTHORITY
 
 BIN := $(WAYPOST_VENV)/bin
-# About half of the tests, by time. Move folders when one half takes much longer than the other.
-TESTS_BESIDE := tests/agent tests/e2e
 PROVISION := $(PYTHON) -m panel.embedded.provision
 SUPERVISE := $(BIN)/python -m panel.embedded.supervisor --state "$(STATE)"
 PROTOC := $(BIN)/python -m grpc_tools.protoc -I. --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
@@ -60,12 +58,7 @@ agent: ## On another machine: join it and run its agent and nginx (PANEL=https:/
 test: ## All tests, with a real nginx and a real browser (ARGS="-k name" for some)
 	@$(PROVISION) test
 ifeq ($(strip $(ARGS)),)
-	@# Two at once: half of the time they wait for processes. What one is given the other ignores;
-	@# tests/docker is for make test-docker.
-	@mkdir -p "$(STATE)" && log="$(STATE)/tests-beside.log" && \
-	{ $(BIN)/python -m pytest $(TESTS_BESIDE) > "$$log" 2>&1 & } && other=$$! && \
-	$(BIN)/python -m pytest tests --ignore tests/docker $(addprefix --ignore ,$(TESTS_BESIDE)); first=$$?; \
-	wait $$other; second=$$?; cat "$$log"; exit $$((first | second))
+	@$(BIN)/python -m tests.beside "$(STATE)/log"
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif

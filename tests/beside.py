@@ -1,0 +1,79 @@
+"""Runs all tests in groups beside each other, because they mostly wait for real processes: `make test`.
+May import: the standard library only."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+# Each folder is in the first group that names it or a folder above it; the last group has whatever no other names.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "acme": ("tests/agent/acme",),
+    "certificates": ("tests/agent/certificates", "tests/agent/dns"),
+    "agent": ("tests/agent",),
+    "faults": ("tests/faults", "tests/embedded"),
+    "e2e": ("tests/e2e",),
+    "pages": ("tests/panel/web",),
+    "rest": ("tests",),
+}
+APART = ("tests/docker", "tests/newer")  # targets of their own
+_COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a group ended: pytest's exit code, what it printed, and after how many seconds."""
+
+    name: str
+    code: int
+    output: str
+    seconds: float
+
+    def count(self, *words: str) -> int:
+        """The sum of pytest's own counts in its last line."""
+        last = self.output.rstrip().rpartition("\n")[2]
+        return sum(int(number) for number, word in _COUNTS.findall(last) if word.rstrip("s") in words)
+
+
+def arguments(name: str) -> list[str]:
+    """What pytest is called with for a group."""
+    own = GROUPS[name]
+    others = [*APART, *(folder for group, folders in GROUPS.items() if group != name for folder in folders)]
+    inside = [other for other in others if any(other.startswith(f"{folder}/") for folder in own)]
+    return [*own, *(word for folder in inside for word in ("--ignore", folder))]
+
+
+def run(name: str, logs: Path) -> Report:
+    """Runs one group to its end; its output is in a file meanwhile."""
+    log, began_at = logs / f"tests-{name}.log", time.monotonic()
+    with log.open("wb") as file:
+        command = [sys.executable, "-m", "pytest", "--durations=5", *arguments(name)]
+        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT).returncode
+    return Report(name, code, log.read_text(errors="replace"), time.monotonic() - began_at)
+
+
+def main(logs: Path) -> int:
+    """Prints each group's output when it ends, and at last what all of them counted; the exit code."""
+    logs.mkdir(parents=True, exist_ok=True)
+    reports = []
+    with ThreadPoolExecutor(len(GROUPS)) as pool:
+        for future in as_completed([pool.submit(run, name, logs) for name in GROUPS]):
+            report = future.result()
+            reports.append(report)
+            print(
+                f"{report.output}\n--- {report.name}: exit code {report.code} after {report.seconds:.0f} s", flush=True
+            )
+    passed = sum(report.count("passed") for report in reports)
+    failed = sum(report.count("failed", "error") for report in reports)
+    skipped = sum(report.count("skipped") for report in reports)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return max(report.code for report in reports)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

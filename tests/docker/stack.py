@@ -58,6 +58,7 @@ class Stack:
     folder: Path
     socket: str = ""
     ports: list[int] = field(default_factory=lambda: free_ports(3))
+    environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.http_port, self.https_port, self.panel_port = self.ports
@@ -138,6 +139,7 @@ class Stack:
             "HTTPS_PORT": str(self.https_port),
             "PANEL_PORT": str(self.panel_port),
             "AUTHORITY": str(self.folder / "authority"),
+            **self.environment,
         }
 
 

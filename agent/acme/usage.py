@@ -21,6 +21,7 @@ class Usage:
     def __init__(self, layout: Layout, root: Path) -> None:
         """`root` is the folder of the certificates."""
         self._layout = layout
+        self._root = root
         self._releases = Releases(layout)
         self._pattern = re.compile(re.escape(f"{root}/live/") + r"([A-Za-z0-9._-]+)/fullchain\.pem")
         self._known: tuple[str, dict[str, list[str]]] = ("", {})
@@ -28,6 +29,12 @@ class Usage:
     def is_named(self, name: str) -> bool:
         """Whether nginx reads this certificate at its next start or reload."""
         return name in self._named()
+
+    def missing(self) -> frozenset[str]:
+        """Those that nginx could not load now, because a file of theirs is gone."""
+        kinds = ("fullchain", "privkey")
+        live = self._root / "live"
+        return frozenset(n for n in self._named() if not all((live / n / f"{kind}.pem").exists() for kind in kinds))
 
     def server_names(self, name: str) -> list[str]:
         """One name for each host that uses it and can be asked for by name (SNI: RFC 6066, section 3)."""

@@ -18,6 +18,7 @@ from agent.acme.lineage import Lineages
 from agent.acme.order import Authorities
 from agent.acme.renewer import Doors, Renewer
 from agent.acme.spec import CertificateSpec, Finding
+from agent.acme.startable import Startable
 from agent.acme.store import Store
 from agent.acme.usage import Usage
 from agent.config import AgentConfig
@@ -74,7 +75,9 @@ class Workshop:
             _log.error("what was remembered of certificates was damaged; it lies at %s", self._store.quarantined)
         reloader = Reloader(layout, self.nginx, turn)
         lineages, usage = Lineages(config.letsencrypt_dir), Usage(layout, config.letsencrypt_dir)
-        places = Places(lineages, self._store, usage, turn, reloader.load_again, config.https_port, self.nginx.address)
+        self._startable = Startable(config, usage, turn)
+        load = self._startable.before(reloader.load_again)
+        places = Places(lineages, self._store, usage, turn, load, config.https_port, self.nginx.address)
         authorities = Authorities(config.acme_dir / "accounts", layout.webroot, f"waypost/{__version__}")
         check = partial(_check, config, authorities, self._store, self.nginx)
         engine = Engine(
@@ -134,6 +137,7 @@ class Workshop:
         certificates that somebody changed."""
         self.dispatcher.write_results()
         self.nginx.rotate_log()
+        self._startable.keep()
         self._drift.report()
         self._reporter.report()
         self._dock.tick()

@@ -3,7 +3,7 @@ May import: agent.config, agent.failpoints, agent.output and the parts of agent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -91,10 +91,12 @@ class Stager:
         machine, _ = detect(self._config, self._layout)
         return try_files(Trial(self._nginx, self._layout, machine), folder, paths, guard)
 
-    def wrapper(self, machine: Machine, bundle: Bundle, folder: Path) -> str:
-        """nginx.conf of a release that lies in `folder`."""
-        files = [*(folder / path for path in REQUIRED), folder / "hosts" / "*.conf"]
-        return render(self._layout, machine, bundle.revision, files)
+    def wrapper(self, machine: Machine, bundle: Bundle, folder: Path, without: Collection[str] = ()) -> str:
+        """nginx.conf of a release that lies in `folder`; `without` are files of hosts that nginx must not read."""
+        hosts = [folder / "hosts" / "*.conf"]
+        if without:
+            hosts = [folder / f.path for f in bundle.files if f.path not in REQUIRED and f.path not in without]
+        return render(self._layout, machine, bundle.revision, [*(folder / path for path in REQUIRED), *hosts])
 
     def _collect(self, bundle: Bundle, source: ContentSource, guard: Guard) -> tuple[dict[str, bytes], dict[str, str]]:
         """New contents, checked, and the files that are already here."""

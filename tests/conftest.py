@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +13,8 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask, has_app_context
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
+from sqlalchemy import text
 
 from panel.app import create_app
 from panel.config import Config
@@ -69,12 +72,48 @@ def config(tmp_path: Path, database_url: str) -> Config:
     )
 
 
-@pytest.fixture
-def app(config: Config) -> Iterator[Flask]:
-    app = create_app(config)
-    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+class CompiledTemplates(BytecodeCache):
+    """Each test has an application of its own; the templates are the same in all and are compiled once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """What was compiled before."""
+        if bucket.key in self._known:
+            bucket.bytecode_from_string(self._known[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keeps what was compiled."""
+        self._known[bucket.key] = bucket.bytecode_to_string()
+
+
+TEMPLATES = CompiledTemplates()
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all tables, made once; each test on SQLite begins with a copy."""
+    folder = tmp_path_factory.mktemp("empty")
+    app = create_app(Config(state_dir=folder, database_url=f"sqlite:///{folder / 'all.sqlite3'}", secret_key="0" * 40))
     with app.app_context():
         db.create_all()
+        db.session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        db.session.remove()
+        db.engine.dispose()
+    return folder / "all.sqlite3"
+
+
+@pytest.fixture
+def app(config: Config, empty_database: Path) -> Iterator[Flask]:
+    app = create_app(config)
+    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    app.jinja_env.bytecode_cache = TEMPLATES
+    if config.database_url.startswith("sqlite:"):
+        shutil.copyfile(empty_database, config.state_dir / "panel.sqlite3")
+    else:
+        with app.app_context():
+            db.create_all()
     yield app
     with app.app_context():
         db.session.remove()

@@ -97,6 +97,7 @@ class Workshop:
 
     def start(self) -> None:
         """Settles what the last run left, and begins."""
+        self.dns_providers()  # takes its second now; a Hello must come soon after its stream was opened
         self.dispatcher.start()
         self.questions.start()
         self._applier.prune()

@@ -233,7 +233,7 @@ def _other_administrator(user: User) -> bool:
     return db.session.scalar(_administrators().where(User.id != user.id).limit(1)) is not None
 
 
-def _administrators() -> Select[tuple[int]]:
+def _administrators() -> Select[int]:
     return select(User.id).where(User.role == Role.ADMINISTRATOR, User.disabled_at.is_(None))
 
 

@@ -114,9 +114,10 @@ def _get(parts: SplitResult, address: Address, token: Token, way: Way, redirects
             connection.sock = _context().wrap_socket(connection.sock, server_hostname=parts.hostname)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", path, headers={"Host": parts.netloc, "User-Agent": "Waypost", "Connection": "close"})
-        answer = connection.getresponse()
-        location = answer.getheader("Location", "") if answer.status in REDIRECTS else ""
-        body = b"" if location else answer.read(MOST_BYTES)
+        # Closed by itself: an answer that is not read to its end keeps the socket open behind its connection's back.
+        with connection.getresponse() as answer:
+            location = answer.getheader("Location", "") if answer.status in REDIRECTS else ""
+            body = b"" if location else answer.read(MOST_BYTES)
     except ConnectionRefusedError:
         return Seen(Result.REFUSED, redirects=redirects), ""
     except TimeoutError:

@@ -287,8 +287,9 @@ def test_the_test_of_a_credential_says_whether_it_works(
 
 @pytest.mark.parametrize("kind", [kind for kind in CommandKind if "certificate" in kind or kind.is_question])
 def test_every_kind_has_a_page_in_every_state(page: Page, make: Make, kind: CommandKind) -> None:
+    payload = {"scheme": "http", "host": "app", "port": 80} if kind is CommandKind.CHECK_UPSTREAM else {}
     for state in CommandState:
-        soup = page(make(kind, state, resource="acme:gone.example.com"))
+        soup = page(make(kind, state, resource="acme:gone.example.com", payload=payload))
         assert soup.select(".steps li")
         assert soup.select_one("h1")
 

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,19 @@ _SYSTEM_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-
 
 @dataclass(frozen=True)
 class Way:
-    """How an authority is reached. `ca_file` says who may sign its TLS certificate; None: who the machine trusts."""
+    """How an authority is reached. `ca_file` says who may sign its TLS certificate; None: who the machine trusts. To be
+    closed when the job is done: it knows every connection that was opened on it."""
 
     ca_file: Path | None
     user_agent: str
     throttle: Throttle
     is_test: bool = False
+    opened: list[requests.Session] = field(default_factory=list, compare=False)
+
+    def close(self) -> None:
+        """Ends the connections of this job."""
+        for session in self.opened:
+            session.close()
 
 
 class Net(client.ClientNetwork):
@@ -52,6 +59,7 @@ class Net(client.ClientNetwork):
     def __init__(self, way: Way, guard: Guard, key: JWK | None = None, alg: Any = ES256) -> None:
         super().__init__(key, alg=alg, verify_ssl=_trusted(way.ca_file), user_agent=way.user_agent)  # type: ignore[arg-type] # requests takes a path too
         self.session.trust_env = not way.is_test
+        way.opened.append(self.session)
         self.kid = ""
         self._way, self._guard = way, guard
 

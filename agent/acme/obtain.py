@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +64,8 @@ class Desk:
         with failing_as(context, steps):
             names = normal_names(request.spec.names, context)
             refuse_impossible(request, names, context)
-            way = self._way(request.authority, request.directory_url)
-            return self._try(_Attempt(request, names, context, way, steps, log, guard))
+            with closing(self._way(request.authority, request.directory_url)) as way:
+                return self._try(_Attempt(request, names, context, way, steps, log, guard))
 
     def _try(self, job: _Attempt) -> Issued:
         """Once more with a new account when the authority lost the old one."""
@@ -91,8 +91,7 @@ class Desk:
     def revoke(self, authority: Authority, leaf_pem: str, key_pem: str, reason: int) -> None:
         """As Authorities.revoke."""
         context, guard = Context(authority.label, authority.directory_url), _guard()
-        with failing_as(context, None):
-            way = self._way(authority, authority.directory_url)
+        with failing_as(context, None), closing(self._way(authority, authority.directory_url)) as way:
             session = self._sessions.existing(authority.directory_url, way, guard)
             directory = session.directory if session else fetch_directory(authority.directory_url, way, guard)
             revocation.revoke(
@@ -103,18 +102,18 @@ class Desk:
         """As Authorities.renewal_info."""
         guard = _guard()
         try:
-            way = self._way(authority, authority.directory_url)
-            directory = fetch_directory(authority.directory_url, way, guard)
+            with closing(self._way(authority, authority.directory_url)) as way:
+                directory = fetch_directory(authority.directory_url, way, guard)
+                return ari.ask(Net(way, guard), directory, leaf_pem)
         except (*_TROUBLES, TimedOut) as error:
             ari.log_unusable(authority.directory_url, error)
             return None
-        return ari.ask(Net(way, guard), directory, leaf_pem)
 
     def directory(self, authority: Authority, *, staging: bool = False) -> DirectoryFacts:
         """As Authorities.directory."""
         url = authority.staging_directory_url if staging else authority.directory_url
-        with failing_as(Context(authority.label, url), None):
-            found = fetch_directory(url, self._way(authority, url), _guard(_ASK_SECONDS))
+        with failing_as(Context(authority.label, url), None), closing(self._way(authority, url)) as way:
+            found = fetch_directory(url, way, _guard(_ASK_SECONDS))
         return DirectoryFacts(
             url=url,
             caa_identities=found.caa_identities,

@@ -8,16 +8,17 @@ from datetime import timedelta
 import gevent
 import pytest
 from flask import Flask
+from sqlalchemy import func, select
 
 from panel import failpoints
 from panel.config import Config
-from panel.extensions import stopping, transaction, vitals
-from panel.models import AgentStatus, CommandState
+from panel.extensions import db, stopping, transaction, vitals
+from panel.models import Agent, AgentStatus, CommandState
 from panel.models.types import utcnow
 from panel.serve import Panel
 from panel.services import agents
 from tests.faults.plant import PanelProcess, Plant
-from tests.panel.rpc.wire import Identity, Wire, enroll
+from tests.panel.rpc.wire import Identity, Wire, enroll, until
 
 S = CommandState
 Far = tuple[Plant, PanelProcess]
@@ -103,6 +104,8 @@ def test_case_16_many_agents_are_asked_to_come_back_spread_out_and_are_not_calle
     wires = [Wire(panel.config, identity).__enter__() for _, identity in identities]
     for wire in wires:
         wire.greet()
+    with app.app_context():
+        until(lambda: count_synced() == len(wires))
     gevent.spawn(panel.stop)
     waits = [wire.expect("goodbye").retry_after.ToTimedelta().total_seconds() for wire in wires]
     for wire in wires:
@@ -118,6 +121,12 @@ def test_case_16_many_agents_are_asked_to_come_back_spread_out_and_are_not_calle
     stopping.clear()
     vitals.clock_ticked_at = None
     assert statuses == {AgentStatus.STALE}
+
+
+def count_synced() -> int:
+    """How many agents are connected and resynchronised now."""
+    db.session.rollback()
+    return db.session.scalar(select(func.count()).where(Agent.is_synced)) or 0
 
 
 def join(app: Flask, config: Config, name: str) -> tuple[str, Identity]:

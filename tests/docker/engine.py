@@ -45,6 +45,8 @@ def running_engine(folder: Path) -> Iterator[str]:
             yield host
         finally:
             _stop(host)
+            # Docker leaves the network namespace of containers without one of their own mounted.
+            subprocess.run(["umount", "--lazy", f"{run}/exec/netns/default"], capture_output=True)
 
 
 def restart_engine(host: str) -> bool:

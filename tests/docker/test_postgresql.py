@@ -22,7 +22,7 @@ bin=$(echo /usr/lib/postgresql/*/bin); data=/var/lib/postgresql/data
 chown postgres $data
 if [ ! -e $data/PG_VERSION ]; then
     echo "$POSTGRES_PASSWORD" > /tmp/password
-    su postgres -c "$bin/initdb -A scram-sha-256 -U $POSTGRES_USER --pwfile /tmp/password -D $data"
+    su postgres -c "$bin/initdb -E UTF8 -A scram-sha-256 -U $POSTGRES_USER --pwfile /tmp/password -D $data"
     echo 'host all all all scram-sha-256' >> $data/pg_hba.conf
     su postgres -c "$bin/pg_ctl -w start -D $data -o '-c listen_addresses='"
     PGPASSWORD=$POSTGRES_PASSWORD su postgres -c "$bin/createdb -h /var/run/postgresql -U $POSTGRES_USER $POSTGRES_DB"

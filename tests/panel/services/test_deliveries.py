@@ -298,6 +298,7 @@ def test_a_panel_killed_between_sending_and_writing_it_down_sends_again_with_the
     fail(certificate)
     environment = os.environ | {
         "PANEL_STATE_DIR": str(config.state_dir),
+        "PANEL_DATABASE_URL": config.database_url,
         "PANEL_SECRET_KEY": config.secret_key,
         "PANEL_FAILPOINT": "news_sent:kill",
     }

@@ -156,7 +156,18 @@ def test(credential: DnsCredential, zone: str, agent: Agent, actor: User | None)
         raise Invalid("zone", str(error)) from error
     if domain.startswith("*."):
         raise Invalid("zone", f"Write the domain without the star: {domain[2:]}.")
-    payload = {"dns_credential_id": credential.id, "zone": domain}
+    return _ask(credential, domain, agent, actor)
+
+
+def test_saved(credential: DnsCredential, agent: Agent, actor: User | None) -> Command:
+    """The same for values that were just saved: in the zone of the last test, or, without one, whether the provider
+    knows the account at all. Raises Forbidden, Conflict for a revoked agent."""
+    require_editor(actor)
+    return _ask(credential, credential.zone, agent, actor)
+
+
+def _ask(credential: DnsCredential, zone: str, agent: Agent, actor: User | None) -> Command:
+    payload = {"dns_credential_id": credential.id, "zone": zone}
     command = commands.enqueue(agent, CommandKind.CHECK_DNS_CREDENTIAL, payload=payload, actor=actor)
     credential.test_command_id = command.id
     db.session.flush()

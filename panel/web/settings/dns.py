@@ -40,11 +40,12 @@ def create() -> BaseResponse:
     try:
         with transaction():
             credential = dns_credentials.create(form.spec(provider), actor())
+            dns_credentials.test_saved(credential, _able(credential), actor())
             name, address = credential.name, f"/settings/dns/{credential.id}#test"
     except Invalid as refusal:
         form.attach(refusal)
         return _answer(form, provider, None, 422)
-    htmx.toast(f"DNS credential {name} added. Test it with one of your domains.")
+    htmx.toast(f"DNS credential {name} added. An agent tries it now; then test it with one of your domains.")
     return htmx.go(address)
 
 
@@ -60,11 +61,13 @@ def edit(credential_id: int) -> BaseResponse:
         return _answer(form, provider, credential)
     try:
         with transaction():
-            name = dns_credentials.update(dns_credentials.get(credential_id), form.spec(provider), actor()).name
+            credential = dns_credentials.update(dns_credentials.get(credential_id), form.spec(provider), actor())
+            dns_credentials.test_saved(credential, _able(credential), actor())
+            name = credential.name
     except Invalid as refusal:
         form.attach(refusal)
         return _answer(form, provider, dns_credentials.get(credential_id), 422)
-    htmx.toast(f"DNS credential {name} saved.")
+    htmx.toast(f"DNS credential {name} saved. An agent tries it now.")
     return htmx.go(LIST)
 
 

@@ -169,6 +169,16 @@ def test_a_credential_is_kept_sealed_and_never_shown(app: Flask, bobs: FlaskClie
     assert kept == {"token": "t0p-s3cr3t", "name": "other"}
 
 
+def test_saved_values_are_tried_by_an_agent_at_once(app: Flask, bobs: FlaskClient, agent: Agent) -> None:
+    add_credential(app, agent, "Another")
+    bobs.post("/settings/dns/new?provider=cloudflare", data={"name": "Shop", "values.token": "t0p-s3cr3t"})
+    bobs.post("/settings/dns/2", data={"name": "Shop", "values.token": "0ther-s3cr3t"})
+    jobs = commands(app)
+    assert [(job.kind, job.agent_id, job.payload) for job in jobs] == [
+        (CommandKind.CHECK_DNS_CREDENTIAL, agent.id, {"dns_credential_id": 2, "zone": ""})
+    ] * 2
+
+
 def test_a_missing_value_is_told_at_its_field(app: Flask, bobs: FlaskClient, agent: Agent) -> None:
     add_credential(app, agent)
     data = {"name": "Shop", "values.token": "", "values.name": "kept"}

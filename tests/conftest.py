@@ -31,7 +31,7 @@ PASSWORD = "correct horse battery staple"
 PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 # Servers and clients of gRPC each hold a slot here for as long as they live.
-gevent.get_hub().threadpool.maxsize = 64
+gevent.get_hub().threadpool.maxsize = 256
 
 
 @pytest.fixture(autouse=True)

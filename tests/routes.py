@@ -16,6 +16,7 @@ ROUTES = """
 /account/second-factor/turn-off POST:viewer
 /account/sessions/<int:session_id>/end POST:viewer
 /account/sessions/end-others POST:viewer
+/account/shortcuts POST:viewer
 /agents GET:viewer
 /agents/<agent_id> GET:viewer
 /agents/<agent_id>/apply POST:operator
@@ -79,6 +80,8 @@ ROUTES = """
 /networks GET:viewer
 /networks/attach POST:operator
 /networks/detach POST:operator
+/palette GET:viewer
+/search GET:viewer
 /settings GET:viewer
 /settings/authorities GET:viewer
 /settings/authorities/<int:authority_id> GET:operator POST:operator

@@ -202,6 +202,18 @@ def end_sessions(user: User, actor: User | None = None) -> None:
     events.record(actor, "user", "end_sessions", user.id, user.username)
 
 
+def switch_shortcuts(user: User, *, is_on: bool) -> None:
+    """The person's own wish: whether single keys do things on pages."""
+    if user.has_shortcuts == is_on:
+        return
+    user.has_shortcuts = is_on
+    db.session.flush()
+    after = {"has_shortcuts": is_on}
+    events.record(
+        user, "user", "switch_shortcuts", user.id, user.username, before={"has_shortcuts": not is_on}, after=after
+    )
+
+
 def is_last_administrator(user: User) -> bool:
     """Whether nobody else administers this panel."""
     return user.role == Role.ADMINISTRATOR and user.is_active and not _other_administrator(user)

@@ -38,7 +38,7 @@ _ORDERS: dict[str, tuple[Any, ...]] = {
 def matches(query: str) -> ColumnElement[bool]:
     """Hosts with `query` in a name (written in unicode or punycode), in the upstream or in the notes."""
     words = query.strip().lower()
-    names = or_(*(DomainName.name.contains(word, autoescape=True) for word in {words, _to_punycode(words)}))
+    names = or_(*(DomainName.name.contains(word, autoescape=True) for word in {words, to_punycode(words)}))
     upstream = ProxyHost.forward_host + ":" + cast(ProxyHost.forward_port, String)
     return or_(
         ProxyHost.id.in_(select(DomainName.proxy_host_id).where(names)),
@@ -54,8 +54,8 @@ def order(sort: str, *, descending: bool) -> list[Any]:
     return [column.desc() if is_descending else column.asc() for column in columns]
 
 
-def _to_punycode(text: str) -> str:
-    """The text as names are stored, as far as it can be one."""
+def to_punycode(text: str) -> str:
+    """The text as names are stored, as far as it can be one. For all who search by a part of a name."""
     try:
         return text if text.isascii() else idna.encode(text, uts46=True).decode("ascii")
     except idna.IDNAError:

@@ -20,6 +20,7 @@ from panel.web.jobs import routes as jobs
 from panel.web.live import routes as live
 from panel.web.networks import routes as networks
 from panel.web.notifications import routes as notifications
+from panel.web.palette import routes as palette
 from panel.web.settings import routes as settings
 from panel.web.setup import routes as setup
 from panel.web.users import routes as users
@@ -39,6 +40,7 @@ NOUNS = (
     live,
     networks,
     notifications,
+    palette,
     settings,
     setup,
     users,

@@ -47,6 +47,8 @@ ROUTES = """
 /changes/apply POST:operator
 /containers GET:viewer
 /containers/accept POST:operator
+/first-steps/hide POST:viewer
+/first-steps/show POST:viewer
 /healthz GET:anyone
 /hosts GET:viewer
 /hosts/<int:host_id> GET:viewer

@@ -14,7 +14,7 @@ from panel.extensions import db
 from panel.models import Agent, Certificate, DomainName, ProxyHost, User
 from panel.services.host_queries import IS_REFUSED, to_punycode
 
-MOST = 8  # of each noun
+MOST = 6  # of each noun
 MAX_LENGTH = 100  # of what is searched for; names are no longer than 253, and people type a part
 
 

@@ -67,8 +67,8 @@ def results(query: str, user: User) -> Results:
         _group("Certificates", [_certificate(one, now) for one in found.certificates]),
         _group("Agents", agents),
         _group("People", people),
-        _group("Pages", map(_command, commands.pages(user, query))),
-        _group("Commands", map(_command, commands.commands(user, query))),
+        _group("Pages", [_command(one, user) for one in commands.pages(user, query)]),
+        _group("Commands", [_command(one, user) for one in commands.commands(user, query)]),
     )
     return Results(query, tuple(group for group in groups if group.options))
 
@@ -99,5 +99,6 @@ def _lasts(found: FoundCertificate, now: datetime) -> tuple[str, str]:
     return plural(days, "day"), "warn" if days < 7 else ""
 
 
-def _command(command: Command) -> Option:
-    return Option(command.label, command.url, command.icon, " ".join(command.key_list), is_post=command.is_post)
+def _command(command: Command, user: User) -> Option:
+    keys = " ".join(command.key_list) if user.has_shortcuts else ""
+    return Option(command.label, command.url, command.icon, keys, is_post=command.is_post)

@@ -18,6 +18,7 @@ from panel.web import htmx
 from panel.web.access import actor, administrators_only
 from panel.web.agents import live, page, view
 from panel.web.agents.forms import AgentForm
+from panel.web.audit import offer
 from panel.web.live import registry
 
 bp = Blueprint("agents", __name__)
@@ -101,7 +102,8 @@ def healing(agent_id: str) -> BaseResponse:
         agent = agents.get(agent_id)
         drift.set_healing(agent, request.form.get("heal") == "y", actor())
         said = "put back at once" if agent.heals_drift else "reported and left as they are"
-    htmx.toast(f"Setting saved: hand edits on {agent.name} are {said}.")
+        undo_url = offer.undo_url("agent")
+    htmx.toast(f"Setting saved: hand edits on {agent.name} are {said}.", undo_url=undo_url)
     return htmx.go(f"/agents/{agent_id}")
 
 

@@ -54,9 +54,13 @@ ROUTES = """
 /hosts/<int:host_id>/disable POST:operator
 /hosts/<int:host_id>/edit GET:operator POST:operator
 /hosts/<int:host_id>/enable POST:operator
+/hosts/<int:host_id>/quick GET:operator POST:operator
 /hosts/<int:host_id>/request-ssl POST:operator
 /hosts/<int:host_id>/restore POST:operator
+/hosts/<int:host_id>/row GET:viewer
 /hosts/<int:host_id>/test POST:operator
+/hosts/bulk POST:operator
+/hosts/bulk/undo POST:operator
 /hosts/new GET:operator POST:operator
 /hosts/preview POST:operator
 /hosts/test POST:operator

@@ -39,6 +39,7 @@ ROUTES = """
 /certificates/<int:certificate_id>/take-over GET:operator POST:operator
 /certificates/<int:certificate_id>/try-on-staging POST:operator
 /certificates/<int:certificate_id>/use POST:operator
+/certificates/bulk POST:operator
 /certificates/check POST:operator
 /certificates/new GET:operator POST:operator
 /certificates/upload GET:operator POST:operator

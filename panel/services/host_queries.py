@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import idna
-from sqlalchemy import ColumnElement, Select, String, and_, case, cast, false, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, String, and_, case, cast, false, func, not_, or_, select, tuple_
 from sqlalchemy.orm import selectinload
 
 from panel.extensions import db
@@ -87,6 +87,25 @@ def _has_failing_upstream() -> ColumnElement[bool]:
     where = tuple_(ProxyHost.agent_id, ProxyHost.forward_scheme, ProxyHost.forward_host, ProxyHost.forward_port)
     parts = [failing[start : start + _AT_ONCE] for start in range(0, len(failing), _AT_ONCE)]
     return and_(ProxyHost.is_enabled, or_(false(), *(where.in_(part) for part in parts)))
+
+
+@dataclass(frozen=True)
+class HostCount:
+    """How many hosts an agent has, and how many changes of hosts, deletions too, are not live on it."""
+
+    hosts: int = 0
+    unapplied: int = 0
+
+
+def count_by_agent(agent_ids: Sequence[str]) -> dict[str, HostCount]:
+    """The numbers of each of these agents; for one that was revoked nothing waits to be applied."""
+    visible = or_(ProxyHost.deleted_at.is_(None), IS_LIVE)
+    waits = and_(IS_UNAPPLIED, visible, Agent.revoked_at.is_(None))
+    numbers = (func.sum(case((ProxyHost.deleted_at.is_(None), 1), else_=0)), func.sum(case((waits, 1), else_=0)))
+    query = select(ProxyHost.agent_id, *numbers).join(Agent, Agent.id == ProxyHost.agent_id)
+    rows = db.session.execute(query.where(ProxyHost.agent_id.in_(agent_ids)).group_by(ProxyHost.agent_id))
+    found = {agent_id: HostCount(int(hosts), int(unapplied)) for agent_id, hosts, unapplied in rows}
+    return {agent_id: found.get(agent_id, HostCount()) for agent_id in agent_ids}
 
 
 def by_ids(ids: Sequence[int]) -> list[ProxyHost]:

@@ -3,7 +3,7 @@ May import: panel.models."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -196,7 +196,12 @@ def filters(query: ListQuery) -> list[Filter]:
 
 def sizes(query: ListQuery) -> list[Choice]:
     """The numbers of rows that a page can have."""
-    return [Choice(str(size), query.url(per_page=size), size == query.per_page) for size in PER_PAGES]
+    return choices_of_size(lambda size: query.url(per_page=size), query.per_page)
+
+
+def choices_of_size(url: Callable[[int], str], chosen: int) -> list[Choice]:
+    """The same for a list whose addresses `url` makes."""
+    return [Choice(str(size), url(size), size == chosen) for size in PER_PAGES]
 
 
 def parse_ids(text: str) -> list[int]:

@@ -210,5 +210,3 @@ def test_only_the_log_grows_with_the_hosts(hosts: list[ProxyHost], spec: ProxyHo
             bulk.set_enabled(selection, False, None)
         counts.append(len([one for one in statements if "INTO event" not in one]))
     assert counts[0] + 1 >= counts[1]
-
-

@@ -44,6 +44,7 @@ ROUTES = """
 /certificates/<int:certificate_id>/take-over GET:operator POST:operator
 /certificates/<int:certificate_id>/try-on-staging POST:operator
 /certificates/<int:certificate_id>/use POST:operator
+/certificates/bulk POST:operator
 /certificates/check POST:operator
 /certificates/new GET:operator POST:operator
 /certificates/upload GET:operator POST:operator
@@ -61,10 +62,14 @@ ROUTES = """
 /hosts/<int:host_id>/disable POST:operator
 /hosts/<int:host_id>/edit GET:operator POST:operator
 /hosts/<int:host_id>/enable POST:operator
+/hosts/<int:host_id>/quick GET:operator POST:operator
 /hosts/<int:host_id>/request-ssl POST:operator
 /hosts/<int:host_id>/restore POST:operator
+/hosts/<int:host_id>/row GET:viewer
 /hosts/<int:host_id>/test POST:operator
 /hosts/<int:host_id>/versions/<int:event_id> POST:operator
+/hosts/bulk POST:operator
+/hosts/bulk/undo POST:operator
 /hosts/new GET:operator POST:operator
 /hosts/preview POST:operator
 /hosts/test POST:operator

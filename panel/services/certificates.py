@@ -15,7 +15,7 @@ from panel.nginx.grammar import display_name
 from panel.services import certificate_jobs, certificate_links, certificate_queries, certificate_specs, events
 from panel.services.certificate_jobs import find_open, history_of
 from panel.services.certificate_links import link, unlink
-from panel.services.certificate_queries import count_users, get, hosts_using, is_due, list_page
+from panel.services.certificate_queries import get, hosts_using, is_due, list_page, users_of
 from panel.services.certificate_requests import (
     check,
     columns_of,
@@ -33,7 +33,6 @@ __all__ = [
     "REVOCATION_REASONS",
     "CertificateSpec",
     "check",
-    "count_users",
     "covering",
     "delete",
     "find_open",
@@ -58,6 +57,7 @@ __all__ = [
     "unlink",
     "update",
     "upload",
+    "users_of",
     "without_doubles",
 ]
 

@@ -26,9 +26,9 @@ registry.register("agents", live.regions, news=("agents", "hosts", "jobs"))
 
 
 @bp.get("/agents")
-def index() -> str:
-    """Every agent as a card."""
-    return render_template("agents/index.html", cards=view.cards(agents.list_all(), utcnow(), _config()))
+def index() -> BaseResponse:
+    """Agents as cards: page and fragment under one address, all state in the URL."""
+    return htmx.render("agents/index.html", "agents/_list.html", **page.list_values(request.args, utcnow(), _config()))
 
 
 @bp.get("/agents/<agent_id>")

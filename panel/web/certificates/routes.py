@@ -16,7 +16,7 @@ from panel.services import certificates, proxy_hosts
 from panel.web import htmx
 from panel.web.access import actor
 from panel.web.audit import offer
-from panel.web.certificates import live, page, requesting, uploading
+from panel.web.certificates import bulk, live, page, requesting, uploading
 from panel.web.certificates.forms import number
 from panel.web.filters import plural
 from panel.web.live import registry
@@ -26,6 +26,7 @@ registry.register("certificates", live.regions, news=("certificates", "hosts", "
 
 bp.add_url_rule("/certificates/new", "create", requesting.create, methods=["GET", "POST"])
 bp.add_url_rule("/certificates/check", "check", requesting.check, methods=["POST"])
+bp.add_url_rule("/certificates/bulk", "bulk", bulk.change, methods=["POST"])
 bp.add_url_rule("/certificates/upload", "upload", uploading.upload, methods=["GET", "POST"])
 bp.add_url_rule("/certificates/<int:certificate_id>/edit", "edit", requesting.edit, methods=["GET", "POST"])
 bp.add_url_rule(

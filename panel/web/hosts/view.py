@@ -62,6 +62,7 @@ class HostRow:
     agent_name: str
     changed_at: datetime
     is_enabled: bool
+    tags: tuple[str, ...]
 
 
 def host_row(host: ProxyHost, agent_status: AgentStatus, upstream: Status, open_job: Command | None = None) -> HostRow:
@@ -78,6 +79,7 @@ def host_row(host: ProxyHost, agent_status: AgentStatus, upstream: Status, open_
         agent_name=host.agent.name,
         changed_at=host.changed_at,
         is_enabled=host.is_enabled,
+        tags=tuple(host.tags),
     )
 
 
@@ -261,5 +263,6 @@ def spoken_values(host: ProxyHost | ProxyHostSpec, agent_names: Mapping[str, str
         "hsts": "on" if host.hsts else "off",
         "http2": "on" if host.http2 else "off",
         "is_enabled": "yes" if host.is_enabled else "no",
+        "tags": ", ".join(host.tags),
         "notes": host.notes,
     }

@@ -113,6 +113,7 @@ ROUTES = """
 /settings/notifications/<int:channel_id>/enable POST:administrator
 /settings/notifications/<int:channel_id>/test POST:administrator
 /settings/notifications/new GET:administrator POST:administrator
+/settings/publish GET:administrator POST:administrator
 /setup GET:anyone POST:anyone
 /static/<path:filename> GET:anyone
 /theme POST:anyone

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from panel.extensions import db
-from panel.models import AcmeAuthority, Certificate, Command, DnsCredential
+from panel.models import DUE_PART, AcmeAuthority, Certificate, CertificateSource, Command, DnsCredential
 from panel.services import certificate_queries, jobs
 
 _COLUMNS = (
@@ -23,7 +23,13 @@ _COLUMNS = (
     Certificate.problem,
     Certificate.serial,
     Certificate.revoked_at,
+    Certificate.source,
+    Certificate.is_paused,
+    Certificate.next_action_at,
 )
+# What is left of a life: from LATE on somebody should know, whoever is at it.
+LATE = 1 / 5
+OVERDUE = timedelta(hours=1)  # a planned renewal that is later than this is not under way
 
 
 @dataclass(frozen=True)
@@ -56,9 +62,9 @@ class Census:
 
 def take(now: datetime) -> Census:
     """Counts every certificate, and reads those that are not simply good."""
-    words = {row.id: _word(row, now) for row in db.session.execute(select(*_COLUMNS))}
-    ids = [certificate_id for certificate_id, word in words.items() if word != "good"]
-    counted = list(words.values())
+    rows = db.session.execute(select(*_COLUMNS)).all()
+    counted = [_word(row, now) for row in rows]
+    ids = [row.id for row, word in zip(rows, counted, strict=True) if _is_suspect(row, word, now)]
     # Read before the certificates, which then find theirs without a query for each.
     authorities = list(db.session.scalars(select(AcmeAuthority).order_by(AcmeAuthority.name)))
     credentials = list(db.session.scalars(select(DnsCredential).order_by(DnsCredential.name)))
@@ -81,9 +87,9 @@ def next_to_end(limit: int) -> list[Certificate]:
 
 def _suspects(ids: Sequence[int]) -> list[Suspect]:
     found = db.session.scalars(select(Certificate).where(Certificate.id.in_(ids)).order_by(Certificate.id)).all()
-    users = certificate_queries.count_users(ids)
+    users = certificate_queries.users_of(ids)
     under_way: Mapping[int, Command] = jobs.open_about(ids)
-    return [Suspect(one, tuple(users.get(one.id, ())), under_way.get(one.id)) for one in found]
+    return [Suspect(one, tuple(name for _, name in users.get(one.id, ())), under_way.get(one.id)) for one in found]
 
 
 def _word(row: Any, now: datetime) -> str:
@@ -95,13 +101,26 @@ def _word(row: Any, now: datetime) -> str:
         return "good"
     if row.not_after <= now:
         return "bad"
-    is_due = row.not_after - now <= (row.not_after - row.not_before) / certificate_queries.DUE_PART
+    is_due = row.not_after - now <= (row.not_after - row.not_before) / DUE_PART
     return "due" if is_due or row.failures or row.problem else "good"
 
 
-def share_left(certificate: Certificate, now: datetime) -> float:
-    """How much of its life is left, 1 to 0; 1 when that is not known."""
-    lifetime = certificate.lifetime
-    if certificate.not_after is None or lifetime is None or lifetime <= timedelta():
+def _is_suspect(row: Any, word: str, now: datetime) -> bool:
+    """Most of those that are due are being renewed: their rows are not worth reading."""
+    return word != "good" and not (word == "due" and not row.failures and is_looked_after(row, now))
+
+
+def is_looked_after(row: Any, now: datetime) -> bool:
+    """Whether its agent, or certbot, is at it and in time; `row` has the columns of a certificate."""
+    is_planned = row.next_action_at is not None and row.next_action_at > now - OVERDUE and not row.is_paused
+    is_foreign = row.source == CertificateSource.CERTBOT
+    is_cared_for = is_foreign or (row.source == CertificateSource.ACME and is_planned)
+    return is_cared_for and share_left(row, now) > LATE
+
+
+def share_left(row: Any, now: datetime) -> float:
+    """How much of its life is left, 1 to 0; 1 when that is not known. `row` has the columns of a certificate."""
+    if row.not_after is None or row.not_before is None or row.not_after <= row.not_before:
         return 1.0
-    return max(0.0, (certificate.not_after - now) / lifetime)
+    left: float = (row.not_after - now) / (row.not_after - row.not_before)
+    return max(0.0, left)

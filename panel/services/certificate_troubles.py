@@ -4,15 +4,13 @@ May import: panel.services.{certificate_census,troubles}, panel.models."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from panel.models import Certificate, CertificateSource
-from panel.services.certificate_census import Suspect, share_left
+from panel.services.certificate_census import Suspect, is_looked_after, share_left
 from panel.services.troubles import Action, Kind, Tone, Trouble, left, sentence, some
 
-# What is left of a life: from LATE on somebody should know, from VERY_LATE on it is pressing.
-LATE, VERY_LATE = 1 / 5, 1 / 10
-OVERDUE = timedelta(hours=1)  # a planned renewal that is later than this is not under way
+VERY_LATE = 1 / 10  # what is left of a life when it is pressing
 
 
 def find(suspects: Iterable[Suspect], now: datetime) -> Iterator[Trouble]:
@@ -85,10 +83,7 @@ def _failing(suspect: Suspect, now: datetime) -> Trouble:
 def _due(suspect: Suspect, now: datetime) -> Trouble | None:
     """Nothing while its agent, or certbot, is at it in time."""
     certificate, share = suspect.certificate, share_left(suspect.certificate, now)
-    planned = certificate.next_action_at
-    is_planned = planned is not None and planned > now - OVERDUE and not certificate.is_paused
-    is_others = certificate.source == CertificateSource.CERTBOT
-    if share > LATE and (is_others or (certificate.is_renewable and is_planned)):
+    if is_looked_after(certificate, now):
         return None
     if certificate.not_after is None or (not suspect.hosts and not certificate.is_renewable):
         return None

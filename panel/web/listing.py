@@ -3,6 +3,7 @@ May import: panel.models."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -202,6 +203,12 @@ def sizes(query: ListQuery) -> list[Choice]:
 def choices_of_size(url: Callable[[int], str], chosen: int) -> list[Choice]:
     """The same for a list whose addresses `url` makes."""
     return [Choice(str(size), url(size), size == chosen) for size in PER_PAGES]
+
+
+def region(query: ListQuery) -> str:
+    """The id of what changes by itself: another one for another query, so that a stream that was opened for one list
+    never draws over another."""
+    return f"list-{zlib.crc32(query.url(page=query.page).encode()):08x}"
 
 
 def parse_ids(text: str) -> list[int]:

@@ -33,6 +33,7 @@ def list_values(args: Mapping[str, str], now: datetime, config: Config) -> dict[
     found = cut([one for one in everyone if words in f"{one.name} {one.hostname}".lower()], query.page, query.per_page)
     return {
         "query": query,
+        "region": listing.region(query),
         "cards": view.cards(found.items, now, config),
         "page": found,
         "sizes": listing.sizes(query),

@@ -17,7 +17,6 @@ from panel.web.containers import view
 from panel.web.containers.view import ContainerRow, OfferView
 from panel.web.listing import Facet, ListQuery, Shape
 from panel.web.networks import engine
-from panel.web.networks.page import region
 
 CONTAINERS = Shape(
     path="/containers",
@@ -58,7 +57,7 @@ def list_values(args: Mapping[str, str]) -> dict[str, Any]:
     page = cut(_choose(found, query), query.page, query.per_page)
     return {
         "query": query,
-        "region": region(query),
+        "region": listing.region(query),
         "rows": page.items,
         "page": page,
         "total": len(found),

@@ -40,10 +40,11 @@ _VERBS = {
     "pause": ("paused the renewal of", ""),
     "resume": ("resumed the renewal of", ""),
     "take-over": ("took over the renewal of", ""),
+    "default": ("made the {noun}", "the default"),
     "upload": ("uploaded the {noun}", ""),
     "replace": ("replaced the {noun}", ""),
     "cancel": ("cancelled a job", ""),
-    "join": ("let the agent", "join"),
+    "join": ("Agent", "joined"),
     "join-token": ("made a join command for", ""),
     "put-back": ("put back the files of", ""),
     "heal": ("changed what is done about hand edits on", ""),
@@ -69,6 +70,7 @@ _VERBS = {
 _OWN = frozenset({"change_password", "turn_on_second_factor", "turn_off_second_factor", "accept_invitation", "setup"})
 _TONES = {"refuse": "bad", "failed": "bad", "vanished": "bad", "certificate-refused": "bad", "drift": "warn"}
 _TONES |= {"hold-off": "bad", "revoked": "bad"}
+_SPEAKERS = {"refuse": "nginx", "join": ""}  # who did it, when it is neither a person nor the panel
 _PAGES = {
     "proxy_host": "/hosts/{id}",
     "certificate": "/certificates/{id}",
@@ -113,8 +115,8 @@ def line(change: RecentChange) -> ChangeLine:
 
 
 def _who(change: RecentChange) -> str:
-    if change.verb == "refuse":
-        return "nginx"
+    if change.verb in _SPEAKERS:
+        return _SPEAKERS[change.verb]
     if not change.person:
         return "An agent" if change.noun in {"agent", "certificate"} and change.verb != "create" else "The panel"
     return change.person

@@ -16,6 +16,7 @@ from panel.web.filters import plural
 
 LEAST = 1.5  # of 100: what is one of thousands is still seen
 GAP = 0.6
+LAST = 99.9  # the part that ends beyond it is the last one, and has no gap after it
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,9 @@ def _segments(parts: Sequence[tuple[str, int]]) -> tuple[Segment, ...]:
     scale = 100 / sum(widths) if widths else 1.0
     found, at = [], 0.0
     for (tone, _), width in zip(present, widths, strict=True):
-        found.append(Segment(tone, round(at, 2), round(max(width * scale - GAP, 0.5), 2)))
-        at += width * scale
+        end = at + width * scale
+        found.append(Segment(tone, round(at, 2), round(end - at - (GAP if end < LAST else 0), 2)))
+        at = end
     return tuple(found)
 
 

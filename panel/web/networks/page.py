@@ -3,7 +3,6 @@ May import: panel.web, panel.services and below."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -46,7 +45,7 @@ def list_values(args: Mapping[str, str]) -> dict[str, Any]:
     page = cut(_choose(found, query), query.page, query.per_page)
     return {
         "query": query,
-        "region": region(query),
+        "region": listing.region(query),
         "rows": page.items,
         "page": page,
         "total": len(found),
@@ -67,12 +66,6 @@ def rows(agent: Agent) -> list[NetworkRow]:
         view.row(agent, facts, one, view.hosts_in(one, facts, by_container), jobs.get(one.name))
         for one in facts.networks
     ]
-
-
-def region(query: ListQuery) -> str:
-    """The id of what changes by itself: another one for another query, so that a stream that was opened for one list
-    never draws over another."""
-    return f"list-{zlib.crc32(query.url(page=query.page).encode()):08x}"
 
 
 def _choose(found: Sequence[NetworkRow], query: ListQuery) -> list[NetworkRow]:

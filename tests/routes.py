@@ -57,6 +57,8 @@ ROUTES = """
 /hosts/<int:host_id>/request-ssl POST:operator
 /hosts/<int:host_id>/restore POST:operator
 /hosts/<int:host_id>/test POST:operator
+/hosts/check-names POST:operator
+/hosts/check-upstream POST:operator
 /hosts/new GET:operator POST:operator
 /hosts/preview POST:operator
 /hosts/test POST:operator

@@ -10,10 +10,20 @@ from functools import partial
 from sqlalchemy import delete, select
 
 from panel.extensions import db
-from panel.models import OPEN_STATES, Agent, Command, CommandOutput, ConfigContent, ProxyHost, Revision
+from panel.models import (
+    BACKGROUND_KINDS,
+    OPEN_STATES,
+    Agent,
+    Command,
+    CommandOutput,
+    ConfigContent,
+    ProxyHost,
+    Revision,
+)
 from panel.services import browser_sessions, invitations, notifications
 
 OUTPUT_KEPT = timedelta(days=30)
+QUESTIONS_KEPT = timedelta(hours=1)  # of those that pages ask for themselves
 REVISIONS_KEPT = 50  # per agent, the live one not counted
 CONTENT_BATCH = 500
 COMMANDS_AT_ONCE = 20  # whose output is deleted in one step
@@ -25,6 +35,7 @@ def steps(now: datetime) -> Iterator[Callable[[], object]]:
     Nothing that is live or that an open command needs. Call each step before asking for the next one.
     """
     yield from _output_steps(now - OUTPUT_KEPT)
+    yield partial(_prune_questions, now - QUESTIONS_KEPT)
     for agent_id in db.session.scalars(select(Agent.id)).all():
         yield partial(_prune_revisions, agent_id)
     yield _prune_contents
@@ -39,6 +50,15 @@ def _output_steps(before: datetime) -> Iterator[Callable[[], object]]:
         old = select(Command.id).where(Command.agent_id == agent_id, Command.finished_at < before, has_output)
         while command_ids := db.session.scalars(old.limit(COMMANDS_AT_ONCE)).all():
             yield partial(_execute, delete(CommandOutput).where(CommandOutput.command_id.in_(command_ids)))
+
+
+def _prune_questions(before: datetime) -> None:
+    """What forms asked, with its output."""
+    old = select(Command.id).where(
+        Command.created_at < before, Command.kind.in_(BACKGROUND_KINDS), Command.state.not_in(OPEN_STATES)
+    )
+    _execute(delete(CommandOutput).where(CommandOutput.command_id.in_(old)))
+    _execute(delete(Command).where(Command.id.in_(old)))
 
 
 def _prune_revisions(agent_id: str) -> None:

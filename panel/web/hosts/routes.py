@@ -15,7 +15,7 @@ from panel.nginx.grammar import display_name
 from panel.services import certificates, deployments, proxy_hosts, upstreams
 from panel.web import htmx
 from panel.web.access import actor, local_path
-from panel.web.hosts import editing, live, page
+from panel.web.hosts import asking, editing, live, page
 from panel.web.live import registry
 
 bp = Blueprint("hosts", __name__)
@@ -24,6 +24,8 @@ registry.register("hosts", live.regions)
 bp.add_url_rule("/hosts/new", "create", editing.create, methods=["GET", "POST"])
 bp.add_url_rule("/hosts/<int:host_id>/edit", "edit", editing.edit, methods=["GET", "POST"])
 bp.add_url_rule("/hosts/preview", "preview", editing.preview_draft, methods=["POST"])
+bp.add_url_rule("/hosts/check-names", "check_names", asking.check_names, methods=["POST"])
+bp.add_url_rule("/hosts/check-upstream", "try_upstream", asking.check_upstream, methods=["POST"])
 bp.add_url_rule("/hosts/test", "test_draft", editing.test_draft, methods=["POST"])
 
 

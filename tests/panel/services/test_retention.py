@@ -46,3 +46,17 @@ def test_old_output_goes_a_few_commands_at_a_time(app: Flask, agent: Agent) -> N
     assert left() == kept
     assert sum(sizes) == 2 * (2 * retention.COMMANDS_AT_ONCE + 5)
     assert max(sizes) == 2 * retention.COMMANDS_AT_ONCE
+
+
+def test_what_forms_asked_goes_after_an_hour_with_its_output(app: Flask, agent: Agent) -> None:
+    now = utcnow()
+    with transaction():
+        old, is_open = add_command(agent, 1, now - timedelta(hours=2)), add_command(agent, 2, None)
+        job = add_command(agent, 3, now - timedelta(hours=2))
+        for command_id in (old, is_open):
+            db.session.get_one(Command, command_id).kind = "check_addresses"
+    for step in retention.steps(now):
+        with transaction():
+            step()
+    assert set(db.session.scalars(select(Command.id))) == {is_open, job}
+    assert left() == {is_open, job}

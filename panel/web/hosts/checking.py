@@ -58,7 +58,7 @@ class NamesView:
         if first is None or (first.tone == "off" and not first.next_step):
             return None
         worst = next((tone for tone in ("bad", "warn", "off") if any(one.tone == tone for one in self.lines)), "ok")
-        word = f"points here, {first.found}" if first.tone == "ok" else "does not point here yet"
+        word = f"points here ({first.found})" if first.tone == "ok" else "does not point here yet"
         return Status(worst, word, first.sentence)
 
 

@@ -77,7 +77,7 @@ def test_a_name_that_points_to_the_agent_is_green_with_its_address(app: Flask, b
     assert isinstance(line, Tag)
     assert "app.example.com points to local (203.0.113.5)" in line.get_text(" ", strip=True)
     assert line.select(".sig.c-ok") != []
-    assert "points here, A 203.0.113.5" in hop(shown, 0)
+    assert "points here (A 203.0.113.5)" in hop(shown, 0)
     assert "every" not in shown
 
 

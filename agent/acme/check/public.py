@@ -63,7 +63,8 @@ def _other_site(name: str, address: Address, seen: Seen, good: list[Address], qu
     what = f"{name} leads to {address}, where {seen.server or 'a web server'} {answer}."
     if good and address.version == 6 and all(other.version == 4 for other in good):
         sentence = (
-            f"The IPv6 address {address} of {name} leads to another site. {question.authority.label} tries IPv6 first."
+            f"The IPv6 address {address} of {name} leads to another machine."
+            f" {question.authority.label} tries IPv6 first."
         )
         return _finding(level, name, (sentence, say("ipv6_elsewhere", name=name)[1]), "ipv6_elsewhere")
     if good:

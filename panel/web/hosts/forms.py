@@ -23,7 +23,7 @@ NAMES_IN_LABEL = 2
 REQUEST = "request"  # instead of a certificate's number
 
 LABELS = {
-    "domain_names": "Domain names",
+    "domain_names": "Names",
     "forward_scheme": "Scheme",
     "forward_host": "Upstream host",
     "forward_port": "Upstream port",

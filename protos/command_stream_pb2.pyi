@@ -670,6 +670,7 @@ class CommandResult(_message.Message):
     ATTACH_NETWORK_FIELD_NUMBER: _builtins.int
     DETACH_NETWORK_FIELD_NUMBER: _builtins.int
     CHECK_UPSTREAM_FIELD_NUMBER: _builtins.int
+    CHECK_ADDRESSES_FIELD_NUMBER: _builtins.int
     command_id: _builtins.str
     outcome: Global___CommandResult.Outcome.ValueType
     error: _builtins.str
@@ -717,6 +718,8 @@ class CommandResult(_message.Message):
     def detach_network(self) -> Global___DetachNetworkResult: ...
     @_builtins.property
     def check_upstream(self) -> Global___CheckUpstreamResult: ...
+    @_builtins.property
+    def check_addresses(self) -> Global___CheckAddressesResult: ...
     def __init__(
         self,
         *,
@@ -744,12 +747,13 @@ class CommandResult(_message.Message):
         attach_network: Global___AttachNetworkResult | None = ...,
         detach_network: Global___DetachNetworkResult | None = ...,
         check_upstream: Global___CheckUpstreamResult | None = ...,
+        check_addresses: Global___CheckAddressesResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_config", b"apply_config", "attach_network", b"attach_network", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "check_upstream", b"check_upstream", "configure_certificate", b"configure_certificate", "container_networks", b"container_networks", "delete_certificate", b"delete_certificate", "detach_network", b"detach_network", "detail", b"detail", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "list_containers", b"list_containers", "list_networks", b"list_networks", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_config", b"apply_config", "attach_network", b"attach_network", "check_addresses", b"check_addresses", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "check_upstream", b"check_upstream", "configure_certificate", b"configure_certificate", "container_networks", b"container_networks", "delete_certificate", b"delete_certificate", "detach_network", b"detach_network", "detail", b"detail", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "list_containers", b"list_containers", "list_networks", b"list_networks", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_config", b"apply_config", "attach_network", b"attach_network", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "check_upstream", b"check_upstream", "command_id", b"command_id", "configure_certificate", b"configure_certificate", "container_networks", b"container_networks", "delete_certificate", b"delete_certificate", "detach_network", b"detach_network", "detail", b"detail", "error", b"error", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "last_output_seq", b"last_output_seq", "lines", b"lines", "list_containers", b"list_containers", "list_networks", b"list_networks", "outcome", b"outcome", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_config", b"apply_config", "attach_network", b"attach_network", "check_addresses", b"check_addresses", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "check_upstream", b"check_upstream", "command_id", b"command_id", "configure_certificate", b"configure_certificate", "container_networks", b"container_networks", "delete_certificate", b"delete_certificate", "detach_network", b"detach_network", "detail", b"detail", "error", b"error", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "last_output_seq", b"last_output_seq", "lines", b"lines", "list_containers", b"list_containers", "list_networks", b"list_networks", "outcome", b"outcome", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_detail: _TypeAlias = _typing.Literal["apply_config", "test_config", "reload", "check_nginx", "issue_certificate", "renew_certificate", "revoke_certificate", "install_certificate", "delete_certificate", "configure_certificate", "take_over_certificate", "check_names", "check_dns_credential", "list_networks", "list_containers", "container_networks", "attach_network", "detach_network", "check_upstream"]  # noqa: Y015
+    _WhichOneofReturnType_detail: _TypeAlias = _typing.Literal["apply_config", "test_config", "reload", "check_nginx", "issue_certificate", "renew_certificate", "revoke_certificate", "install_certificate", "delete_certificate", "configure_certificate", "take_over_certificate", "check_names", "check_dns_credential", "list_networks", "list_containers", "container_networks", "attach_network", "detach_network", "check_upstream", "check_addresses"]  # noqa: Y015
     _WhichOneofArgType_detail: _TypeAlias = _typing.Literal["detail", b"detail"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_detail) -> _WhichOneofReturnType_detail | None: ...
 
@@ -1166,6 +1170,28 @@ class CheckUpstreamResult(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckUpstreamResult: _TypeAlias = CheckUpstreamResult  # noqa: Y015
+
+@_typing.final
+class CheckAddressesResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
+        """one for each name; `record` of a good one is what leads here"""
+
+    def __init__(
+        self,
+        *,
+        findings: _abc.Iterable[Global___Finding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckAddressesResult: _TypeAlias = CheckAddressesResult  # noqa: Y015
 
 @_typing.final
 class FileError(_message.Message):
@@ -2021,6 +2047,7 @@ class Command(_message.Message):
     ATTACH_NETWORK_FIELD_NUMBER: _builtins.int
     DETACH_NETWORK_FIELD_NUMBER: _builtins.int
     CHECK_UPSTREAM_FIELD_NUMBER: _builtins.int
+    CHECK_ADDRESSES_FIELD_NUMBER: _builtins.int
     command_id: _builtins.str
     seq: _builtins.int
     """order within one agent"""
@@ -2070,6 +2097,8 @@ class Command(_message.Message):
     def detach_network(self) -> Global___DetachNetwork: ...
     @_builtins.property
     def check_upstream(self) -> Global___CheckUpstream: ...
+    @_builtins.property
+    def check_addresses(self) -> Global___CheckAddresses: ...
     def __init__(
         self,
         *,
@@ -2096,12 +2125,13 @@ class Command(_message.Message):
         attach_network: Global___AttachNetwork | None = ...,
         detach_network: Global___DetachNetwork | None = ...,
         check_upstream: Global___CheckUpstream | None = ...,
+        check_addresses: Global___CheckAddresses | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "apply_config", b"apply_config", "attach_network", b"attach_network", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "check_upstream", b"check_upstream", "configure_certificate", b"configure_certificate", "container_networks", b"container_networks", "delete_certificate", b"delete_certificate", "detach_network", b"detach_network", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "list_containers", b"list_containers", "list_networks", b"list_networks", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "run_timeout", b"run_timeout", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config", "time_to_live", b"time_to_live"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "apply_config", b"apply_config", "attach_network", b"attach_network", "check_addresses", b"check_addresses", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "check_upstream", b"check_upstream", "configure_certificate", b"configure_certificate", "container_networks", b"container_networks", "delete_certificate", b"delete_certificate", "detach_network", b"detach_network", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "list_containers", b"list_containers", "list_networks", b"list_networks", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "run_timeout", b"run_timeout", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config", "time_to_live", b"time_to_live"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "apply_config", b"apply_config", "attach_network", b"attach_network", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "check_upstream", b"check_upstream", "command_id", b"command_id", "configure_certificate", b"configure_certificate", "container_networks", b"container_networks", "delete_certificate", b"delete_certificate", "detach_network", b"detach_network", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "list_containers", b"list_containers", "list_networks", b"list_networks", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "run_timeout", b"run_timeout", "seq", b"seq", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config", "time_to_live", b"time_to_live"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "apply_config", b"apply_config", "attach_network", b"attach_network", "check_addresses", b"check_addresses", "check_dns_credential", b"check_dns_credential", "check_names", b"check_names", "check_nginx", b"check_nginx", "check_upstream", b"check_upstream", "command_id", b"command_id", "configure_certificate", b"configure_certificate", "container_networks", b"container_networks", "delete_certificate", b"delete_certificate", "detach_network", b"detach_network", "install_certificate", b"install_certificate", "issue_certificate", b"issue_certificate", "list_containers", b"list_containers", "list_networks", b"list_networks", "reload", b"reload", "renew_certificate", b"renew_certificate", "revoke_certificate", b"revoke_certificate", "run_timeout", b"run_timeout", "seq", b"seq", "take_over_certificate", b"take_over_certificate", "test_config", b"test_config", "time_to_live", b"time_to_live"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["apply_config", "test_config", "reload", "check_nginx", "issue_certificate", "renew_certificate", "revoke_certificate", "install_certificate", "delete_certificate", "configure_certificate", "take_over_certificate", "check_names", "check_dns_credential", "list_networks", "list_containers", "container_networks", "attach_network", "detach_network", "check_upstream"]  # noqa: Y015
+    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["apply_config", "test_config", "reload", "check_nginx", "issue_certificate", "renew_certificate", "revoke_certificate", "install_certificate", "delete_certificate", "configure_certificate", "take_over_certificate", "check_names", "check_dns_credential", "list_networks", "list_containers", "container_networks", "attach_network", "detach_network", "check_upstream", "check_addresses"]  # noqa: Y015
     _WhichOneofArgType_action: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_action) -> _WhichOneofReturnType_action | None: ...
 
@@ -2409,6 +2439,38 @@ class CheckNames(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckNames: _TypeAlias = CheckNames  # noqa: Y015
+
+@_typing.final
+class CheckAddresses(_message.Message):
+    """A question: where do these names lead to, this machine or elsewhere? No authority is asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    DNS_SERVER_FIELD_NUMBER: _builtins.int
+    TEST_FIELD_NUMBER: _builtins.int
+    dns_server: _builtins.str
+    """"host:port" of a test authority's DNS; empty asks everybody's"""
+    test: _builtins.bool
+    """the names are of a test authority, so that loopback may be asked"""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """at most 20"""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        dns_server: _builtins.str = ...,
+        test: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dns_server", b"dns_server", "names", b"names", "test", b"test"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckAddresses: _TypeAlias = CheckAddresses  # noqa: Y015
 
 @_typing.final
 class ListNetworks(_message.Message):

@@ -167,7 +167,7 @@ _ALL = (
     Cause(
         "external_account",
         "{authority} needs external account binding, and the values are missing or wrong.",
-        "Copy the key id and the HMAC key from the site of {authority} into its settings.",
+        "Copy the key id and the HMAC key from the website of {authority} into its settings.",
         needs_person=True,
     ),
     Cause(

@@ -30,7 +30,7 @@ def check(credential: DnsCredential, zone: str, resolver: DnsSettings, guard: De
         if provider.patience is None:
             return CredentialCheck(ok=True, sentence="Nothing to check: the job shows each record to add.")
         if name and not _NAME.fullmatch(name):
-            return CredentialCheck(ok=False, sentence="Zone: use a domain name like example.com.")
+            return CredentialCheck(ok=False, sentence="Zone: use a domain such as example.com.")
         return check_provider(provider, name, Lookup(resolver), guard)
     except AgentError as error:
         return CredentialCheck(ok=False, sentence=_sentence(error))

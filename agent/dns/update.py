@@ -41,7 +41,7 @@ class Updates:
             binascii.a2b_base64(secret, strict_mode=True)
             self._key = dns.tsig.Key(dns.name.from_text(key_name), secret, dns.name.from_text(wanted))
         except (ValueError, dns.exception.DNSException) as error:
-            sentence = "The TSIG key cannot be read: its name is a domain name, and the key itself base64."
+            sentence = "The TSIG key cannot be read: its name is spelled like a domain, and the key itself is base64."
             raise DnsFailure("dns_credential", sentence, "Copy both from the server.") from error
 
     def add(self, zone: str, record: TxtRecord, ttl: int) -> None:

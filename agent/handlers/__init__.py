@@ -3,6 +3,7 @@ May import: agent.handlers.*."""
 
 from agent.handlers.apply_config import apply_config
 from agent.handlers.attach_network import attach_network
+from agent.handlers.check_addresses import check_addresses
 from agent.handlers.check_dns_credential import check_dns_credential
 from agent.handlers.check_names import check_names
 from agent.handlers.check_nginx import check_nginx
@@ -44,4 +45,5 @@ HANDLERS: dict[str, Handler] = {
     "list_containers": Handler(list_containers),
     "container_networks": Handler(container_networks),
     "check_upstream": Handler(check_upstream),
+    "check_addresses": Handler(check_addresses),
 }

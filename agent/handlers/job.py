@@ -3,10 +3,11 @@ May import: protos, agent.acme, agent.handlers.dock, agent.nginx, agent.output."
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent.acme.certificates import Certificates
+from agent.acme.spec import Finding
 from agent.handlers.dock import Dock
 from agent.nginx.apply import Applier
 from agent.nginx.guard import Guard
@@ -27,6 +28,7 @@ class Engines:
     reloader: Reloader
     certificates: Certificates
     dock: Dock
+    look_up: Callable[[Sequence[str], str, bool], list[Finding]]  # names, a name server or "", whether for tests
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import TYPE_CHECKING
 
 from agent import __version__
 from agent.acme.certificates import Certificates
@@ -45,6 +45,9 @@ from agent.nginx.turn import Turn
 from agent.output import OutputLine
 from protos import command_stream_pb2 as pb
 
+if TYPE_CHECKING:
+    from agent.acme.check import Surroundings
+
 _log = logging.getLogger(__name__)
 
 # What a renewal that the agent begins may take: DNS may need ten minutes, a slow authority more.
@@ -79,14 +82,15 @@ class Workshop:
         load = self._startable.before(reloader.load_again)
         places = Places(lineages, self._store, usage, turn, load, config.https_port, self.nginx.address)
         authorities = Authorities(config.acme_dir / "accounts", layout.webroot, f"waypost/{__version__}")
-        check = partial(_check, config, authorities, self._store, self.nginx)
+        checks = _Checks(config, authorities, self._store, self.nginx)
+        installer, check = Installer(places), checks.before_order
         engine = Engine(
-            self._store, lineages, authorities, Installer(places), check, layout.webroot, self._certificates_changed
+            self._store, lineages, authorities, installer, check, layout.webroot, self._certificates_changed
         )
         self.certificates = Certificates(engine, usage.is_named)
         stager = Stager(config, layout, self.nginx)
         self._dock = Dock(config, layout, self.facts, wires.send)
-        engines = Engines(self.nginx, stager, self._applier, reloader, self.certificates, self._dock)
+        engines = Engines(self.nginx, stager, self._applier, reloader, self.certificates, self._dock, checks.look_up)
         self.dispatcher = Dispatcher(journal, engines, self.inbox, wires.notify)
         self.questions = Questions(engines, self.inbox, wires.answer, stop)
         self._drift = DriftReporter(DriftWatch(layout, self.nginx, Releases(layout)), self.facts, wires.send)
@@ -153,18 +157,32 @@ class Workshop:
         return self.dispatcher.begin_own(command)
 
 
-def _check(
-    config: AgentConfig, authorities: Authorities, store: Store, nginx: Nginx, spec: CertificateSpec
-) -> list[Finding]:
-    """The check before an order."""
-    from agent.acme.check import Surroundings, check  # noqa: PLC0415 - dnspython, which an agent may never need
+class _Checks:
+    """Both checks of names; dnspython is imported with the first one, for an agent may never need it."""
 
-    here = Surroundings(
-        config,
-        Layout(config.nginx_dir).webroot,
-        authorities,
-        issues_since=store.issues_since,
-        failures_since=store.refusals_since,
-        nginx_address=nginx.address,
-    )
-    return check(spec, here)
+    def __init__(self, config: AgentConfig, authorities: Authorities, store: Store, nginx: Nginx) -> None:
+        self._config, self._authorities, self._store, self._nginx = config, authorities, store, nginx
+
+    def before_order(self, spec: CertificateSpec) -> list[Finding]:
+        """What would stand in the way of a certificate."""
+        from agent.acme.check import check  # noqa: PLC0415 - dnspython
+
+        return check(spec, self._here())
+
+    def look_up(self, names: Sequence[str], dns_server: str, is_test: bool) -> list[Finding]:
+        """Where names lead to."""
+        from agent.acme.check import World, look_up  # noqa: PLC0415 - dnspython
+
+        return look_up(names, World(dns_server, is_test), self._here())
+
+    def _here(self) -> Surroundings:
+        from agent.acme.check import Surroundings  # noqa: PLC0415 - dnspython
+
+        return Surroundings(
+            self._config,
+            Layout(self._config.nginx_dir).webroot,
+            self._authorities,
+            issues_since=self._store.issues_since,
+            failures_since=self._store.refusals_since,
+            nginx_address=self._nginx.address,
+        )

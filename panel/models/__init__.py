@@ -4,7 +4,7 @@ May import: panel.models."""
 from panel.models.acme_authority import AcmeAuthority
 from panel.models.agent import Agent, AgentCertificate, AgentStatus, ConfigContent, Revision
 from panel.models.certificate import DUE_PART, Certificate, CertificateSource, Challenge, KeyType, UploadedKey
-from panel.models.command import OPEN_STATES, Command, CommandKind, CommandOutput, CommandState
+from panel.models.command import BACKGROUND_KINDS, OPEN_STATES, Command, CommandKind, CommandOutput, CommandState
 from panel.models.dns_credential import DnsCredential
 from panel.models.event import Event
 from panel.models.host_tag import HostTag
@@ -16,6 +16,7 @@ from panel.models.token import OneTimeToken, TokenPurpose
 from panel.models.user import LoginThrottle, Role, User
 
 __all__ = [
+    "BACKGROUND_KINDS",
     "DUE_PART",
     "OPEN_STATES",
     "AcmeAuthority",

@@ -38,6 +38,7 @@ class CommandKind(StrEnum):
     ATTACH_NETWORK = "attach_network"
     DETACH_NETWORK = "detach_network"
     CHECK_UPSTREAM = "check_upstream"
+    CHECK_ADDRESSES = "check_addresses"
 
     @property
     def is_question(self) -> bool:
@@ -76,7 +77,10 @@ _QUESTIONS = {
     CommandKind.LIST_CONTAINERS,
     CommandKind.CONTAINER_NETWORKS,
     CommandKind.CHECK_UPSTREAM,
+    CommandKind.CHECK_ADDRESSES,
 }
+# What pages ask for themselves, again and again: no job that anybody looks for.
+BACKGROUND_KINDS = (CommandKind.CHECK_UPSTREAM, CommandKind.CHECK_ADDRESSES)
 
 
 class CommandState(StrEnum):

@@ -72,6 +72,11 @@ def _check_names(row: Command, message: pb.Command) -> None:
     message.check_names.CopyFrom(pb.CheckNames(spec=_spec(agent_specs.spec_for(row))))
 
 
+def _check_addresses(row: Command, message: pb.Command) -> None:
+    asked = {name: row.payload[name] for name in ("names", "dns_server", "test")}
+    message.check_addresses.CopyFrom(pb.CheckAddresses(**asked))
+
+
 def _check_credential(row: Command, message: pb.Command) -> None:
     credential = _credential(agent_specs.credential_for(row))
     message.check_dns_credential.CopyFrom(pb.CheckDnsCredential(credential=credential, zone=row.payload["zone"]))
@@ -86,6 +91,7 @@ _WRITERS: Mapping[CommandKind, Callable[[Command, pb.Command], None]] = {
     CommandKind.CONFIGURE_CERTIFICATE: _configure,
     CommandKind.TAKE_OVER_CERTIFICATE: _take_over,
     CommandKind.CHECK_NAMES: _check_names,
+    CommandKind.CHECK_ADDRESSES: _check_addresses,
     CommandKind.CHECK_DNS_CREDENTIAL: _check_credential,
 }
 

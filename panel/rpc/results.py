@@ -71,6 +71,8 @@ def _read(message: pb.CommandResult, kind: str) -> dict[str, Any]:
         return docker_states.result(CommandKind(kind), message)
     if kind == CommandKind.CHECK_NAMES:
         return {"findings": certificate_states.findings(message.check_names.findings)}
+    if kind == CommandKind.CHECK_ADDRESSES:
+        return {"findings": certificate_states.findings(message.check_addresses.findings)}
     values = MessageToDict(
         getattr(message, kind), preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )

@@ -106,7 +106,7 @@ def set_up(token: str, credentials: Credentials) -> User:
         update(OneTimeToken).where(*_unused(token)).values(used_at=utcnow()).returning(OneTimeToken.id)
     )
     if spent is None or has_administrator():
-        raise NotFound("This setup link is not valid any more.")
+        raise NotFound("This setup link is not valid any more. Log in, or use the newest link of the panel's output.")
     user = add(credentials, Role.ADMINISTRATOR)
     events.record(user, "user", "setup", user.id, user.username, after={"role": user.role})
     return user
@@ -129,7 +129,7 @@ def get_by_id(user_id: int) -> User:
     """Raises NotFound."""
     user = db.session.get(User, user_id)
     if user is None:
-        raise NotFound("There is no such user.")
+        raise NotFound("There is no such user. The list of users shows who is there.")
     return user
 
 
@@ -142,7 +142,7 @@ def get(username: str) -> User:
     """The person of this name. Raises NotFound."""
     user = find(username)
     if user is None:
-        raise NotFound(f"There is no user named {username}.")
+        raise NotFound(f"There is no user named {username}. Look at the spelling.")
     return user
 
 
@@ -177,7 +177,7 @@ def disable(user: User, actor: User | None = None) -> None:
     """Shuts somebody out, at once in all sessions. Raises Forbidden, Conflict for the last administrator."""
     require_administrator(actor)
     if not user.is_active:
-        raise Conflict(f"{user.username} is disabled already.")
+        raise Conflict(f"{user.username} is disabled already, so nothing was changed.")
     _keep_an_administrator(user)
     user.disabled_at = utcnow()
     browser_sessions.end_all(user)
@@ -189,7 +189,7 @@ def enable(user: User, actor: User | None = None) -> None:
     """Lets somebody in again, with the password and role of before. Raises Forbidden, Conflict."""
     require_administrator(actor)
     if user.is_active:
-        raise Conflict(f"{user.username} is not disabled.")
+        raise Conflict(f"{user.username} is not disabled, so nothing was changed.")
     user.disabled_at = None
     db.session.flush()
     _record_access(actor, user)
@@ -222,13 +222,13 @@ def is_last_administrator(user: User) -> bool:
 def require_administrator(actor: User | None) -> None:
     """Raises Forbidden. None is the terminal of the panel's own machine."""
     if actor is not None and not actor.may_administer:
-        raise Forbidden("Only administrators manage people.")
+        raise Forbidden("Only administrators manage people. Ask one of them.")
 
 
 def add(credentials: Credentials, role: Role) -> User:
     """The row of a new person; who calls has checked that it may be made. Raises Conflict when the name is taken."""
     if find(credentials.username) is not None:
-        raise Conflict(f"There is already a user named {credentials.username}.")
+        raise Conflict(f"There is already a user named {credentials.username}. Choose another name.")
     user = User(username=credentials.username, password_hash=credentials.password_hash, role=role)
     db.session.add(user)
     db.session.flush()

@@ -42,7 +42,7 @@ def create(name: str, actor: User | None, config: Config) -> tuple[Agent, str]:
     _require_administrator(actor)
     name = parse_name(name)
     if db.session.scalar(select(Agent.id).where(Agent.name == name)) is not None:
-        raise Invalid("name", f"There is already an agent with the name {name}.")
+        raise Invalid("name", f"There is already an agent with the name {name}. Choose another name.")
     agent = Agent(id=str(uuid4()), name=name, created_at=utcnow())
     db.session.add(agent)
     db.session.flush()
@@ -69,11 +69,11 @@ def join_token_expiry(agent: Agent, now: datetime) -> datetime | None:
 def revoke(agent: Agent, actor: User | None) -> None:
     """Shuts the agent out at once: certificates, tokens, the live stream. What was under way has an unknown outcome.
 
-    Raises Forbidden, or Conflict when it is revoked already.
+    Raises Forbidden, or Conflict when it is revoked already, so nothing was changed.
     """
     _require_administrator(actor)
     if agent.is_revoked:
-        raise Conflict(f"The agent {agent.name} is revoked already.")
+        raise Conflict(f"The agent {agent.name} is revoked already, so nothing was changed.")
     now = utcnow()
     agent.revoked_at = now
     agent.is_connected = agent.is_synced = False
@@ -89,7 +89,7 @@ def get(agent_id: str) -> Agent:
     """The agent with this id. Raises NotFound."""
     agent = db.session.get(Agent, agent_id)
     if agent is None:
-        raise NotFound("There is no such agent.")
+        raise NotFound("There is no such agent. The list of agents shows those that exist.")
     return agent
 
 
@@ -97,7 +97,7 @@ def find_by_name(name: str) -> Agent:
     """The agent with this name. Raises NotFound."""
     agent = db.session.scalar(select(Agent).where(Agent.name == name))
     if agent is None:
-        raise NotFound(f"There is no agent with the name {name}.")
+        raise NotFound(f"There is no agent with the name {name}. Look at the spelling.")
     return agent
 
 
@@ -179,4 +179,4 @@ def _ca_fingerprint(config: Config) -> str:
 
 def _require_administrator(actor: User | None) -> None:
     if actor is not None and not actor.may_administer:
-        raise Forbidden("Only administrators add and revoke agents.")
+        raise Forbidden("Only administrators add and revoke agents. Ask one of them.")

@@ -45,7 +45,7 @@ def get(authority_id: int) -> AcmeAuthority:
     """The authority with this id. Raises NotFound."""
     authority = db.session.get(AcmeAuthority, authority_id) if 0 < authority_id < 2**31 else None
     if authority is None:
-        raise NotFound("There is no such authority.")
+        raise NotFound("There is no such authority. The settings list those that exist.")
     return authority
 
 

@@ -49,7 +49,7 @@ def parse_directory_url(text: str, field: str = "directory_url") -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise Invalid(field, f"This is not an address, {example}.") from None
+        raise Invalid(field, f"This is not an address. Write one, {example}.") from None
     if "@" in parts.netloc or parts.fragment or not parts.netloc:
         raise Invalid(field, f"Write it without a user name and without a #, {example}.")
     _check_place(parts, field)

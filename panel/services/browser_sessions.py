@@ -109,7 +109,7 @@ def end(session_id: int, user: User) -> None:
     """Ends one of the person's own logins. Raises NotFound, also for somebody else's."""
     mine = delete(BrowserSession).where(BrowserSession.id == session_id, BrowserSession.user_id == user.id)
     if db.session.scalar(mine.returning(BrowserSession.id)) is None:
-        raise NotFound("This session has ended already.")
+        raise NotFound("This session has ended already, so nothing is left to end.")
     events.record(user, "user", "end_session", user.id, user.username)
 
 

@@ -34,7 +34,7 @@ def get(certificate_id: int) -> Certificate:
     """The certificate with this id. Raises NotFound."""
     certificate = db.session.get(Certificate, certificate_id) if 0 < certificate_id < 2**31 else None
     if certificate is None:
-        raise NotFound("There is no such certificate.")
+        raise NotFound("There is no such certificate. The list of certificates shows those that exist.")
     return certificate
 
 

@@ -113,7 +113,7 @@ def retry(
     """
     require_editor(actor)
     if command.is_open:
-        raise Conflict("This job is still under way.")
+        raise Conflict("This job is still under way. Wait for its end, or cancel it.")
     if command.kind not in ORDERS:
         return commands.retry(command, actor)
     certificate = db.session.get(Certificate, command.certificate_id or 0)

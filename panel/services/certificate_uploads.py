@@ -67,7 +67,9 @@ def _create(agent: Agent, found: Upload, actor: User | None) -> Certificate:
 
 def _replace(agent: Agent, found: Upload, certificate: Certificate) -> Certificate:
     if certificate.source != CertificateSource.UPLOAD:
-        raise Conflict(f"{certificate.name} is renewed by itself, so nothing can be uploaded in its place.")
+        raise Conflict(
+            f"{certificate.name} is renewed by itself, so nothing can be uploaded in its place. Upload it as a new one."
+        )
     if certificate.agent_id != agent.id:
         raise Conflict(f"{certificate.name} lies on the agent {certificate.agent.name}. Upload its successor there.")
     if certificate_jobs.find_open(certificate, CommandKind.INSTALL_CERTIFICATE) is not None:

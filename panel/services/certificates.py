@@ -94,7 +94,9 @@ def update(certificate: Certificate, spec: CertificateSpec, actor: User | None) 
     """
     require_editor(actor)
     if not certificate.is_renewable:
-        raise Conflict(f"The agent does not renew {certificate.name}, so there is nothing to set.")
+        raise Conflict(
+            f"The agent does not renew {certificate.name}, so there is nothing to set. Change it where it is renewed."
+        )
     spec = certificate_specs.check(_with_own_names(certificate, spec))
     before = describe(certificate)
     for name, value in columns_of(spec).items():
@@ -128,7 +130,7 @@ def revoke(certificate: Certificate, actor: User | None, *, reason: int = 0) -> 
     if certificate.source != CertificateSource.ACME:
         raise Conflict(f"{certificate.name} was not issued through Waypost. Revoke it where it was bought.")
     if not certificate.serial or certificate.revoked_at is not None:
-        raise Conflict(f"{certificate.name} is revoked already, or was never issued.")
+        raise Conflict(f"{certificate.name} is revoked already, or was never issued, so there is nothing to revoke.")
     under_way = certificate_jobs.find_open(certificate, CommandKind.REVOKE_CERTIFICATE)
     if under_way is not None:
         return under_way

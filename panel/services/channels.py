@@ -53,7 +53,7 @@ def kind(name: str) -> Notifier:
     """The kind of this name. Raises NotFound."""
     found = registry.kinds().get(name)
     if found is None:
-        raise NotFound("There is no such kind of channel.")
+        raise NotFound("There is no such kind of channel. Choose one from the list.")
     return found
 
 
@@ -200,7 +200,7 @@ def _parse_name(text: str, channel: NotificationChannel | None) -> str:
         raise Invalid("name", f"Use 1 to {MAX_NAME} characters.")
     other = db.session.scalar(select(NotificationChannel.id).where(NotificationChannel.name == name))
     if other is not None and (channel is None or other != channel.id):
-        raise Invalid("name", f"There is already a channel with the name {name}.")
+        raise Invalid("name", f"There is already a channel with the name {name}. Choose another name.")
     return name
 
 

@@ -78,7 +78,7 @@ def get(command_id: str) -> Command:
     """The command with this id. Raises NotFound."""
     command = db.session.get(Command, command_id)
     if command is None:
-        raise NotFound("There is no such job.")
+        raise NotFound("There is no such job. The list of jobs shows those that are kept.")
     return command
 
 
@@ -100,7 +100,7 @@ def cancel(command: Command, actor: User | None) -> Command:
     """
     _require_editor(actor)
     if not command.is_open:
-        raise Conflict("This job has ended before it could be cancelled.")
+        raise Conflict("This job has ended before it could be cancelled. Its page shows the result.")
     now = utcnow()
     outcome = {"reason": "CANCELLED", "error": "Cancelled before it was sent.", "finished_at": now}
     if not transitions.change(command.id, (CommandState.QUEUED,), state=CommandState.CANCELLED, **outcome):
@@ -117,7 +117,7 @@ def retry(command: Command, actor: User | None) -> Command:
     """
     _require_editor(actor)
     if command.is_open:
-        raise Conflict("This job is still under way.")
+        raise Conflict("This job is still under way. Wait for its end, or cancel it.")
     kind = CommandKind(command.kind)
     if kind is CommandKind.INSTALL_CERTIFICATE:
         raise Conflict("The key of this upload was not kept. Upload the certificate and its key again.")
@@ -197,7 +197,7 @@ def next_seq(agent: Agent) -> int:
         .execution_options(synchronize_session=False)
     )
     if following is None:
-        raise NotFound("There is no such agent.")
+        raise NotFound("There is no such agent. The list of agents shows those that exist.")
     return int(following) - 1
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy import Select, func, select
 
 from panel.extensions import db
-from panel.models import OPEN_STATES, Agent, Certificate, Command, ProxyHost
+from panel.models import BACKGROUND_KINDS, OPEN_STATES, Agent, Certificate, Command, ProxyHost
 from panel.models.types import utcnow
 from panel.services import certificate_queries, host_queries
 
@@ -37,13 +37,14 @@ def read(*, stale_after: float) -> Counts:
     heard_since = utcnow() - timedelta(seconds=stale_after)
     online = (Agent.is_connected, Agent.is_synced, Agent.last_seen_at >= heard_since, Agent.revoked_at.is_(None))
     hosts = select(func.count(ProxyHost.id)).where(ProxyHost.deleted_at.is_(None))
+    is_job = Command.kind.not_in(BACKGROUND_KINDS)
     return Counts(
         hosts=_count(hosts),
         hosts_refused=_count(hosts.where(host_queries.IS_REFUSED)),
         certificates=_count(select(func.count(Certificate.id))),
         agents=_count(select(func.count(Agent.id)).where(Agent.revoked_at.is_(None))),
         agents_online=_count(select(func.count(Agent.id)).where(*online)),
-        running_jobs=_count(select(func.count(Command.id)).where(Command.state.in_(OPEN_STATES))),
+        running_jobs=_count(select(func.count(Command.id)).where(Command.state.in_(OPEN_STATES), is_job)),
         certificates_due=certificate_queries.count_due(),
     )
 

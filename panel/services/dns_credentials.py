@@ -78,7 +78,7 @@ def get(credential_id: int) -> DnsCredential:
     """The credential with this id. Raises NotFound."""
     credential = db.session.get(DnsCredential, credential_id) if 0 < credential_id < 2**31 else None
     if credential is None:
-        raise NotFound("There is no such DNS credential.")
+        raise NotFound("There is no such DNS credential. The settings list those that exist.")
     return credential
 
 
@@ -237,7 +237,7 @@ def _name(text: str, known: DnsCredential | None) -> str:
     name = authority_rules.parse_name(text)
     query = select(DnsCredential.id).where(DnsCredential.name == name)
     if db.session.scalar(query.where(DnsCredential.id != (known.id if known else 0)).limit(1)) is not None:
-        raise Invalid("name", f"There is already a DNS credential with the name {name}.")
+        raise Invalid("name", f"There is already a DNS credential with the name {name}. Choose another name.")
     return name
 
 

@@ -130,7 +130,9 @@ def _find_token(secret: str) -> OneTimeToken:
         )
     )
     if token is None:
-        raise Forbidden("This join token is not known, or a newer one has replaced it.")
+        raise Forbidden(
+            "This join token is not known, or a newer one has replaced it. Make a new one on the agent's page."
+        )
     return token
 
 

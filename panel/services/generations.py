@@ -22,6 +22,6 @@ def raise_one(agent_id: str) -> int:
     )
     agent = db.session.get(Agent, agent_id)
     if generation is None or agent is None:
-        raise NotFound("There is no such agent.")
+        raise NotFound("There is no such agent. The list of agents shows those that exist.")
     db.session.refresh(agent, ["generation"])
     return int(generation)

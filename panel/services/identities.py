@@ -40,7 +40,11 @@ def link(user: User, person: Person) -> None:
     known = _find(person)
     if known is not None:
         mine = known.user_id == user.id
-        raise Conflict("This is linked already." if mine else "This sign-in belongs to another user of this panel.")
+        raise Conflict(
+            "This is linked already, so nothing was changed."
+            if mine
+            else "This sign-in belongs to another user of this panel. That user must unlink it first."
+        )
     _add(user, person)
     after = {"issuer": person.issuer, "label": person.label}
     events.record(user, "user", "link_identity", user.id, user.username, after=after)
@@ -50,9 +54,9 @@ def unlink(identity_id: int, user: User) -> None:
     """Takes one of the person's own identities away. Raises NotFound; Conflict when there is no other way in."""
     identity = db.session.get(Identity, identity_id)
     if identity is None or identity.user_id != user.id:
-        raise NotFound("There is no such sign-in.")
+        raise NotFound("There is no such sign-in. It may be unlinked already.")
     if not user.has_password:
-        raise Conflict("You have no password here, so this is your only way in.")
+        raise Conflict("You have no password here, so this is your only way in. Link another one first.")
     before = {"issuer": identity.issuer, "label": identity.label}
     db.session.delete(identity)
     db.session.flush()

@@ -12,7 +12,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import defer
 
 from panel.extensions import db
-from panel.models import OPEN_STATES, Command, CommandKind, CommandOutput, CommandState, ProxyHost
+from panel.models import BACKGROUND_KINDS, OPEN_STATES, Command, CommandKind, CommandOutput, CommandState, ProxyHost
 from panel.services.paging import Page, paginate
 
 
@@ -51,10 +51,11 @@ def list_page(
     page: int = 1,
     per_page: int = 50,
 ) -> Page[Command]:
-    """Jobs, newest first; a filter that is None or empty selects nothing out."""
+    """Jobs, newest first; a filter that is None or empty selects nothing out. What pages ask for themselves is listed
+    only when its kind is asked for."""
     statement = select(Command).order_by(Command.created_at.desc(), Command.seq.desc()).options(defer(Command.payload))
-    if kind is not None:
-        statement = statement.where(Command.kind == kind)
+    is_wanted = Command.kind.not_in(BACKGROUND_KINDS) if kind is None else Command.kind == kind
+    statement = statement.where(is_wanted)
     if result is not None:
         statement = statement.where(Command.state.in_(STATES_OF[result]))
     if agent_id:

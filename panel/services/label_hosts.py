@@ -66,7 +66,7 @@ def set_trust(agent: Agent, actor: User | None, *, is_on: bool) -> None:
     Raises Forbidden for everybody but administrators.
     """
     if actor is not None and not actor.may_administer:
-        raise Forbidden("Only administrators decide whether labels are trusted.")
+        raise Forbidden("Only administrators decide whether labels are trusted. Ask one of them.")
     if agent.trusts_labels == is_on:
         return
     agent.trusts_labels = is_on

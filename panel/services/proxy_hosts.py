@@ -145,7 +145,7 @@ def get(host_id: int) -> ProxyHost:
     """The host with this id, deleted ones too. Raises NotFound."""
     host = db.session.get(ProxyHost, host_id) if 0 < host_id < 2**31 else None
     if host is None:
-        raise NotFound("There is no such host.")
+        raise NotFound("There is no such host. The list of hosts shows those that exist.")
     return host
 
 

@@ -10,10 +10,21 @@ from functools import partial
 from sqlalchemy import delete, select
 
 from panel.extensions import db
-from panel.models import OPEN_STATES, Agent, Command, CommandOutput, ConfigContent, Event, ProxyHost, Revision
+from panel.models import (
+    BACKGROUND_KINDS,
+    OPEN_STATES,
+    Agent,
+    Command,
+    CommandOutput,
+    ConfigContent,
+    Event,
+    ProxyHost,
+    Revision,
+)
 from panel.services import browser_sessions, invitations, notifications
 
 OUTPUT_KEPT = timedelta(days=30)
+QUESTIONS_KEPT = timedelta(hours=1)  # of those that pages ask for themselves
 EVENTS_KEPT = timedelta(days=365)
 EVENTS_AT_ONCE = 500  # that are deleted in one step
 REVISIONS_KEPT = 50  # per agent, the live one not counted
@@ -28,6 +39,7 @@ def steps(now: datetime) -> Iterator[Callable[[], object]]:
     """
     yield from _output_steps(now - OUTPUT_KEPT)
     yield from _event_steps(now - EVENTS_KEPT)
+    yield partial(_prune_questions, now - QUESTIONS_KEPT)
     for agent_id in db.session.scalars(select(Agent.id)).all():
         yield partial(_prune_revisions, agent_id)
     yield _prune_contents
@@ -48,6 +60,15 @@ def _event_steps(before: datetime) -> Iterator[Callable[[], object]]:
     old = select(Event.id).where(Event.at < before).order_by(Event.id).limit(EVENTS_AT_ONCE)
     while event_ids := db.session.scalars(old).all():
         yield partial(_execute, delete(Event).where(Event.id.in_(event_ids)))
+
+
+def _prune_questions(before: datetime) -> None:
+    """What forms asked, with its output."""
+    old = select(Command.id).where(
+        Command.created_at < before, Command.kind.in_(BACKGROUND_KINDS), Command.state.not_in(OPEN_STATES)
+    )
+    _execute(delete(CommandOutput).where(CommandOutput.command_id.in_(old)))
+    _execute(delete(Command).where(Command.id.in_(old)))
 
 
 def _prune_revisions(agent_id: str) -> None:

@@ -89,7 +89,7 @@ def reset(user: User, actor: User | None = None) -> None:
     """Takes a lost second factor from somebody and ends all their sessions. Raises Forbidden, Conflict."""
     accounts.require_administrator(actor)
     if not user.has_second_factor:
-        raise Conflict(f"{user.username} has no second factor.")
+        raise Conflict(f"{user.username} has no second factor, so there is nothing to reset.")
     _forget(user)
     browser_sessions.end_all(user)
     _record(actor, user, "reset_second_factor", is_on=False)

@@ -71,7 +71,7 @@ def _open(block: str, passphrase: str, *, is_encrypted: bool) -> object:
         raise Invalid(FIELD, "This kind of key, or of encryption, is not known here. Convert it to PKCS #8.") from None
     except (ValueError, TypeError):
         if is_encrypted:
-            raise Invalid("passphrase", "This passphrase does not open the key.") from None
+            raise Invalid("passphrase", "This passphrase does not open the key. Enter it again.") from None
         raise Invalid(FIELD, "This private key is damaged. Copy it again, with its first and last line.") from None
 
 

@@ -110,9 +110,9 @@ def _names(leaf: x509.Certificate) -> tuple[str, ...]:
             "certificate_pem", "This certificate has no alternative names, so no browser accepts it. Get a new one."
         ) from None
     except ValueError:
-        raise Invalid("certificate_pem", "The names in this certificate cannot be read.") from None
+        raise Invalid("certificate_pem", "The names in this certificate cannot be read. Get a new one.") from None
     if not isinstance(extension, x509.SubjectAlternativeName):
-        raise Invalid("certificate_pem", "The names in this certificate cannot be read.")
+        raise Invalid("certificate_pem", "The names in this certificate cannot be read. Get a new one.")
     hosts = [name.lower() for name in extension.get_values_for_type(x509.DNSName)]
     addresses = [str(address) for address in extension.get_values_for_type(x509.IPAddress)]
     found = tuple(dict.fromkeys([*hosts, *addresses]))
@@ -128,7 +128,8 @@ def _refuse_weak(certificates: Sequence[x509.Certificate]) -> None:
         if algorithm is not None and algorithm.name in _WEAK_HASHES and one.subject != one.issuer:
             raise Invalid(
                 "certificate_pem",
-                f"“{_common_name(one.subject)}” is signed with {algorithm.name.upper()}, which is broken.",
+                f"“{_common_name(one.subject)}” is signed with {algorithm.name.upper()}, which is broken."
+                " Get a new one.",
             )
 
 

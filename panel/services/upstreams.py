@@ -18,6 +18,7 @@ from panel.nginx.render import host_id_of
 from panel.services import commands, proxy_hosts
 
 _REPORTS_KEPT = 100  # of as many agents as pages show
+MOST = 2500  # answers per agent: a report has at most 2,000
 _AT_ONCE = 500  # hosts per statement, below every database's limit of parameters
 
 
@@ -121,9 +122,9 @@ def find_check(host: ProxyHost) -> Command | None:
 
 
 def note(agent: Agent, row: dict[str, Any], now: datetime) -> None:
-    """Puts one answer among those of the last round."""
+    """Puts one answer among those of the last round; of what is only typed at most MOST stay until the next one."""
     upstream = _upstream(row)
-    agent.upstreams = [*(one for one in agent.upstreams if _upstream(one) != upstream), row]
+    agent.upstreams = [*(one for one in agent.upstreams if _upstream(one) != upstream), row][-MOST:]
     agent.upstreams_at = now
     db.session.flush()
 

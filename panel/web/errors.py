@@ -42,7 +42,7 @@ _TEXTS = {
     422: ErrorText("A value was refused", "Go back and correct it."),
     429: ErrorText("Too many attempts", "Wait a moment, then try again."),
     500: ErrorText(
-        "Something went wrong in the panel",
+        "The panel has failed at this",
         "Nothing was changed by this request. What nginx serves is not affected. Try again; if it happens again, "
         "search the panel's log for the request id below.",
     ),
@@ -70,7 +70,7 @@ def _refused(error: PanelError) -> Response:
 
 
 def _forged(_error: CSRFError) -> Response:
-    sentence = "The page was open for too long, or the request came from another site, so it was not carried out."
+    sentence = "The page was open for too long, or the request came from another page, so it was not carried out."
     return answer(400, sentence)
 
 

@@ -13,7 +13,7 @@ from panel.models.types import utcnow
 
 def register(app: Flask) -> None:
     """Gives templates the filters below."""
-    app.jinja_env.filters.update(ago=ago, clock_time=clock_time, duration=duration, plural=plural, utc=utc)
+    app.jinja_env.filters.update(ago=ago, clock_time=clock_time, duration=duration, exact=exact, plural=plural, utc=utc)
 
 
 def utc(at: datetime) -> str:
@@ -32,6 +32,13 @@ def ago(at: datetime | None, otherwise: str = "never") -> Markup:
         return Markup("<span>{}</span>").format(otherwise)
     return Markup('<time class="nw" datetime="{}" title="{}" data-ago>{}</time>').format(
         at.isoformat(timespec="seconds"), utc(at), relative(at, utcnow())
+    )
+
+
+def exact(at: datetime) -> Markup:
+    """A moment that matters to the minute, such as the end of a certificate; how far it is stands in its title."""
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        at.isoformat(timespec="seconds"), relative(at, utcnow()), utc(at)
     )
 
 

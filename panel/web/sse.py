@@ -142,7 +142,10 @@ def stream(connection: Connection, chunks: Iterator[str]) -> Response:
         raise Throttled(sentence, 60)
     if _open.total() >= MOST:
         metrics.browser_streams_ended.labels("refused").inc()
-        raise Throttled("Too many live pages are open. This one does not update itself for now.", 60)
+        raise Throttled(
+            "Too many live pages are open. This one does not update itself for now. Close some of them, or reload it.",
+            60,
+        )
     response = Response(_Stream(connection, chunks, owner), mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"

@@ -3,5 +3,6 @@ May import: agent.acme, agent.dns and below."""
 
 from agent.acme.check.run import check
 from agent.acme.check.surroundings import NameServers, Surroundings
+from agent.acme.check.whereabouts import World, look_up
 
-__all__ = ["NameServers", "Surroundings", "check"]
+__all__ = ["NameServers", "Surroundings", "World", "check", "look_up"]

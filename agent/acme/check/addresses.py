@@ -85,14 +85,15 @@ def _ask_all(name: str, lookup: Lookup, *, ask_owners: bool) -> tuple[dict[str, 
 def judge(name: str, addresses: Addresses, question: Question) -> list[Finding]:
     """Findings about one name's addresses; one OK when nothing is wrong with them."""
     if not addresses.found:
-        return [_missing(name, addresses, question)]
+        return [missing(name, addresses, question)]
     found = [*_private(name, addresses, question), *_ipv6(name, addresses, question), *_doubts(name, addresses)]
     if not any(finding.level in {Level.ERROR, Level.WARNING} for finding in found):
-        found.insert(0, Finding(Level.OK, "address", f"{name} leads to {_list(addresses.found)}.", name))
+        found.insert(0, Finding(Level.OK, "address", f"{name} leads to {list_some(addresses.found)}.", name))
     return found
 
 
-def _missing(name: str, addresses: Addresses, question: Question) -> Finding:
+def missing(name: str, addresses: Addresses, question: Question) -> Finding:
+    """What is said of a name without an address, with the record that would lead here."""
     if addresses.state is State.SILENT:
         sentence = f"The name servers of {name} did not answer in time."
         return Finding(Level.WARNING, "address", sentence, name, say("dns_broken", name=name)[1], cause="dns_broken")
@@ -105,7 +106,7 @@ def _missing(name: str, addresses: Addresses, question: Question) -> Finding:
     sentence, next_step = say("no_address", name=name)
     if addresses.state is State.NO_NAME:
         sentence = f"{name} does not exist in DNS yet."
-    record = f"{name} A {own}" if own else ""
+    record = f"{name} {record_of(own)} {own}" if own else ""
     next_step = "Add this record, then try again." if own else next_step
     return Finding(Level.ERROR, "address", sentence, name, next_step, record, "no_address")
 
@@ -114,7 +115,7 @@ def _private(name: str, addresses: Addresses, question: Question) -> list[Findin
     private = [address for address in addresses.found if not address.is_global]
     if not private or not question.is_public:
         return []
-    sentence = f"{name} leads to {_list(private)}, which only a private network can reach."
+    sentence = f"{name} leads to {list_some(private)}, which only a private network can reach."
     next_step = "Let it lead to the public address, or use the DNS check."
     level = Level.ERROR if addresses.is_sure and len(private) == len(addresses.found) else Level.WARNING
     return [Finding(level, "address", sentence, name, next_step, cause="private_address")]
@@ -134,28 +135,38 @@ def _ipv6(name: str, addresses: Addresses, question: Question) -> list[Finding]:
 def _doubts(name: str, addresses: Addresses) -> list[Finding]:
     found = []
     if addresses.partial:
-        sentence = f"Not all name servers of {name} know {_list(addresses.partial)}."
+        sentence = f"Not all name servers of {name} know {list_some(addresses.partial)}."
         next_step = "Wait until they agree: an authority may ask any of them."
         found.append(Finding(Level.WARNING, "address", sentence, name, next_step, cause="dns_broken"))
     if addresses.elsewhere:
-        sentence = f"This machine's own resolver says {_list(addresses.elsewhere)} for {name}, perhaps an old answer."
+        sentence = (
+            f"This machine's own resolver says {list_some(addresses.elsewhere)} for {name}, perhaps an old answer."
+        )
         found.append(Finding(Level.INFO, "address", sentence, name))
     return found
 
 
+def record_of(address: Address) -> str:
+    """The kind of record that holds an address."""
+    return "A" if address.version == 4 else "AAAA"
+
+
 def _own_address(question: Question) -> Address | None:
-    """What a new record should say: this machine's public IPv4 address; loopback in the world of a test authority."""
+    """What a new record should say: this machine's public IPv4 address, IPv6 where it has no other; loopback in the
+    world of a test authority."""
     if question.authority.is_test:
         return ipaddress.IPv4Address("127.0.0.1")
-    usable = [a for a in question.here.own_addresses if a.version == 4 and not a.is_loopback and not a.is_link_local]
-    return next((a for a in usable if a.is_global or not question.is_public), None)
+    own = [a for a in question.here.own_addresses if not a.is_loopback and not a.is_link_local]
+    usable = [a for a in own if a.is_global or (a.version == 4 and not question.is_public)]
+    return min(usable, key=lambda address: address.version, default=None)
 
 
 def _read(answer: Answer) -> list[Address]:
     return sorted((ipaddress.ip_address(record.to_text()) for record in answer.records), key=int)
 
 
-def _list(addresses: tuple[Address, ...] | list[Address]) -> str:
+def list_some(addresses: tuple[Address, ...] | list[Address]) -> str:
+    """The first four of them, and how many more there are."""
     return ", ".join(map(str, addresses[:4])) + (f" and {len(addresses) - 4} more" if len(addresses) > 4 else "")
 
 

@@ -60,5 +60,5 @@ def _error(name: str, seen: Seen, question: Question) -> Finding:
         sentence, next_step = say("bad_redirect", name=name, authority=question.authority.label)
         return Finding(Level.ERROR, "path", f"{sentence} ({seen.location})", name, next_step, cause="bad_redirect")
     answer = f"redirects to {seen.location}" if seen.result is Result.FORBIDDEN else f"answers {seen.status}"
-    sentence = f"A rule of this site hides the check path: nginx {answer} instead of giving the token of {name}."
+    sentence = f"A rule of this host hides the check path: nginx {answer} instead of giving the token of {name}."
     return Finding(Level.ERROR, "path", sentence, name, say("path_shadowed", name=name)[1], cause="path_shadowed")

@@ -19,10 +19,14 @@ MOST_ADDRESSES = 6
 
 def check_public(name: str, addresses: Addresses, token: Token, question: Question, lookup: Lookup) -> list[Finding]:
     """Asks each address for the token, all at once. Nothing is found where nothing may be asked."""
+    return judge(name, probe(name, addresses, token, question, lookup), question)
+
+
+def probe(name: str, addresses: Addresses, token: Token, question: Question, lookup: Lookup) -> dict[Address, Seen]:
+    """What each address that may be asked answers; all are asked at once."""
     allowed = [address for address in addresses.found if may_connect(address, question)][:MOST_ADDRESSES]
     calls = [partial(_ask, name, address, token, question, lookup) for address in allowed]
-    seen = dict(zip(allowed, in_parallel(calls, question.deadline, Seen(Result.SILENT)), strict=True))
-    return judge(name, seen, question)
+    return dict(zip(allowed, in_parallel(calls, question.deadline, Seen(Result.SILENT)), strict=True))
 
 
 def judge(name: str, seen: dict[Address, Seen], question: Question) -> list[Finding]:
@@ -52,14 +56,15 @@ def _explain(name: str, address: Address, seen: Seen, good: list[Address], quest
 
 def _other_site(name: str, address: Address, seen: Seen, good: list[Address], question: Question) -> Finding:
     """Behind a router that translates addresses its own pages may answer, so nothing is sure there."""
-    level = Level.WARNING if _is_behind_nat(question) and not _is_here(address, question) else Level.ERROR
+    level = Level.WARNING if is_behind_nat(question) and not _is_here(address, question) else Level.ERROR
     if seen.is_cloudflare:
         return _finding(level, name, say("behind_cloudflare", name=name), "behind_cloudflare")
     answer = f"answers {seen.status} and not the token" if seen.status else "speaks no HTTP"
     what = f"{name} leads to {address}, where {seen.server or 'a web server'} {answer}."
     if good and address.version == 6 and all(other.version == 4 for other in good):
         sentence = (
-            f"The IPv6 address {address} of {name} leads to another site. {question.authority.label} tries IPv6 first."
+            f"The IPv6 address {address} of {name} leads to another machine."
+            f" {question.authority.label} tries IPv6 first."
         )
         return _finding(level, name, (sentence, say("ipv6_elsewhere", name=name)[1]), "ipv6_elsewhere")
     if good:
@@ -73,7 +78,7 @@ def _no_answer(name: str, address: Address, seen: Seen, question: Question) -> F
     sentence = f"{address} {verb} port {port}, where {question.authority.label} will ask for {name}."
     if here and seen.result is Result.REFUSED and question.here.config.http_port == port:
         return _finding(Level.ERROR, name, (sentence, say("port_closed", name=name)[1]), "port_closed")
-    if not here and _is_behind_nat(question):
+    if not here and is_behind_nat(question):
         sentence += " From inside this network that proves nothing: many routers do not let it ask its own address."
         return Finding(Level.INFO, "public", sentence, name, cause="port_closed")
     return _finding(Level.WARNING, name, (sentence, say("port_closed", name=name)[1]), "port_closed")
@@ -87,7 +92,7 @@ def _is_here(address: Address, question: Question) -> bool:
     return address in question.here.own_addresses
 
 
-def _is_behind_nat(question: Question) -> bool:
+def is_behind_nat(question: Question) -> bool:
     """Whether this machine has no public address of its own, so that a router must translate."""
     return not question.authority.is_test and not any(address.is_global for address in question.here.own_addresses)
 

@@ -19,5 +19,5 @@ def refusal_of(user: User, form: PasswordForm | ProofForm) -> int:
     except Throttled as refusal:
         form.attach(Invalid("current", refusal.message))
         return refusal.status
-    form.attach(Invalid("current", "This is not your current password."))
+    form.attach(Invalid("current", "This is not your current password. Enter it again."))
     return 422

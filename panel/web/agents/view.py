@@ -38,13 +38,17 @@ NOTES = {
         "info", "It has not joined yet.", "Run its join command on the machine. Hosts can be saved for it already."
     ),
     AgentStatus.STALE: Note(
-        "warn", "It is silent for a moment.", "The last config keeps serving. Often the network has a short break."
+        "warn",
+        "It is silent for a moment.",
+        "The last configuration keeps serving. Often the network has a short break.",
     ),
     AgentStatus.OFFLINE: Note(
-        "bad", "The last config keeps serving.", "Changes wait here and apply when the agent returns."
+        "bad", "The last configuration keeps serving.", "Changes wait here and apply when the agent returns."
     ),
     AgentStatus.REVOKED: Note(
-        "info", "It may not connect any more.", "Its nginx goes on with the last config; nothing reaches it from here."
+        "info",
+        "It may not connect any more.",
+        "Its nginx goes on with the last configuration; nothing reaches it from here.",
     ),
 }
 

@@ -70,7 +70,7 @@ def provider_settings() -> OidcSettings:
     """Raises NotFound when this panel has no provider."""
     config: Config = current_app.config["WAYPOST"]
     if config.oidc is None:
-        raise NotFound("This panel has no sign-in by a provider.")
+        raise NotFound("This panel has no sign-in by a provider. Log in with your password.")
     return config.oidc
 
 

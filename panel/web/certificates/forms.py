@@ -86,7 +86,7 @@ class RenewalForm(Form):
 class RequestForm(RenewalForm):
     """A certificate to request: the names and where, besides how."""
 
-    domain_names = TextAreaField("Domain names")
+    domain_names = TextAreaField("Names")
     agent_id = SelectField("Agent", validate_choice=False)
     host_id = HiddenField()
     force_ssl = BooleanField("Redirect HTTP to HTTPS")
@@ -104,7 +104,9 @@ class RequestForm(RenewalForm):
     def validate_challenge(self, field: Field) -> None:
         """Authorities check wildcards by DNS only."""
         if self.wildcard and field.data != Challenge.DNS_01:
-            raise ValidationError(f"{self.wildcard} is a wildcard, which authorities check by DNS only.")
+            raise ValidationError(
+                f"{self.wildcard} is a wildcard, which authorities check by DNS only. Choose the DNS check."
+            )
 
     def offer_agents(self, agents: Iterable[Agent]) -> None:
         """The agents to choose from."""

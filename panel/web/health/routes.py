@@ -38,5 +38,5 @@ def well_known() -> Response:
     try:
         ca_pem = pki.read_ca_pem(config.pki_dir).decode()
     except pki.PkiError:
-        raise NotFound("The panel has not been started yet.") from None
+        raise NotFound("The panel has not been started yet. Start it, then ask again.") from None
     return jsonify(ca_pem=ca_pem, enroll_port=config.enroll_port)

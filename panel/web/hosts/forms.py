@@ -4,6 +4,7 @@ May import: panel.models, panel.nginx.grammar, panel.services.{proxy_hosts,tags}
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from wtforms import BooleanField, Field, HiddenField, SelectField, StringField, TextAreaField
@@ -23,7 +24,7 @@ NAMES_IN_LABEL = 2
 REQUEST = "request"  # instead of a certificate's number
 
 LABELS = {
-    "domain_names": "Domain names",
+    "domain_names": "Names",
     "forward_scheme": "Scheme",
     "forward_host": "Upstream host",
     "forward_port": "Upstream port",
@@ -37,6 +38,25 @@ LABELS = {
     "tags": "Tags",
     "notes": "Notes",
 }
+
+
+SECTIONS = {  # anchor: title, the fields in it
+    "routing": (
+        "Names and routing",
+        ("domain_names", "forward_scheme", "forward_host", "forward_port", "websocket"),
+    ),
+    "tls": ("TLS", ("certificate_id", "force_ssl", "hsts", "http2")),
+    "agent": ("Agent and notes", ("agent_id", "is_enabled", "notes")),
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the form: where it begins, and how many of its fields need a fix."""
+
+    anchor: str
+    title: str
+    errors: int
 
 
 class ProxyHostForm(Form):
@@ -56,6 +76,8 @@ class ProxyHostForm(Form):
     tags = TextAreaField(LABELS["tags"])
     notes = TextAreaField(LABELS["notes"])
     version = HiddenField()
+    opened = HiddenField()  # the values that the form was opened on: panel.web.hosts.merging
+    seen = HiddenField()  # the version of somebody else that the person has compared with
 
     def validate_domain_names(self, field: Field) -> None:
         """One name per line (or separated by spaces or commas); each wrong one is told, none is dropped."""
@@ -157,6 +179,12 @@ class ProxyHostForm(Form):
     def refusals(self) -> list[tuple[str, str]]:
         """Each field that needs a fix, with its sentence, in the order of the page."""
         return [(name, " ".join(map(str, self._fields[name].errors))) for name in LABELS if self._fields[name].errors]
+
+
+def sections(form: ProxyHostForm) -> list[Section]:
+    """The parts of the form, in the order of the page."""
+    refused = {name for name, _ in form.refusals()}
+    return [Section(anchor, title, len(refused & set(names))) for anchor, (title, names) in SECTIONS.items()]
 
 
 def values_of(host: ProxyHost | ProxyHostSpec) -> dict[str, Any]:

@@ -11,8 +11,6 @@ from typing import Any
 from panel.models import Agent, AgentStatus, Command, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
-from panel.services.history import Change
-from panel.services.proxy_hosts import ProxyHostSpec
 from panel.web.certificates.view import Status, host_tls
 from panel.web.certificates.words import authority
 from panel.web.hosts.forms import LABELS
@@ -121,32 +119,43 @@ def host_route(host: ProxyHost, agent_status: AgentStatus, tls: Status, upstream
     ]
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What is known of a draft: how the agent is, and what it saw; None where it has not looked."""
+
+    agent: AgentStatus | None
+    names: Status | None
+    upstream: Status | None
+
+
 def draft_route(
     values: Mapping[str, Any],
     refusals: Mapping[str, str],
     agent: Agent | None,
-    agent_status: AgentStatus | None,
     certificate_name: str,
+    seen: Seen,
 ) -> list[Hop]:
-    """The route of what is typed in the form; a station whose field needs a fix is marked."""
+    """The route of what is typed in the form; a station whose field needs a fix is marked. `seen` is by the agent."""
     names = str(values.get("domain_names") or "").split()
     typed_host = str(values.get("forward_host") or "")
     shown_host = f"[{typed_host}]" if ":" in typed_host and "[" not in typed_host else typed_host
     upstream = f"{values.get('forward_scheme')}://{shown_host}:{values.get('forward_port') or ''}"
     wrong = next((refusals[f] for f in ("forward_host", "forward_port", "forward_scheme") if f in refusals), "")
     is_empty = not typed_host and not values.get("forward_port")
+    reach = seen.upstream or Status("off", "not checked yet", "")
+    lead = seen.names or Status("off", _names_detail(names), "")
     return [
-        _draft_hop("Public name", names[0] if names else "", _names_detail(names), refusals.get("domain_names", "")),
+        _draft_hop("Public name", names[0] if names else "", lead.word, refusals.get("domain_names", ""), lead.tone),
         _draft_hop("TLS", certificate_name or "no HTTPS", _tls_detail(values), refusals.get("certificate_id", "")),
-        _agent_hop(agent, agent_status) if agent and agent_status else Hop("Agent", "none chosen", "", "off"),
-        _draft_hop("Upstream", "" if is_empty else upstream, "not checked yet", wrong),
+        _agent_hop(agent, seen.agent) if agent and seen.agent else Hop("Agent", "none chosen", "", "off"),
+        _draft_hop("Upstream", "" if is_empty else upstream, reach.word, wrong, reach.tone),
     ]
 
 
-def _draft_hop(label: str, value: str, detail: str, problem: str) -> Hop:
+def _draft_hop(label: str, value: str, detail: str, problem: str, tone: str = "off") -> Hop:
     if not value:
         return Hop(label, "not filled in yet", "", "off")
-    return Hop(label, value, problem, "bad") if problem else Hop(label, value, detail, "off")
+    return Hop(label, value, problem, "bad") if problem else Hop(label, value, detail, tone)
 
 
 def _agent_hop(agent: Agent, status: AgentStatus) -> Hop:
@@ -225,44 +234,3 @@ def host_refusal(host: ProxyHost, path: str) -> Refusal | None:
         keeps_serving=host.is_live,
         command_id=host.refused_command_id,
     )
-
-
-@dataclass(frozen=True)
-class Meanwhile:
-    """Somebody saved the host while its form was open."""
-
-    person: str
-    at: datetime
-    differences: tuple[tuple[str, str, str], ...]  # label, saved now, in this form
-
-
-def meanwhile(
-    host: ProxyHost, change: Change | None, typed: Mapping[str, str], agent_names: Mapping[str, str]
-) -> Meanwhile:
-    """What is saved now and differs from what this form holds, and who saved it."""
-    saved = spoken_values(host, agent_names)
-    differences = tuple(
-        (LABELS[name], saved[name], typed[name]) for name in saved if name in typed and saved[name] != typed[name]
-    )
-    return Meanwhile(
-        person=(change.person if change else "") or "The panel", at=host.changed_at, differences=differences
-    )
-
-
-def spoken_values(host: ProxyHost | ProxyHostSpec, agent_names: Mapping[str, str]) -> dict[str, str]:
-    """Each field's value as people read it, for comparing two versions."""
-    return {
-        "domain_names": ", ".join(display_name(name) for name in host.domain_names),
-        "forward_scheme": host.forward_scheme,
-        "forward_host": host.forward_host,
-        "forward_port": str(host.forward_port),
-        "websocket": "on" if host.websocket else "off",
-        "agent_id": agent_names.get(host.agent_id, host.agent_id),
-        "certificate_id": f"certificate {host.certificate_id}" if host.certificate_id else "none",
-        "force_ssl": "on" if host.force_ssl else "off",
-        "hsts": "on" if host.hsts else "off",
-        "http2": "on" if host.http2 else "off",
-        "is_enabled": "yes" if host.is_enabled else "no",
-        "tags": ", ".join(host.tags),
-        "notes": host.notes,
-    }

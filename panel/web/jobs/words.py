@@ -29,6 +29,7 @@ KINDS = {
     CommandKind.ATTACH_NETWORK: "Attach nginx",
     CommandKind.DETACH_NETWORK: "Detach nginx",
     CommandKind.CHECK_UPSTREAM: "Check upstream",
+    CommandKind.CHECK_ADDRESSES: "Look names up",
 }
 
 RESULTS = {
@@ -59,6 +60,7 @@ STAGES = {
     CommandKind.ATTACH_NETWORK: ("attach",),
     CommandKind.DETACH_NETWORK: ("detach",),
     CommandKind.CHECK_UPSTREAM: ("reach",),
+    CommandKind.CHECK_ADDRESSES: ("look",),
 }
 DRY_RUN_STAGES = ("check", "order", "challenge", "validation", "issued")
 
@@ -74,6 +76,7 @@ STAGE_LABELS = {
     "attach": "Join nginx to the network",
     "detach": "Take nginx out of the network",
     "reach": "Look at the upstream",
+    "look": "Ask name servers",
 }
 CERTIFICATE_STAGE_LABELS = {
     "check": "Check first",
@@ -105,6 +108,7 @@ STAGE_HINTS = {
     "attach": "Docker does it while nginx runs. Usually under a second.",
     "detach": "Docker does it while nginx runs. Usually under a second.",
     "reach": "The agent looks from nginx's own networks. Usually under 3 seconds.",
+    "look": "The agent asks name servers where the names lead to. Usually under 3 seconds.",
 }
 CERTIFICATE_STAGE_HINTS = {
     "check": "Names, addresses, the challenge path, CAA records, limits and the clock. Usually under 3 seconds.",

@@ -55,7 +55,10 @@ def edit(credential_id: int) -> BaseResponse:
     credential = dns_credentials.get(credential_id)
     provider = _providers().get(credential.provider)
     if provider is None:
-        raise NotFound("No agent that is here now knows this DNS provider, so that its fields are not known.")
+        raise NotFound(
+            "No agent that is here now knows this DNS provider, so that its fields are not known."
+            " Wait until an agent is back."
+        )
     form = build(provider, credential.name, _shown(credential))
     if request.method == "GET":
         return _answer(form, provider, credential)
@@ -113,7 +116,7 @@ def _able(credential: DnsCredential) -> Agent:
     """The first agent that knows the provider."""
     provider = _providers().get(credential.provider)
     if provider is None:
-        raise Invalid("zone", "No agent that is here now knows this DNS provider.")
+        raise Invalid("zone", "No agent that is here now knows this DNS provider. Wait until one is back.")
     return agents.get(provider.agent_ids[0])
 
 

@@ -11,7 +11,7 @@ from flask import Flask
 from panel.config import Config
 from panel.extensions import db, transaction
 from panel.models import Agent, CommandState
-from panel.services import agents, commands, deployments, networks, proxy_hosts, sessions, upstreams
+from panel.services import agents, commands, deployments, form_checks, networks, proxy_hosts, sessions, upstreams
 from panel.services.proxy_hosts import ProxyHostSpec
 from protos import command_stream_pb2 as pb
 from tests.panel.rpc.conftest import Join
@@ -121,3 +121,27 @@ def test_nginx_is_joined_before_the_apply_that_needs_it(app: Flask, live: Config
                 return found.cause if found else ""
 
         until(lambda: cause() == "tls")
+
+
+def test_where_names_lead_to_is_asked_and_answered_over_the_wire(
+    app: Flask, live: Config, ready: tuple[str, Identity]
+) -> None:
+    agent_id, identity = ready
+    with Wire(live, identity) as wire:
+        wire.greet(revision=APPLIED)
+        with app.app_context(), transaction():
+            form_checks.look_up(agents.get(agent_id), ["app.example.com"], None)
+        asked = wire.expect("command")
+        assert asked.check_addresses == pb.CheckAddresses(names=["app.example.com"])
+        found = pb.Finding(level=pb.Finding.OK, check="address", subject="app.example.com", sentence="\x1b[31mHere.")
+        wire.send(
+            command_result=pb.CommandResult(
+                command_id=asked.command_id,
+                outcome=pb.CommandResult.SUCCEEDED,
+                check_addresses=pb.CheckAddressesResult(findings=[found]),
+            )
+        )
+        finished(app, asked.command_id)
+    with app.app_context():
+        known = form_checks.addresses_of(agents.get(agent_id), ["app.example.com"])
+    assert known["app.example.com"]["sentence"] == "Here."

@@ -65,3 +65,17 @@ def test_the_audit_log_is_kept_for_a_year(app: Flask) -> None:
         with transaction():
             step()
     assert set(db.session.scalars(select(Event.id))) == kept
+
+
+def test_what_forms_asked_goes_after_an_hour_with_its_output(app: Flask, agent: Agent) -> None:
+    now = utcnow()
+    with transaction():
+        old, is_open = add_command(agent, 1, now - timedelta(hours=2)), add_command(agent, 2, None)
+        job = add_command(agent, 3, now - timedelta(hours=2))
+        for command_id in (old, is_open):
+            db.session.get_one(Command, command_id).kind = "check_addresses"
+    for step in retention.steps(now):
+        with transaction():
+            step()
+    assert set(db.session.scalars(select(Command.id))) == {is_open, job}
+    assert left() == {is_open, job}

@@ -43,7 +43,7 @@ def test_without_agents_the_page_teaches(alices: FlaskClient) -> None:
 def test_a_card_says_what_is_live_and_what_waits(app: Flask, alices: FlaskClient, agent: Agent) -> None:
     add_host(app, agent)
     shown = alices.get("/agents").text
-    assert "The last config keeps serving." in shown
+    assert "The last configuration keeps serving." in shown
     assert "Nothing applied yet, 1 change behind" in shown
     make_live(app, agent)
     shown = alices.get("/agents").text

@@ -13,7 +13,6 @@ from werkzeug.test import TestResponse
 from panel.extensions import db, transaction
 from panel.models import Agent, Command, CommandKind, Event, ProxyHost, User
 from panel.services import proxy_hosts
-from panel.services.proxy_hosts import ProxyHostSpec
 from tests.conftest import login
 from tests.hosts import add_host
 
@@ -222,32 +221,6 @@ def test_a_double_click_makes_one_host(app: Flask, bobs: FlaskClient, agent: Age
     assert (first.status_code, second.status_code) == (303, 303)
     assert second.location == "/hosts/1"
     assert count_hosts(app) == 1
-
-
-def test_a_conflict_says_who_changed_what_and_keeps_what_was_typed(
-    app: Flask, bobs: FlaskClient, alice: User, agent: Agent
-) -> None:
-    host_id = add_host(app, agent)
-    with app.app_context(), transaction():
-        host = proxy_hosts.get(host_id)
-        spec = ProxyHostSpec(agent.id, ("app.example.com",), "http", "10.0.0.99", 3000)
-        proxy_hosts.update(host, spec, db.session.get(User, alice.id), version=1)
-    response = bobs.post(f"/hosts/{host_id}/edit", data=values(agent, forward_port="4000", version="1"))
-    assert response.status_code == 409
-    shown = page(response)
-    banner = shown.select_one("[role=alert]")
-    assert banner is not None
-    assert "alice saved this host" in banner.text
-    assert "10.0.0.99" in banner.text
-    assert 'value="4000"' in response.text
-    with app.app_context():
-        assert proxy_hosts.get(host_id).forward_host == "10.0.0.99"
-    version = shown.select_one("#version")
-    assert version is not None
-    again = bobs.post(f"/hosts/{host_id}/edit", data=values(agent, forward_port="4000", version=str(version["value"])))
-    assert again.status_code == 303
-    with app.app_context():
-        assert proxy_hosts.get(host_id).forward_port == 4000
 
 
 @pytest.mark.parametrize("version", ["", "x", "-1", "99999999999999999999", "2"])

@@ -95,6 +95,14 @@ def test_signatures_that_only_the_authority_checks_are_told_in_its_words(
     assert told.cause == "record_not_seen"
 
 
+def test_a_provider_that_is_away_is_told_before_the_authority_looks(place: Place) -> None:
+    away = DnsCredential("1", "My hook", "webhook", {"url": "http://127.0.0.1:1"})
+    told = place.refusal(place.request("app.example.com", **by_dns(away)))
+    assert told.cause == "dns_provider"
+    assert "cannot be reached" in told.sentence
+    assert place.stage == "challenge"
+
+
 def test_an_ipv6_address_of_another_machine_is_tried_first(tmp_path: Path) -> None:
     """Our web server has the port on IPv4, and somebody else's on IPv6. Pebble does not say which address it reached;
     Let's Encrypt does, and the check that comes before an order finds out by itself."""

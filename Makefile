@@ -83,7 +83,7 @@ check: protos-current ## Lint, types, import rules, templates, generated code an
 	$(BIN)/djlint templates --lint --quiet --profile jinja --ignore H015,H043,J018
 	$(BIN)/python -m panel.embedded.lock check
 
-bench: ## Measure the promises: apply, round trip, form, burst, idle agents, live pages, footprint
+bench: ## Measure the promises: apply, round trip, form, burst, idle agents, live pages, certificates, footprint
 	@$(PROVISION) bench
 	@$(BIN)/python -m benchmarks.apply
 	@$(BIN)/python -m benchmarks.roundtrip
@@ -91,6 +91,7 @@ bench: ## Measure the promises: apply, round trip, form, burst, idle agents, liv
 	@$(BIN)/python -m benchmarks.burst
 	@$(BIN)/python -m benchmarks.idle_agents
 	@$(BIN)/python -m benchmarks.streams
+	@$(BIN)/python -m benchmarks.certificates
 	@$(BIN)/python -m benchmarks.footprint
 
 bench-docker: ## Measure the containers: image sizes, memory, from up to the setup link, networks put back

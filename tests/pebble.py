@@ -198,9 +198,9 @@ def running_pebble(
         pebble.stop()
 
 
-def make_certificate(folder: Path, *more: str) -> Path:
+def make_certificate(folder: Path, *more: str, age: timedelta = timedelta(days=1)) -> Path:
     """Writes server.pem and server.key for 127.0.0.1, localhost and more names, self-signed; whom a client must
-    trust."""
+    trust. A negative `age` is that of one that is not valid yet."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test authority {secrets.token_hex(4)}")])
     names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *(x509.DNSName(one) for one in ("localhost", *more))]
@@ -211,7 +211,7 @@ def make_certificate(folder: Path, *more: str) -> Path:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
+        .not_valid_before(now - age)
         .not_valid_after(now + timedelta(days=30))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)

@@ -98,16 +98,16 @@ ROUTES = """
 /search GET:viewer
 /settings GET:viewer
 /settings/authorities GET:viewer
-/settings/authorities/<int:authority_id> GET:operator POST:operator
-/settings/authorities/<int:authority_id>/default POST:operator
-/settings/authorities/<int:authority_id>/delete POST:operator
-/settings/authorities/fallbacks POST:operator
-/settings/authorities/new GET:operator POST:operator
+/settings/authorities/<int:authority_id> GET:administrator POST:administrator
+/settings/authorities/<int:authority_id>/default POST:administrator
+/settings/authorities/<int:authority_id>/delete POST:administrator
+/settings/authorities/fallbacks POST:administrator
+/settings/authorities/new GET:administrator POST:administrator
 /settings/dns GET:viewer
-/settings/dns/<int:credential_id> GET:operator POST:operator
-/settings/dns/<int:credential_id>/delete POST:operator
-/settings/dns/<int:credential_id>/test POST:operator
-/settings/dns/new GET:operator POST:operator
+/settings/dns/<int:credential_id> GET:administrator POST:administrator
+/settings/dns/<int:credential_id>/delete POST:administrator
+/settings/dns/<int:credential_id>/test POST:administrator
+/settings/dns/new GET:administrator POST:administrator
 /settings/notifications GET:viewer
 /settings/notifications/<int:channel_id> GET:administrator POST:administrator
 /settings/notifications/<int:channel_id>/delete POST:administrator

@@ -180,11 +180,12 @@ _EXTRAS = {"profile": "the profile that was chosen", "replaces": "to take this o
 
 
 def _refused_extra(problem: Problem, extras: dict[str, Any]) -> str:
-    """Which wish an order can be repeated without: a second `replaces` answers 409, an unknown one malformed."""
+    """Which wish an order can be repeated without: a second `replaces` answers 409, an unknown one malformed, and one
+    for other names a fault of the server (Pebble)."""
     if "profile" in extras and problem.kind == "invalidProfile":
         return "profile"
     if "replaces" in extras and (
-        problem.status == 409 or problem.kind in {"malformed", "unauthorized", "alreadyReplaced"}
+        problem.status == 409 or problem.kind in {"malformed", "unauthorized", "alreadyReplaced", "serverInternal"}
     ):
         return "replaces"
     return ""

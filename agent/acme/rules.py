@@ -64,6 +64,7 @@ RULES = (
     # CAA and DNS.
     _rule("dns_broken", "caa dns dnssec", r"servfail|dnssec|timed? ?out|timeout|bogus|refused|network unreachable"),
     _rule("dns_broken", "dnssec"),
+    _rule("dns_broken", "dns unauthorized", r"unsuccessful response: '\\+x02'"),  # Pebble's way to say SERVFAIL
     _rule("caa_forbids", "caa"),
     _rule("record_not_seen", "dns unauthorized incorrectResponse", r"\bTXT\b", "dns-01"),
     _rule("private_address", "dns connection unauthorized", r"(private|reserved|restricted) (ip )?addr|is reserved"),
@@ -72,12 +73,12 @@ RULES = (
     _rule("dns_broken", "dns"),
     # The way to the web server.
     _rule("redirect_loop", "", r"redirect loop|too many redirects|stopped after \d+ redirects"),
-    _rule("bad_redirect", "", r"in redirect target|invalid redirect"),
+    _rule("bad_redirect", "", r"in redirect target|invalid redirect|unsupported protocol scheme|invalid port"),
     _rule("bad_redirect", "tls"),
     _rule("several_machines", "unauthorized incorrectResponse", r"secondary validation"),
     _rule("blocked_places", "connection", r"secondary validation|timeout after connect|reset by peer|awaiting headers"),
     _rule("port_closed", "connection"),
-    _rule("behind_cloudflare", "unauthorized incorrectResponse", r"cloudflare|: 5[23]\d\b|cf-ray"),
+    _rule("behind_cloudflare", "unauthorized incorrectResponse", r"cloudflare|(: |returned )5[23]\d\b|cf-ray"),
     _rule("path_shadowed", "unauthorized incorrectResponse", r"(: |code |status |returned )(401|403)\b"),
     _rule("blocked_places", "unauthorized incorrectResponse", r"(: |code |status |returned )(429|5\d\d)\b"),
     _rule("record_not_seen", "unauthorized incorrectResponse", "", "dns-01"),

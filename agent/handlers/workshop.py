@@ -78,9 +78,9 @@ class Workshop:
             _log.error("what was remembered of certificates was damaged; it lies at %s", self._store.quarantined)
         reloader = Reloader(layout, self.nginx, turn)
         lineages, usage = Lineages(config.letsencrypt_dir), Usage(layout, config.letsencrypt_dir)
-        self._startable = Startable(config, usage, turn)
-        load = self._startable.before(reloader.load_again)
-        places = Places(lineages, self._store, usage, turn, load, config.https_port, self.nginx.address)
+        self._startable = Startable(config, usage, turn, reloader.load_again)
+        load, address = self._startable.load, self.nginx.address
+        places = Places(lineages, self._store, usage, turn, load, config.https_port, address)
         authorities = Authorities(config.acme_dir / "accounts", layout.webroot, f"waypost/{__version__}")
         checks = _Checks(config, authorities, self._store, self.nginx)
         installer, check = Installer(places), checks.before_order
@@ -107,6 +107,7 @@ class Workshop:
         self._applier.prune()
         self._journal.prune()
         self._renewer.start()
+        self._startable.start()
         self._dock.start()
 
     def refuse_more(self) -> None:
@@ -117,6 +118,7 @@ class Workshop:
     def stop(self, seconds: float) -> None:
         """Waits so long for what runs, and closes the files when it has ended."""
         self._renewer.stop()
+        self._startable.stop()
         self._dock.stop()
         if self.dispatcher.stop(seconds):
             self._journal.close()
@@ -142,7 +144,6 @@ class Workshop:
         certificates that somebody changed."""
         self.dispatcher.write_results()
         self.nginx.rotate_log()
-        self._startable.keep()
         self._drift.report()
         self._reporter.report()
         self._dock.tick()

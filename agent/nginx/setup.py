@@ -5,25 +5,27 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agent.config import AgentConfig
-from agent.nginx.bundle import Bundle, BundleFile
+from agent.nginx.bundle import REQUIRED, Bundle, BundleFile
 from agent.nginx.found import find_nginx
 from agent.nginx.layout import Layout
 from agent.nginx.machine import detect
+from agent.nginx.plain import make_plain
 from agent.nginx.release import Releases
 from agent.nginx.stage import Stager
-from agent.nginx.wrapper import NO_REVISION, first_files
+from agent.nginx.wrapper import NO_REVISION, Machine, first_files
 
 _CERTIFICATE = re.compile(r'^\s*ssl_certificate(?:_key)? "?([^";]+)"?;', re.MULTILINE)
 
 
 def prepare(config: AgentConfig) -> list[str]:
     """Makes folders and, when there is no usable current release, the first one. Returns warnings for people. An
-    existing release gets a new wrapper when the machine or the ports have changed, and one that leaves out the hosts
-    whose certificate is gone: nginx would not start with them. A running nginx is left alone. Raises OSError."""
+    existing release gets a new wrapper when the machine or the ports have changed, and one in which the hosts whose
+    certificate is gone are plain HTTP: nginx would not start otherwise. A running nginx is left alone. Raises
+    OSError."""
     layout = Layout(config.nginx_dir)
     config.state_dir.mkdir(parents=True, exist_ok=True)
     layout.make_folders()
@@ -42,17 +44,23 @@ def prepare(config: AgentConfig) -> list[str]:
         bundle, held = current.bundle, releases.held(current)
         if any(file.sha256 not in held for file in bundle.files):
             return [*warnings, "Files of the current release were changed by hand; the next apply replaces them."]
-    without = _without_certificate(bundle, held)
-    name = releases.stage(bundle, contents, held, lambda folder: stager.wrapper(machine, bundle, folder, without))
+    plain = {path: make_plain(text, _listen(machine)) for path, text in _without_certificate(bundle, held)}
+    name = releases.stage(bundle, contents, held, lambda folder: stager.wrapper(machine, bundle, folder, plain))
     releases.switch(name)
-    left_out = [f"{path} names a certificate that is gone: nginx starts without this host." for path in without]
-    return [*warnings, *left_out]
+    told = [f"{path} names a certificate that is gone: until it is back, this host is plain HTTP." for path in plain]
+    return [*warnings, *told]
 
 
-def _without_certificate(bundle: Bundle, held: Mapping[str, str]) -> list[str]:
-    """The files of hosts that name a certificate or a key that is not there."""
-    texts = ((file.path, Path(held[file.sha256]).read_text(errors="replace")) for file in bundle.files if held)
-    return [path for path, text in texts if any(not Path(named).exists() for named in _CERTIFICATE.findall(text))]
+def _without_certificate(bundle: Bundle, held: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The files of hosts that name a certificate or a key that is not there, and what they hold."""
+    for file in bundle.files if held else ():
+        text = Path(held[file.sha256]).read_text(errors="replace")
+        if file.path not in REQUIRED and any(not Path(named).exists() for named in _CERTIFICATE.findall(text)):
+            yield file.path, text
+
+
+def _listen(machine: Machine) -> list[str]:
+    return [str(machine.http_port), *([f"[::]:{machine.http_port}"] if machine.ipv6 else [])]
 
 
 def _sha256(text: str) -> str:

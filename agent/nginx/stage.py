@@ -3,7 +3,7 @@ May import: agent.config, agent.failpoints, agent.output and the parts of agent.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -91,12 +91,13 @@ class Stager:
         machine, _ = detect(self._config, self._layout)
         return try_files(Trial(self._nginx, self._layout, machine), folder, paths, guard)
 
-    def wrapper(self, machine: Machine, bundle: Bundle, folder: Path, without: Collection[str] = ()) -> str:
-        """nginx.conf of a release that lies in `folder`; `without` are files of hosts that nginx must not read."""
+    def wrapper(self, machine: Machine, bundle: Bundle, folder: Path, plain: Mapping[str, str] | None = None) -> str:
+        """nginx.conf of a release that lies in `folder`; `plain` has what nginx reads in place of files of hosts."""
         hosts = [folder / "hosts" / "*.conf"]
-        if without:
-            hosts = [folder / f.path for f in bundle.files if f.path not in REQUIRED and f.path not in without]
-        return render(self._layout, machine, bundle.revision, [*(folder / path for path in REQUIRED), *hosts])
+        if plain:
+            hosts = [folder / f.path for f in bundle.files if f.path not in REQUIRED and f.path not in plain]
+        files = [*(folder / path for path in REQUIRED), *hosts]
+        return render(self._layout, machine, bundle.revision, files, plain or {})
 
     def _collect(self, bundle: Bundle, source: ContentSource, guard: Guard) -> tuple[dict[str, bytes], dict[str, str]]:
         """New contents, checked, and the files that are already here."""

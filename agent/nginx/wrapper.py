@@ -4,7 +4,7 @@ May import: agent.nginx.layout."""
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +34,16 @@ class Machine:
         return f"{self.status_port}" if self.is_container else f"127.0.0.1:{self.status_port}"
 
 
-def render(layout: Layout, machine: Machine, revision: str, files: Iterable[Path]) -> str:
+def render(
+    layout: Layout, machine: Machine, revision: str, files: Iterable[Path], plain: Mapping[str, str] | None = None
+) -> str:
     """nginx.conf of a release. `files` are included in this order, by absolute path, so that one rename of the link
-    to the release decides everything that nginx reads."""
+    to the release decides everything that nginx reads. `plain` are hosts by the path of their file, which is not read
+    while its certificate is gone."""
     includes = "".join(f'    include "{path}";\n' for path in files)
+    includes += "".join(
+        f"    # In place of {path}, whose certificate is gone:\n{text}" for path, text in (plain or {}).items()
+    )
     return f"""# Written by the Waypost agent for revision {revision}. Changes made here are lost at the next apply.
 {_user(machine)}worker_processes auto;
 pid "{layout.pid}";

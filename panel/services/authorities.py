@@ -1,5 +1,5 @@
 """ACME authorities: which there are, which is asked unless somebody chooses, and in which order others follow.
-May import: panel.services.{authority_rules,certificate_jobs,context,events,proxy_hosts}, panel.models and below."""
+May import: panel.services.{authority_rules,certificate_jobs,context,events}, panel.models and below."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from panel.errors import Conflict, Invalid, NotFound
+from panel.errors import Conflict, Forbidden, Invalid, NotFound
 from panel.extensions import db, wake_after_commit
 from panel.models import AcmeAuthority, Certificate, CertificateSource, User
 from panel.models.types import utcnow
 from panel.services import authority_rules as rules
 from panel.services import certificate_jobs, context, events
-from panel.services.proxy_hosts import require_editor
 
 NOUN = "acme_authority"
 
@@ -33,6 +32,12 @@ class AuthoritySpec:
     eab_key: str | None = field(default=None, repr=False)
     needs_eab: bool = False
     is_test: bool = False
+
+
+def require_administrator(actor: User | None) -> None:
+    """Raises Forbidden for everybody else: accounts and credentials reach further than the hosts of one panel."""
+    if actor is not None and not actor.may_administer:
+        raise Forbidden("Only administrators change authorities and DNS credentials. Ask one of them.")
 
 
 def list_all() -> list[AcmeAuthority]:
@@ -79,7 +84,7 @@ def users_of(authority: AcmeAuthority) -> list[Certificate]:
 
 def create(spec: AuthoritySpec, actor: User | None) -> AcmeAuthority:
     """A new authority. Raises Forbidden, Invalid(field)."""
-    require_editor(actor)
+    require_administrator(actor)
     spec = _check(spec, None)
     authority = AcmeAuthority(**_columns(spec))
     _set_key(authority, spec)
@@ -94,7 +99,7 @@ def update(authority: AcmeAuthority, spec: AuthoritySpec, actor: User | None) ->
 
     The agents that renew there are told. Raises Forbidden, Invalid(field).
     """
-    require_editor(actor)
+    require_administrator(actor)
     spec = _check(spec, authority)
     before = describe(authority)
     columns = _columns(spec)
@@ -112,7 +117,7 @@ def update(authority: AcmeAuthority, spec: AuthoritySpec, actor: User | None) ->
 
 def delete(authority: AcmeAuthority, actor: User | None) -> None:
     """Removes an authority. Raises Forbidden, Conflict for one in use, the default, or one that comes with Waypost."""
-    require_editor(actor)
+    require_administrator(actor)
     if authority.is_builtin:
         raise Conflict(f"{authority.name} comes with Waypost and stays. Nothing is asked there unless you choose it.")
     if authority.is_default:
@@ -129,7 +134,7 @@ def delete(authority: AcmeAuthority, actor: User | None) -> None:
 
 def set_default(authority: AcmeAuthority, actor: User | None) -> None:
     """Makes it the one that is asked unless somebody chooses. Raises Forbidden, Conflict for one that is not ready."""
-    require_editor(actor)
+    require_administrator(actor)
     if authority.is_default:
         return
     if not authority.is_ready:
@@ -139,7 +144,7 @@ def set_default(authority: AcmeAuthority, actor: User | None) -> None:
 
 def set_fallbacks(authority_ids: Sequence[int], actor: User | None) -> None:
     """The authorities to fall back on, in this order; the others are no longer. Raises Forbidden, Invalid, NotFound."""
-    require_editor(actor)
+    require_administrator(actor)
     chosen = [get(authority_id) for authority_id in dict.fromkeys(authority_ids)]
     for authority in chosen:
         if not authority.is_ready:

@@ -1,5 +1,5 @@
 """DNS credentials: kept sealed, never shown again, tested by an agent, and chosen by name.
-May import: panel.services.{certificate_jobs,commands,context,events,proxy_hosts}, panel.nginx, panel.models …"""
+May import: panel.services.{authorities,certificate_jobs,commands,context,events}, panel.nginx, panel.models …"""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from panel.models import Agent, Certificate, Command, CommandKind, DnsCredential
 from panel.models.types import utcnow
 from panel.nginx import grammar
 from panel.services import authority_rules, certificate_jobs, commands, context, events
-from panel.services.authorities import name_some
-from panel.services.proxy_hosts import require_editor
+from panel.services.authorities import name_some, require_administrator
 from panel.vault import VaultError
 
 NOUN = "dns_credential"
@@ -104,7 +103,7 @@ def open_values(credential: DnsCredential) -> dict[str, str]:
 
 def create(spec: CredentialSpec, actor: User | None) -> DnsCredential:
     """A new credential. Raises Forbidden, Invalid(field); that of a value is "values.<its name>"."""
-    require_editor(actor)
+    require_administrator(actor)
     provider = _known_provider(spec.provider)
     credential = DnsCredential(name=_name(spec.name, None), provider=provider.id)
     credential.sealed_fields = _seal(_values(provider, spec.values, {}))
@@ -116,7 +115,7 @@ def create(spec: CredentialSpec, actor: User | None) -> DnsCredential:
 
 def update(credential: DnsCredential, spec: CredentialSpec, actor: User | None) -> DnsCredential:
     """Saves a credential of the same provider; the agents that renew with it are told. Raises as create()."""
-    require_editor(actor)
+    require_administrator(actor)
     provider = _known_provider(credential.provider)
     before, stored = describe(credential), open_values(credential)
     credential.name = _name(spec.name, credential)
@@ -134,7 +133,7 @@ def update(credential: DnsCredential, spec: CredentialSpec, actor: User | None) 
 
 def delete(credential: DnsCredential, actor: User | None) -> None:
     """Removes a credential. Raises Forbidden, Conflict naming the certificates that need it."""
-    require_editor(actor)
+    require_administrator(actor)
     users = users_of(credential)
     if users:
         raise Conflict(
@@ -150,7 +149,7 @@ def test(credential: DnsCredential, zone: str, agent: Agent, actor: User | None)
 
     Raises Forbidden, Invalid("zone"), Conflict for a revoked agent.
     """
-    require_editor(actor)
+    require_administrator(actor)
     try:
         domain = grammar.parse_domain_name(zone)
     except ValueError as error:
@@ -163,7 +162,7 @@ def test(credential: DnsCredential, zone: str, agent: Agent, actor: User | None)
 def test_saved(credential: DnsCredential, agent: Agent, actor: User | None) -> Command:
     """The same for values that were just saved: in the zone of the last test, or, without one, whether the provider
     knows the account at all. Raises Forbidden, Conflict for a revoked agent."""
-    require_editor(actor)
+    require_administrator(actor)
     return _ask(credential, credential.zone, agent, actor)
 
 

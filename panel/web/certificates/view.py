@@ -76,9 +76,12 @@ def _present(certificate: Certificate, open_job: Command | None, end: Validity) 
     return _valid(certificate, end)
 
 
+_PLAIN_MEANWHILE = "Hosts that use it are served by plain HTTP until it is back."
+
+
 def _absent(certificate: Certificate) -> Status:
     if certificate.problem:
-        return Status("bad", "Missing", certificate.problem)
+        return Status("bad", "Missing", f"{certificate.problem} {_PLAIN_MEANWHILE}")
     if certificate.last_failure:
         return Status("bad", "Failed", "It could not be obtained. Hosts that wait for it are served as plain HTTP.")
     return Status("off", "Not there yet", "Nothing was obtained yet. Hosts that wait for it are served as plain HTTP.")

@@ -168,9 +168,11 @@ def _agent_hop(agent: Agent, status: AgentStatus) -> Hop:
 def _tls_hop(host: ProxyHost, tls: Status) -> Hop:
     if host.certificate is None:
         return Hop("TLS", tls.word, "plain HTTP", tls.tone)
+    if not host.has_tls:
+        return Hop("TLS", authority(host.certificate), f"{tls.word}, so it is served by plain HTTP", tls.tone)
     options = ["redirects to HTTPS"] if host.force_ssl else []
     options += ["HSTS"] if host.hsts else []
-    word = f"{tls.word} left" if host.has_tls and tls.word[:1].isdigit() else tls.word
+    word = f"{tls.word} left" if tls.word[:1].isdigit() else tls.word
     return Hop("TLS", authority(host.certificate), ", ".join([word, *options]), tls.tone)
 
 

@@ -66,7 +66,7 @@ def facts(command: Command, certificate: Certificate | None) -> list[Fact]:
     if certificate is None:
         subject = words.subject_of(command)
         if command.payload.get("dns_credential_id") is not None:
-            return [Fact("Credential", "its page", f"/settings/dns/{command.payload['dns_credential_id']}")]
+            return [Fact("Credential", "DNS credentials", "/settings/dns")]
         return [Fact("Certificate", subject, is_code=True)] if command.certificate_id else []
     names = ", ".join(display_name(name) for name in certificate.names)
     lines = [Fact("Names", names, f"/certificates/{certificate.id}", is_code=True)]

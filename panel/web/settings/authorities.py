@@ -13,10 +13,9 @@ from panel.extensions import transaction
 from panel.models import AcmeAuthority
 from panel.services import authorities, certificate_jobs
 from panel.web import htmx
-from panel.web.access import actor
+from panel.web.access import actor, administrators_only
 from panel.web.audit import offer
 from panel.web.certificates.forms import number
-from panel.web.certificates.requesting import require_editor
 from panel.web.live import registry
 from panel.web.settings import view
 from panel.web.settings.forms import AuthorityForm, authority_values
@@ -29,9 +28,9 @@ def index() -> str:
     return render_template("settings/authorities.html", authorities=_views(), fallbacks=authorities.fallbacks())
 
 
+@administrators_only
 def create() -> BaseResponse:
     """Any ACME directory, for example that of a company."""
-    require_editor()
     form = AuthorityForm()
     if request.method == "GET":
         return _answer(form, None)
@@ -45,9 +44,9 @@ def create() -> BaseResponse:
     return htmx.go(LIST)
 
 
+@administrators_only
 def edit(authority_id: int) -> BaseResponse:
     """Other settings; the agents that order there are told."""
-    require_editor()
     authority = authorities.get(authority_id)
     form = AuthorityForm(data=authority_values(authority))
     if request.method == "GET":
@@ -64,6 +63,7 @@ def edit(authority_id: int) -> BaseResponse:
     return htmx.go(LIST)
 
 
+@administrators_only
 def set_default(authority_id: int) -> BaseResponse:
     """From now on it is asked unless somebody chooses another one."""
     with transaction():
@@ -75,6 +75,7 @@ def set_default(authority_id: int) -> BaseResponse:
     return htmx.go(LIST)
 
 
+@administrators_only
 def set_fallbacks() -> BaseResponse:
     """Who is asked, and in which order, when the one of a certificate keeps failing."""
     wanted = []
@@ -95,6 +96,7 @@ def set_fallbacks() -> BaseResponse:
     return htmx.go(LIST)
 
 
+@administrators_only
 def delete(authority_id: int) -> BaseResponse:
     """Forgets an authority that nothing is renewed at."""
     with transaction():

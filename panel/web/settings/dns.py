@@ -13,13 +13,13 @@ from panel.services import agents, dns_credentials
 from panel.services.dns_credentials import Provider
 from panel.vault import VaultError
 from panel.web import htmx
-from panel.web.access import actor
-from panel.web.certificates.requesting import require_editor
+from panel.web.access import actor, administrators_only
 from panel.web.live import registry
 from panel.web.settings import view
 from panel.web.settings.forms import CredentialForm, build
 
 LIST = "/settings/dns"
+MAX_QUERY = 100
 
 
 def index() -> str:
@@ -27,13 +27,16 @@ def index() -> str:
     return render_template("settings/dns.html", credentials=_views(), can_add=bool(dns_credentials.providers()))
 
 
+@administrators_only
 def create() -> BaseResponse:
     """Without a provider the choice of one, with a provider its form."""
-    require_editor()
     known = _providers()
     provider = known.get(request.args.get("provider", ""))
     if provider is None:
-        return Response(render_template("settings/dns_providers.html", groups=view.group(list(known.values()))))
+        query = request.args.get("q", "").strip()[:MAX_QUERY]
+        groups = view.group(list(known.values()), query)
+        page = render_template("settings/dns_providers.html", groups=groups, query=query, total=len(known))
+        return Response(page)
     form = build(provider, "", {})
     if request.method == "GET":
         return _answer(form, provider, None)
@@ -49,9 +52,9 @@ def create() -> BaseResponse:
     return htmx.go(address)
 
 
+@administrators_only
 def edit(credential_id: int) -> BaseResponse:
     """Other values. Secrets only go in: what is left empty stays."""
-    require_editor()
     credential = dns_credentials.get(credential_id)
     provider = _providers().get(credential.provider)
     if provider is None:
@@ -74,6 +77,7 @@ def edit(credential_id: int) -> BaseResponse:
     return htmx.go(LIST)
 
 
+@administrators_only
 def test(credential_id: int) -> BaseResponse:
     """An agent writes, reads and removes a record of its own; the page of that job comes next."""
     try:
@@ -88,6 +92,7 @@ def test(credential_id: int) -> BaseResponse:
     return htmx.go(address)
 
 
+@administrators_only
 def delete(credential_id: int) -> BaseResponse:
     """Forgets a credential that no certificate needs."""
     with transaction():

@@ -46,10 +46,14 @@ class ProviderGroup:
         return len(self.providers) > 1
 
 
-def group(providers: Sequence[Provider]) -> list[ProviderGroup]:
-    """The providers with a sentence of their own first, each a group; then those that share one."""
+def group(providers: Sequence[Provider], query: str = "") -> list[ProviderGroup]:
+    """The providers with a sentence of their own first, each a group; then those that share one. Those only whose name
+    has the words of `query`."""
     by_help: dict[str, list[Provider]] = {}
+    wanted = query.lower().split()
     for provider in providers:
+        if not all(word in f"{provider.label} {provider.id}".lower() for word in wanted):
+            continue
         by_help.setdefault(provider.help, []).append(provider)
     groups = [ProviderGroup(text, tuple(members)) for text, members in by_help.items()]
     return sorted(groups, key=lambda one: one.is_large)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class _Rule:
     left: int
     passes: bool
     loses: bool = False
+    judge: Callable[[dict[str, Any]], Reply | None] | None = None
 
 
 @dataclass
@@ -62,9 +64,11 @@ class Front:
 
     def refuse(self, path: str, kind: str, detail: str, status: int = 400, *, times: int = 1, **more: Any) -> None:
         """The same with a problem document; `headers` go beside it."""
-        headers = {"Content-Type": "application/problem+json", **more.pop("headers", {})}
-        body = json.dumps({"type": PREFIX + kind, "detail": detail, "status": status, **more}).encode()
-        self.answer(path, Reply(status, body, headers), times)
+        self.answer(path, as_problem(kind, detail, status, **more), times)
+
+    def judge(self, path: str, judge: Callable[[dict[str, Any]], Reply | None]) -> None:
+        """Looks at what each request of this path says, and answers itself or lets Pebble answer."""
+        self.rules.append(_Rule(re.compile(path), _unchanged, 99, passes=True, judge=judge))
 
     def change(self, path: str, change: Callable[[dict[str, Any]], None], times: int = 1, **headers: str) -> None:
         """Lets Pebble answer, and changes the JSON and the headers on the way back."""
@@ -81,11 +85,7 @@ class Front:
     def lose(self, path: str, times: int = 1) -> None:
         """Pebble does it, but the connection breaks before anybody hears of it."""
 
-        def nothing(reply: Reply | None) -> Reply:
-            assert reply is not None
-            return reply
-
-        self.rules.append(_Rule(re.compile(path), nothing, times, passes=True, loses=True))
+        self.rules.append(_Rule(re.compile(path), _unchanged, times, passes=True, loses=True))
 
     def fail_names(self, kind: str, detail: str, times: int = 99) -> None:
         """Every authorization is refused for this reason, as if the authority had looked."""
@@ -103,21 +103,35 @@ class Front:
         """How many requests of this path there were."""
         return sum(1 for line in self.seen if re.search(path, line.split()[1]))
 
-    def reply_to(self, path: str, backend: Callable[[], Reply]) -> Reply | None:
+    def reply_to(self, path: str, payload: dict[str, Any], backend: Callable[[], Reply]) -> Reply | None:
         """What is answered; None breaks the connection. The rule that decides is used up once."""
         rule = next((rule for rule in self.rules if rule.left > 0 and rule.path.search(path)), None)
         if rule is None:
             return backend()
         rule.left -= 1
+        if rule.judge is not None:
+            return rule.judge(payload) or backend()
         reply = rule.change(backend() if rule.passes else None)
         return None if rule.loses else reply
 
 
+def _unchanged(reply: Reply | None) -> Reply:
+    assert reply is not None
+    return reply
+
+
+def as_problem(kind: str, detail: str, status: int = 400, **more: Any) -> Reply:
+    """A problem document (RFC 7807); `headers` go beside it."""
+    headers = {"Content-Type": "application/problem+json", **more.pop("headers", {})}
+    body = json.dumps({"type": PREFIX + kind, "detail": detail, "status": status, **more}).encode()
+    return Reply(status, body, headers)
+
+
 @contextmanager
-def running_front(folder: Path, pebble: Pebble) -> Iterator[Front]:
-    """A front inside the block."""
+def running_front(folder: Path, pebble: Pebble, *, age: timedelta = timedelta(days=1)) -> Iterator[Front]:
+    """A front inside the block; `age` is that of its certificate."""
     folder.mkdir(parents=True, exist_ok=True)
-    ca_file = make_certificate(folder)
+    ca_file = make_certificate(folder, age=age)
     front = Front(0, ca_file.read_text())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem", folder / "server.key")
@@ -151,8 +165,9 @@ def _handler(front: Front, pebble: Pebble) -> type[BaseHTTPRequestHandler]:
         def _pass_on(self) -> None:
             front.seen.append(f"{self.command} {self.path}")
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            front.payloads.append(_payload(body))
-            reply = front.reply_to(self.path, lambda: _ask(backend, pebble, self, body))
+            payload = _payload(body)
+            front.payloads.append(payload)
+            reply = front.reply_to(self.path, payload, lambda: _ask(backend, pebble, self, body))
             if reply is None:
                 self.close_connection = True
                 return

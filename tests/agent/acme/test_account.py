@@ -4,6 +4,7 @@ May import: agent.acme, tests.agent.acme."""
 from __future__ import annotations
 
 import json
+import signal
 import stat
 import time
 from collections.abc import Iterator
@@ -11,15 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from josepy.jwk import JWKEC
 
 from agent.acme.account import AccountFiles
+from agent.acme.chain import signing_request
 from agent.acme.net import Way
 from agent.acme.order import Authorities
 from agent.acme.pace import Throttle
-from agent.acme.session import Sessions
+from agent.acme.problems import ProblemReply
+from agent.acme.session import Session, Sessions
 from agent.nginx.guard import Guard
 from tests.agent.acme.front import Front
-from tests.agent.acme.ordering import Place, at_once, authority_of, names_of, running_place
+from tests.agent.acme.killed_order import order_and_die
+from tests.agent.acme.ordering import Place, at_once, authority_of, names_of, new_key, running_place
 from tests.pebble import EAB_KEYS
 
 
@@ -113,12 +119,29 @@ def test_an_account_that_is_deactivated_at_the_authority_is_noticed(place: Place
     assert "Making it again" in place.text
 
 
-def deactivate(place: Place) -> None:
+def test_one_that_is_deactivated_in_the_middle_of_an_order_is_made_again(place: Place) -> None:
+    key = new_key()
+    code, url = order_and_die(place, "app.example.com", key, "acme:challenge_placed")
+    assert code == -signal.SIGKILL
+    deactivate(place)
+    again = place.again()
+    issued = again.obtain(again.request("app.example.com", key=key, order_url=url))
+    assert names_of(issued) == {"app.example.com"}
+    assert "Making it again" in again.text
+
+
+def open_session(place: Place) -> Session:
+    """A conversation under the account of this agent, without the agent's own rules."""
     files = AccountFiles(place.folder / "acme")
     authority = authority_of(place.pebble)
     way = Way(files.ca_file(authority, authority.directory_url), "tests", Throttle(unlimited=True), is_test=True)
     session = Sessions(files).existing(authority.directory_url, way, Guard(time.monotonic() + 30))
     assert session is not None
+    return session
+
+
+def deactivate(place: Place) -> None:
+    session = open_session(place)
     session.post(session.net.kid, {"status": "deactivated"})
 
 
@@ -145,10 +168,27 @@ def test_a_new_address_for_mail_is_told_to_the_authority(place: Place, front: Fr
     ]
 
 
-def test_the_terms_are_agreed_to(place: Place, front: Front) -> None:
+def test_the_terms_are_agreed_to_because_there_is_no_account_without(place: Place, front: Front) -> None:
     authority = authority_of(place.pebble, directory_url=front.directory_url, ca_pem=front.ca_pem)
     place.issue("app.example.com", authority=authority)
     assert any(payload.get("termsOfServiceAgreed") is True for payload in front.payloads)
+    place.issue("app.example.com")
+    session = open_session(place)
+    session.net.key, session.net.kid = JWKEC(key=ec.generate_private_key(ec.SECP256R1())), ""
+    with pytest.raises(ProblemReply, match="terms of service"):
+        session.post(session.directory.new_account, {"termsOfServiceAgreed": False})
+
+
+def test_a_request_for_other_names_than_those_of_the_order_is_refused(place: Place) -> None:
+    """The agent never asks so; the authority would see it."""
+    key = new_key()
+    _, url = order_and_die(place, "app.example.com", key, "acme:validated")
+    session = open_session(place)
+    ready = session.order(url)[0]
+    assert ready.status == "ready"
+    with pytest.raises(ProblemReply) as caught:
+        session.finalize(ready, signing_request(key, ("other.example.com",)))
+    assert caught.value.problem.kind == "unauthorized"
 
 
 @pytest.fixture(scope="module")

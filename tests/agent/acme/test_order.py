@@ -16,7 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.acme.causes import CAUSES
+from agent.acme.leaf import read_leaf
 from agent.acme.pace import Bucket
+from agent.acme.schedule import renew_at
 from agent.acme.spec import Challenge
 from agent.errors import Cancelled, Stopping, TimedOut
 from agent.nginx.guard import Guard
@@ -87,13 +89,22 @@ def test_an_address_cannot_be_shown_by_dns(place: Place) -> None:
 
 
 def test_an_address_gets_a_certificate_of_the_short_profile(tmp_path: Path) -> None:
-    profiles = {"shortlived": {"description": "six days", "validityPeriod": 518_400}}
+    """Half of its lifetime is left when it is renewed, and a third of a longer one."""
+    profiles = {
+        "shortlived": {"description": "six days", "validityPeriod": 518_400},
+        "tlsserver": {"description": "45 days", "validityPeriod": 3_888_000},
+    }
     with running_place(tmp_path, binary=newer_pebble(), profiles=profiles) as place:
         issued = place.issue("127.0.0.1", profile="shortlived")
         assert names_of(issued) == {"127.0.0.1"}
         leaf = leaf_of(issued)
         assert (leaf.not_valid_after_utc - leaf.not_valid_before_utc).days in {5, 6}
-        assert place.authorities.directory(authority_of(place.pebble)).profiles == {"shortlived": "six days"}
+        found = place.authorities.directory(authority_of(place.pebble)).profiles
+        assert found == {name: profile["description"] for name, profile in profiles.items()}
+        longer = place.issue("app.example.com", profile="tlsserver")
+        for pem, share in ((issued.leaf_pem, 2), (longer.leaf_pem, 3)):
+            known = read_leaf(pem)
+            assert abs((known.not_after - renew_at(known, None)) / known.lifetime - 1 / share) <= 0.011
 
 
 def test_a_profile_that_the_authority_does_not_know_is_left_out(tmp_path: Path) -> None:
@@ -112,6 +123,13 @@ def test_a_name_that_was_shown_before_needs_no_challenge(tmp_path: Path) -> None
         assert names_of(issued) == {"app.example.com"}
         assert place.stages == ["order", "issued"]
         assert len(place.webroot.asked) == asked
+
+
+def test_a_name_is_shown_anew_where_the_authority_forgets(place: Place) -> None:
+    for _ in range(2):
+        place.lines.clear()
+        place.issue("app.example.com")
+        assert place.stages == ["order", "challenge", "validation", "issued", "cleanup"]
 
 
 def test_an_authority_that_takes_its_time_is_waited_for(tmp_path: Path) -> None:

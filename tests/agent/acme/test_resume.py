@@ -4,10 +4,12 @@ May import: agent.acme, tests.agent.acme."""
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agent.acme.order import Authorities
 from tests.agent.acme.front import Front, Reply
 from tests.agent.acme.killed_order import order_and_die
 from tests.agent.acme.ordering import Place, authority_of, leaf_of, names_of, new_key, running_place
@@ -173,6 +175,11 @@ def test_a_renewal_replaces_and_goes_on_without_when_it_may_not(tmp_path: Path) 
         assert "Going on without" not in place.text
         place.issue("app.example.com", replaces_pem=first.leaf_pem)
         assert "Going on without" in place.text
+        second = place.issue("b.example.com")
+        others = replace(place, authorities=Authorities(tmp_path / "other", place.webroot.folder, "tests"), lines=[])
+        others.issue("b.example.com", replaces_pem=second.leaf_pem)  # of another account
+        assert "Going on without" in others.text
         place.lines.clear()
-        place.issue("stranger.example.com", replaces_pem=first.leaf_pem)
+        place.issue("stranger.example.com", replaces_pem=second.leaf_pem)  # for other names
+        assert "Going on without" in place.text
         assert names_of(place.issue("a.example.com", replaces_pem="garbage")) == {"a.example.com"}

@@ -157,6 +157,22 @@ def test_weeks_without_a_panel(machine: Machine) -> None:
     assert "nginx serves the new certificate" in machine.text()
 
 
+def test_a_certificate_that_vanishes_without_a_panel_leaves_plain_http_and_comes_back(
+    machine: Machine, tmp_path: Path
+) -> None:
+    bench, live = machine.bench.bench, machine.bench.root / "live" / "k.example"
+    machine.far_side.stop()
+    machine.agent.start()
+    live.rename(tmp_path / "away")
+    wait_for(lambda: "whose certificate is gone" in bench.layout.conf.read_text(), 30)
+    bench.stop()
+    bench.start()
+    assert bench.get("k.example") == (200, "hello")
+    assert machine.bench.serial("k.example") == ""
+    (tmp_path / "away").rename(live)
+    wait_for(lambda: machine.bench.serial("k.example") != "", 30)
+
+
 def test_a_renewal_that_begins_while_the_panel_listens_is_told_before_its_output(machine: Machine) -> None:
     stream = machine.start()
     stream.expect("report")

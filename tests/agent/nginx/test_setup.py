@@ -6,26 +6,19 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
-import ssl
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agent.acme.startable import Startable
-from agent.acme.usage import Usage
 from agent.config import AgentConfig
 from agent.nginx.layout import Layout
 from agent.nginx.release import Releases
 from agent.nginx.setup import prepare
-from agent.nginx.turn import Turn
 from agent.nginx.wrapper import Machine, render, resolvers
 from tests.agent.conftest import Bench, free_ports, get, host, is_root, wait_for
-from tests.agent.nginx.test_one_parse import make_certificate
 
 ROOT = Path(__file__).parents[3]
 
@@ -124,57 +117,6 @@ def test_an_ordinary_user_can_prepare_and_start_nginx(tmp_path: Path) -> None:
             process.wait(10)
     finally:
         shutil.rmtree(folder)
-
-
-def tls_host(config: AgentConfig, name: str) -> str:
-    """A host that only answers by TLS, and its certificate in certbot's layout."""
-    folder = config.letsencrypt_dir / "live" / name
-    make_certificate(folder)
-    files = f"    ssl_certificate {folder}/fullchain.pem;\n    ssl_certificate_key {folder}/privkey.pem;\n"
-    return f"server {{\n    listen {config.https_port} ssl;\n    server_name {name};\n{files}    return 200 tls;\n}}\n"
-
-
-def test_a_certificate_that_is_gone_keeps_no_other_host_from_a_cold_start(bench: Bench, tmp_path: Path) -> None:
-    config, gone = bench.config, bench.config.letsencrypt_dir / "live/a.example"
-    hosts = {"1-a.example": tls_host(config, "a.example"), "2-b.example": host(config, "b.example", "kept")}
-    outcome = bench.apply(hosts)
-    assert outcome.error == ""
-    gone.rename(tmp_path / "away")
-    bench.stop()
-    assert any("1-a.example.conf names a certificate that is gone" in warning for warning in prepare(config))
-    bench.start()
-    assert bench.get("b.example") == (200, "kept")
-    assert bench.nginx.revision() == outcome.revision
-    (tmp_path / "away").rename(gone)
-    assert not any("certificate" in warning for warning in prepare(config))
-    bench.nginx.reload()
-    wait_for(lambda: answers_tls(config.https_port, "a.example"))
-
-
-def test_a_running_agent_leaves_out_and_takes_back_hosts_by_their_certificates(bench: Bench, tmp_path: Path) -> None:
-    config, gone = bench.config, bench.config.letsencrypt_dir / "live/a.example"
-    bench.apply({"1-a.example": tls_host(config, "a.example")})
-    whole = bench.layout.conf.read_text()
-    startable = Startable(config, Usage(bench.layout, config.letsencrypt_dir), Turn())
-    gone.rename(tmp_path / "away")
-    startable.keep()
-    assert "1-a.example.conf" not in bench.layout.conf.read_text()
-    assert "hosts/*.conf" not in bench.layout.conf.read_text()
-    (tmp_path / "away").rename(gone)
-    startable.before(lambda _: "")(threading.Event())
-    assert bench.layout.conf.read_text() == whole
-
-
-def answers_tls(port: int, name: str) -> bool:
-    """Whether a handshake for this name succeeds."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as plain:
-            context.wrap_socket(plain, server_hostname=name).close()
-    except OSError:
-        return False
-    return True
 
 
 @pytest.mark.skipif(not is_root(), reason="only root chooses the workers' user")

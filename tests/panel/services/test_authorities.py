@@ -79,9 +79,9 @@ def test_staging_is_the_default_only_while_the_environment_says_so(config: Confi
     assert authorities.default() is named("Let's Encrypt")
 
 
-def test_what_a_person_made_the_default_stays_over_a_restart(config: Config, bob: User) -> None:
+def test_what_a_person_made_the_default_stays_over_a_restart(config: Config, alice: User) -> None:
     with transaction():
-        authorities.set_default(named("Let's Encrypt staging"), db.session.merge(bob))
+        authorities.set_default(named("Let's Encrypt staging"), db.session.merge(alice))
     set_up(config)
     assert authorities.default() is named("Let's Encrypt staging")
 
@@ -251,8 +251,8 @@ def test_a_certificate_that_no_agent_has_seen_needs_no_telling(agent: Agent) -> 
         assert certificate_jobs.configure(certificate, None) is None
 
 
-def test_viewers_change_nothing(charlie: User) -> None:
-    who, company = db.session.merge(charlie), create()
+def test_operators_change_nothing(bob: User) -> None:
+    who, company = db.session.merge(bob), create()
     spec = AuthoritySpec("X", "https://x.example.com/")
     for change in (
         lambda: authorities.create(spec, who),

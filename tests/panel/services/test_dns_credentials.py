@@ -172,8 +172,8 @@ def test_the_one_credential_that_fits_a_wildcard_is_found(agent: Agent) -> None:
     assert dns_credentials.find_for(agent, ("*.example.com",)) is None
 
 
-def test_viewers_change_nothing(agent: Agent, charlie: User) -> None:
-    who, credential = db.session.merge(charlie), create()
+def test_operators_change_nothing(agent: Agent, bob: User) -> None:
+    who, credential = db.session.merge(bob), create()
     spec = CredentialSpec("X", "cloudflare", {"token": "x"})
     attempts: list[Callable[[], Any]] = [
         lambda: dns_credentials.create(spec, who),

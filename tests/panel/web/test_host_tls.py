@@ -91,10 +91,19 @@ def test_the_list_and_the_route_say_it(app: Flask, bobs: FlaskClient, agent: Age
 
 def test_a_missing_certificate_is_said_to_be_served_as_plain_http(app: Flask, bobs: FlaskClient, agent: Agent) -> None:
     host_id = add_host(app, agent)
-    link(app, host_id, add_certificate(app, agent, is_present=False, problem="The folder is gone."))
+    certificate_id = add_certificate(app, agent, is_present=False, problem="The folder is gone.")
+    link(app, host_id, certificate_id)
+    with app.app_context(), transaction():
+        proxy_hosts.get(host_id).force_ssl = True
     page = main_of(bobs, f"/hosts/{host_id}")
     assert "certificate missing" in page.text
     assert "It is served as plain HTTP. The folder is gone." in page.text
+    tls = page.select(".hop")[1].text
+    assert "certificate missing, so it is served by plain HTTP" in tls
+    assert "redirects" not in tls
+    page = main_of(bobs, f"/certificates/{certificate_id}")
+    assert "The folder is gone. Hosts that use it are served by plain HTTP until it is back." in page.text
+    assert "plain HTTP for now" in page.text
 
 
 def test_links_to_a_site_use_https_and_the_agents_port_once_it_is_live(app: Flask, agent: Agent) -> None:

@@ -90,6 +90,22 @@ def test_one_of_two_addresses_that_does_not_know_it_is_named(world: World) -> No
     assert is_error(only(judge(NAME, seen, world.question(world.spec(NAME)))), "several_machines")
 
 
+def test_another_machine_at_the_second_of_two_addresses_is_an_error(world: World) -> None:
+    with running_site() as site, running_site("127.0.0.2", port=site.port) as other:
+        site.body, other.status = TOKEN.text.encode(), 404
+        assert is_error(only(check(world, site.port, "127.0.0.1", "127.0.0.2")), "several_machines")
+        assert other.asked
+
+
+def test_another_machine_at_the_ipv6_address_is_an_error(world: World) -> None:
+    with running_site() as site, running_site("::1", port=site.port) as other:
+        site.body = TOKEN.text.encode()
+        finding = only(check(world, site.port, "::1", "127.0.0.1"))
+        assert is_error(finding, "ipv6_elsewhere")
+        assert "::1" in finding.sentence
+        assert other.asked
+
+
 def test_an_ipv6_address_that_leads_elsewhere_is_named_while_ipv4_is_right(world: World) -> None:
     with running_site() as site:
         site.body = TOKEN.text.encode()

@@ -278,8 +278,8 @@ class Site:
 
 
 @contextmanager
-def running_site(address: str = "127.0.0.1") -> Iterator[Site]:
-    """A web server that has nothing to do with us."""
+def running_site(address: str = "127.0.0.1", port: int = 0) -> Iterator[Site]:
+    """A web server that has nothing to do with us, on this port or a free one."""
 
     class Handler(BaseHTTPRequestHandler):
         def version_string(self) -> str:
@@ -300,7 +300,7 @@ def running_site(address: str = "127.0.0.1") -> Iterator[Site]:
     class Server(UpstreamServer):
         address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
-    with Server((address, 0), Handler) as server:
+    with Server((address, port), Handler) as server:
         server.daemon_threads = True
         site = Site(int(server.server_port))
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agent.nginx.bundle import Bundle, BundleFile
 from agent.nginx.layout import Layout
-from agent.nginx.tree import Mark, fill, is_intact, link_all, make_folders, mark_of, opened, remove, sync, write
+from agent.nginx.tree import Mark, fill, inodes, is_intact, link_all, make_folders, mark_of, opened, remove, sync, write
 
 _log = logging.getLogger(__name__)
 
@@ -264,10 +264,14 @@ class Releases:
         if not conf.exists() or conf.read_text() != wrapper(folder):
             return None
         marks: dict[str, Mark] = {}
+        there = inodes(folder)
+        if any(path.startswith("hosts/") for path in there.keys() - {file.path for file in bundle.files}):
+            return None
         with opened(folder) as descriptor:
             for file in bundle.files:
-                mark = mark_of(file.path, descriptor)
-                is_live = held.get(file.sha256, "").endswith(f"/{file.path}") and self._marks.get(file.path) == mark
+                live = self._marks.get(file.path) if held.get(file.sha256, "").endswith(f"/{file.path}") else None
+                is_live = live is not None and there.get(file.path) == live[0]
+                mark = live if is_live else mark_of(file.path, descriptor)
                 if mark is None or not (is_live or is_intact(f"{folder}/{file.path}", file)):
                     return None
                 marks[file.path] = mark

@@ -129,7 +129,11 @@ def test_going_back_to_a_release_that_is_there_reads_only_what_differs(ready: Be
     assert_starts_from_disk(ready, a_example="two", h299_example="x" * 2000)
 
 
-@pytest.mark.parametrize("tamper", [_edit, _replace, _link])
+def _add_host(folder: Path) -> None:
+    (folder / "hosts/0-more.conf").write_text("broken")
+
+
+@pytest.mark.parametrize("tamper", [_edit, _replace, _link, _add_host])
 def test_a_release_of_before_that_somebody_touched_is_not_gone_back_to(
     ready: Bench, tamper: Callable[[Path], None]
 ) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from agent import failpoints
@@ -18,13 +19,13 @@ from agent.nginx.interface import Nginx
 from agent.nginx.layout import Layout
 from agent.nginx.outcome import ENDED, Outcome
 from agent.nginx.proof import RESTART_SECONDS, Before, Proof, look, prove
-from agent.nginx.release import Release, Releases
-from agent.nginx.stage import ContentSource, Stager
+from agent.nginx.release import Releases
+from agent.nginx.stage import ContentSource, Staged, Stager, tell
 from agent.nginx.trial import describe
 from agent.nginx.turn import Turn
 from agent.nginx.undo import Undo, revision_of
 from agent.nginx.words import FileError, locate, place, relative, unique
-from agent.nginx.wrapper import NO_REVISION, Machine
+from agent.nginx.wrapper import NO_REVISION
 from agent.output import Output
 
 _log = logging.getLogger(__name__)
@@ -81,11 +82,10 @@ class Applier:
             return self._apply(command_id, bundle, source, output, guard)
 
     def _apply(self, command_id: str, bundle: Bundle, source: ContentSource, output: Output, guard: Guard) -> Outcome:
-        previous = self._releases.current()
         entry = ApplyEntry(command_id, bundle.revision, "", self._releases.current_name(), "fetch")
         run = _Run(entry, output, guard)
         try:
-            before = self._prepare(run, bundle, source, previous)
+            before = self._prepare(run, bundle, source)
         except _Failure as failure:
             return self._fail(run, failure)
         return self._go_live(run, before)
@@ -111,12 +111,13 @@ class Applier:
 
     # ---- before anything live is touched -------------------------------------------------------------------------
 
-    def _prepare(self, run: _Run, bundle: Bundle, source: ContentSource, previous: Release | None) -> Before | None:
+    def _prepare(self, run: _Run, bundle: Bundle, source: ContentSource) -> Before | None:
         self._record(run, "fetch")
         run.output.stage("fetch", f"Fetching and checking {len(bundle.files)} files")
-        machine = self._stage(run, bundle, source)
-        failpoints.hit("apply:staged")
-        self._test(run, bundle, machine, previous)
+        with ExitStack() as stack:
+            staged = self._stage(run, bundle, source, stack)
+            failpoints.hit("apply:staged")
+            self._test(run, staged)
         failpoints.hit("apply:tested")
         run.output.stage("switch", "Putting the new files in place")
         before = self._look(run)
@@ -137,9 +138,9 @@ class Applier:
             raise _Failure("test", f"nginx is not running, and it refuses the new files too: {refusal}")
         return None
 
-    def _stage(self, run: _Run, bundle: Bundle, source: ContentSource) -> Machine:
+    def _stage(self, run: _Run, bundle: Bundle, source: ContentSource, stack: ExitStack) -> Staged:
         try:
-            staged = self._stager.stage(bundle, source, run.guard)
+            staged = stack.enter_context(self._stager.stage(bundle, source, run.guard))
         except BundleRefused as error:
             places = (FileError(error.path, error.line, error.message),) if error.path else ()
             raise _Failure("fetch", place(error.path, error.line, error.message), places) from None
@@ -152,20 +153,19 @@ class Applier:
             self.on_edits()
         run.entry = replace(run.entry, release=staged.name)
         run.output.succeed(f"{staged.new_files} of {len(bundle.files)} files are new")
-        return staged.machine
+        return staged
 
-    def _test(self, run: _Run, bundle: Bundle, machine: Machine, previous: Release | None) -> None:
+    def _test(self, run: _Run, staged: Staged) -> None:
+        """The test has been running beside the writing; here is its end."""
         self._record(run, "test")
-        known = {(file.path, file.sha256) for file in previous.bundle.files} if previous else set()
-        changed = [file.path for file in bundle.files if (file.path, file.sha256) not in known]
-        run.output.stage("test", f"Testing {len(changed)} changed files with nginx -t")
-        folder = self._layout.release(run.entry.release)
+        run.output.stage("test", f"Testing {staged.changed} changed files with nginx -t")
         try:
-            verdict = self._stager.try_files(machine, folder, changed, run.output, run.guard)
+            verdict = staged.verdict()
         except NginxUnavailable as error:
             raise _Failure("test", error.message) from None
         except OSError as error:
             raise _Failure("test", f"The test cannot be written on the agent's machine: {error.strerror}.") from None
+        tell(verdict, run.output)
         run.warnings = (*run.warnings, *verdict.warnings)
         if not verdict.ok:
             raise _Failure("test", describe(verdict), verdict.file_errors)

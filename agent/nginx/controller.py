@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -64,6 +65,7 @@ class LocalNginx:
 
     def test(self, conf: Path, guard: Guard) -> TestReport:
         """Runs the same binary that serves. Output is bounded by what nginx says of one configuration."""
+        guard.check()
         version, _ = self.build()
         command = [self._binary(), *test_arguments(version, conf)]
         process = subprocess.Popen(
@@ -72,7 +74,8 @@ class LocalNginx:
         try:
             output = _wait(process, guard)
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have ended just now
+                os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             raise
         return read_report(process.returncode, output)

@@ -18,6 +18,9 @@ STOP_SECONDS = 3.0
 RESTART_SECONDS = 10.0
 ANSWERS = 5
 _POLL_SECONDS = 0.01
+# nginx gives new workers so long to start before it tells old ones to stop accepting: nothing is proved sooner. Until
+# then only its log is looked at, so that it has the processor for itself.
+_FIRST_SECONDS = 0.1
 # nginx tries to bind five times, half a second apart, before it gives up and keeps its configuration.
 _BIND_SECONDS = 4.0
 
@@ -62,11 +65,15 @@ def prove(
     """Waits until no worker of before accepts connections, a new one does, and five fresh connections in a row answer
     the revision. Ends at once when nginx's master writes an error, and after `patience` seconds without a master.
     Raises Stopping when the agent must end first."""
-    deadline = time.monotonic() + PROVE_SECONDS
-    seen, seen_at = "", time.monotonic()
+    began = time.monotonic()
+    deadline = began + PROVE_SECONDS
+    seen, seen_at = "it was not seen to run", began
     while time.monotonic() < deadline:
         if _fatal_lines(nginx, before):
             return _refused(nginx, before)
+        if time.monotonic() < began + _FIRST_SECONDS:
+            time.sleep(_POLL_SECONDS)
+            continue
         try:
             seen, seen_at = _missing(nginx, revision, before), time.monotonic()
         except NginxUnavailable as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agent.nginx.bundle import Bundle, BundleFile
 from agent.nginx.layout import Layout
-from agent.nginx.tree import Mark, fill, is_intact, link_all, make_folders, mark_of, opened, remove, sync, write
+from agent.nginx.tree import Mark, fill, inodes, is_intact, link_all, make_folders, mark_of, opened, remove, sync, write
 
 _log = logging.getLogger(__name__)
 
@@ -122,10 +122,11 @@ class Releases:
         wrapper: WriteWrapper,
     ) -> str:
         """Writes a release durably and returns its name. Unchanged files are hard links to those held."""
-        name = self._free_name(bundle, wrapper)
-        target = self._layout.release(name)
-        if target.exists():
+        name, there = self._free_name(bundle, held, wrapper)
+        if there is not None:
+            self._expected = there
             return name
+        target = self._layout.release(name)
         temporary = self._layout.releases / f"{name}.tmp"
         remove(temporary)
         if not self._take_spare(temporary):
@@ -238,23 +239,43 @@ class Releases:
             self._spare.rename(folder)
         return is_there
 
-    def _free_name(self, bundle: Bundle, wrapper: WriteWrapper) -> str:
+    def _free_name(
+        self, bundle: Bundle, held: Mapping[str, str], wrapper: WriteWrapper
+    ) -> tuple[str, _Expected | None]:
         """The revision; with a number behind it when a release of that revision exists and differs, because its
-        files were edited or this machine needs another wrapper now."""
+        files were edited or this machine needs another wrapper now. With what is known of one that can be used."""
         number = 1
         while True:
             name = bundle.revision if number == 1 else f"{bundle.revision}.{number}"
-            if not self._layout.release(name).exists() or self._is_reusable(name, bundle, wrapper):
-                return name
+            if not self._layout.release(name).exists():
+                return name, None
+            there = self._reusable(name, bundle, held, wrapper)
+            if there is not None:
+                return name, there
             number += 1
 
-    def _is_reusable(self, name: str, bundle: Bundle, wrapper: WriteWrapper) -> bool:
+    def _reusable(self, name: str, bundle: Bundle, held: Mapping[str, str], wrapper: WriteWrapper) -> _Expected | None:
+        """A release of before that is just what is wanted; None when it differs. Only files that are not the very
+        ones of the live release are read."""
         folder, release = self._layout.release(name), self.get(name)
         if release is None or release.bundle.revision != bundle.revision:
-            return False
+            return None
         conf = folder / "nginx.conf"
-        same_wrapper = conf.exists() and conf.read_text() == wrapper(folder)
-        return same_wrapper and all(is_intact(f"{folder}/{file.path}", file) for file in bundle.files)
+        if not conf.exists() or conf.read_text() != wrapper(folder):
+            return None
+        marks: dict[str, Mark] = {}
+        there = inodes(folder)
+        if any(path.startswith("hosts/") for path in there.keys() - {file.path for file in bundle.files}):
+            return None
+        with opened(folder) as descriptor:
+            for file in bundle.files:
+                live = self._marks.get(file.path) if held.get(file.sha256, "").endswith(f"/{file.path}") else None
+                is_live = live is not None and there.get(file.path) == live[0]
+                mark = live if is_live else mark_of(file.path, descriptor)
+                if mark is None or not (is_live or is_intact(f"{folder}/{file.path}", file)):
+                    return None
+                marks[file.path] = mark
+        return _Expected(release, frozenset(), marks)
 
 
 def _read(name: str, path: str) -> Release:

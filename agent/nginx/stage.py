@@ -3,7 +3,9 @@ May import: agent.config, agent.failpoints, agent.output and the parts of agent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -32,13 +34,15 @@ class ContentSource(Protocol):
 
 @dataclass(frozen=True)
 class Staged:
-    """A release that is written and not switched to."""
+    """A release that is written and not switched to. `changed` counts the files that the live one does not have;
+    `verdict` answers what nginx says of these, or raises what the test of them has raised."""
 
     name: str
-    machine: Machine
     new_files: int
     warnings: tuple[str, ...]
     replaces_edits: bool
+    changed: int
+    verdict: Callable[[], Verdict]
 
 
 class Stager:
@@ -52,16 +56,33 @@ class Stager:
         self._releases = releases or Releases(layout)
         self._policy = Policy(frozenset({config.http_port, config.https_port}), config.letsencrypt_dir)
 
-    def stage(self, bundle: Bundle, source: ContentSource, guard: Guard) -> Staged:
-        """Writes the release. Raises BundleRefused, OSError, and what fetching raises."""
+    @contextmanager
+    def stage(self, bundle: Bundle, source: ContentSource, guard: Guard) -> Iterator[Staged]:
+        """Writes the release, and has its changed files tested meanwhile; leaving waits for the end of the test.
+        Raises BundleRefused, OSError, and what fetching raises."""
         contents, held = self._collect(bundle, source, guard)
         failpoints.hit("apply:fetched")
         machine, _ = detect(self._config, self._layout)  # its warnings were told when the agent started
         current = self._releases.current()
-        edits = self._releases.edits(current, held) if current else []
-        warnings = [f"{path} was edited by hand. The edit is not kept: the agent's page shows it." for path in edits]
-        name = self._releases.stage(bundle, contents, held, lambda folder: self.wrapper(machine, bundle, folder))
-        return Staged(name, machine, len(contents), tuple(warnings), bool(edits))
+        known = {(file.path, file.sha256) for file in current.bundle.files} if current else set()
+        changed = {file.path for file in bundle.files if (file.path, file.sha256) not in known}
+        tested = changed | set(REQUIRED)
+        with ThreadPoolExecutor(1, "trial") as beside:
+            few = Bundle(bundle.revision, tuple(file for file in bundle.files if file.path in tested))
+            trial = beside.submit(self._try_few, machine, few, contents, held, guard)
+            edits = self._releases.edits(current, held) if current else []
+            name = self._releases.stage(bundle, contents, held, lambda folder: self.wrapper(machine, bundle, folder))
+            told = tuple(
+                f"{path} was edited by hand. The edit is not kept: the agent's page shows it." for path in edits
+            )
+            yield Staged(name, len(contents), told, bool(edits), len(changed), trial.result)
+
+    def _try_few(
+        self, machine: Machine, few: Bundle, contents: Mapping[str, bytes], held: Mapping[str, str], guard: Guard
+    ) -> Verdict:
+        """In a folder with these files only: it is there long before the release is."""
+        with self._releases.scratch(few, contents, held) as folder:
+            return try_files(self._trial(machine), folder, [file.path for file in few.files], guard)
 
     def test(self, bundle: Bundle, source: ContentSource, output: Output, guard: Guard) -> Verdict:
         """Tests a whole bundle and leaves nothing behind. Raises like `stage`, and NginxUnavailable."""
@@ -77,19 +98,17 @@ class Stager:
 
     def try_files(self, machine: Machine, folder: Path, paths: Sequence[str], output: Output, guard: Guard) -> Verdict:
         """`nginx -t` of some files of a written release or scratch folder; what nginx says goes to the output."""
-        verdict = try_files(Trial(self._nginx, self._layout, machine), folder, paths, guard)
-        for warning in verdict.warnings:
-            output.warn(warning)
-        for error in verdict.file_errors:
-            output.fail(place(error.path, error.line, error.text))
-        if verdict.problem:
-            output.fail(verdict.problem)
+        verdict = try_files(self._trial(machine), folder, paths, guard)
+        tell(verdict, output)
         return verdict
 
     def find_refused(self, folder: Path, paths: Sequence[str], guard: Guard) -> Verdict:
         """Tests files of a written release, in this order, without a word to the output."""
         machine, _ = detect(self._config, self._layout)
-        return try_files(Trial(self._nginx, self._layout, machine), folder, paths, guard)
+        return try_files(self._trial(machine), folder, paths, guard)
+
+    def _trial(self, machine: Machine) -> Trial:
+        return Trial(self._nginx, self._layout, machine)
 
     def wrapper(self, machine: Machine, bundle: Bundle, folder: Path, plain: Mapping[str, str] | None = None) -> str:
         """nginx.conf of a release that lies in `folder`; `plain` has what nginx reads in place of files of hosts."""
@@ -109,3 +128,13 @@ class Stager:
             if file.sha256 not in held:
                 check_content(file, contents.get(file.sha256, b""), self._policy)
         return contents, held
+
+
+def tell(verdict: Verdict, output: Output) -> None:
+    """Writes what nginx said of files to the output."""
+    for warning in verdict.warnings:
+        output.warn(warning)
+    for error in verdict.file_errors:
+        output.fail(place(error.path, error.line, error.text))
+    if verdict.problem:
+        output.fail(verdict.problem)

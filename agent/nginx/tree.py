@@ -27,6 +27,16 @@ def mark_of(path: str, folder: int | None = None) -> Mark | None:
     return (facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns) if stat.S_ISREG(facts.st_mode) else None
 
 
+def inodes(folder: Path | str) -> dict[str, int]:
+    """Path to inode of what lies in a folder that a bundle fits into; 0 for what is no plain file."""
+    return {
+        f"{prefix}{entry.name}": entry.inode() if entry.is_file(follow_symlinks=False) else 0
+        for prefix, place in (("", f"{folder}"), ("hosts/", f"{folder}/hosts"))
+        if Path(place).is_dir()
+        for entry in os.scandir(place)
+    }
+
+
 def is_intact(path: str, file: BundleFile) -> bool:
     """Whether the plain file at this path holds what the bundle names."""
     if mark_of(path) is None:

@@ -74,7 +74,7 @@ def _prepare(row: Command) -> pb.PanelMessage | None:
                 return orders.command(row, _files(row))
             deployments.freeze(row)
             files = _files(row)
-            return orders.command(row, files, upstreams.of_files(files.manifest))
+            return orders.command(row, files, upstreams.of_files(row.agent, files.manifest))
     except OperationalError:
         raise  # of the database and not of this command: it stays queued
     except (PanelError, VaultError) as error:

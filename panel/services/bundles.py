@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Text, and_, bindparam, cast, false, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -30,19 +30,19 @@ Value = TypeVar("Value")
 
 
 class _Known(Generic[Value]):
-    """What was seen lately under a hash. A hash names its content for ever, so that nothing here grows old."""
+    """What was seen lately under a key that decides it, a hash or all its values, so that nothing grows old."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._values: OrderedDict[str, Value] = OrderedDict()
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
 
-    def get(self, sha256: str) -> Value | None:
+    def get(self, key: Hashable) -> Value | None:
         """None when it was not seen, or long ago."""
-        return self._values.get(sha256)
+        return self._values.get(key)
 
-    def put(self, sha256: str, value: Value) -> Value:
+    def put(self, key: Hashable, value: Value) -> Value:
         """Remembers the value and gives it back; the one that was seen first makes room."""
-        self._values[sha256] = value
+        self._values[key] = value
         if len(self._values) > self._most:
             self._values.popitem(last=False)
         return value
@@ -53,28 +53,33 @@ _sizes: _Known[int] = _Known(50_000)
 
 
 # What decides a host's file. Read as plain values: a thousand hosts as objects would take longer than all the rest.
+_SITE = (
+    ProxyHost.id,
+    cast(ProxyHost.domain_names, Text),
+    ProxyHost.forward_scheme,
+    ProxyHost.forward_host,
+    ProxyHost.forward_port,
+    ProxyHost.websocket,
+    ProxyHost.force_ssl,
+    ProxyHost.hsts,
+    ProxyHost.http2,
+)
+_CERTIFICATE = (Certificate.agent_id, Certificate.chain_path, Certificate.key_path)
+_HAS_TLS = and_(Certificate.id.is_not(None), Certificate.is_present).label("has_tls")
+_IS_REFUSED = func.coalesce(ProxyHost.refused_generation == ProxyHost.changed_generation, false()).label("is_refused")
 _SAVED = (
-    select(
-        ProxyHost.id,
-        cast(ProxyHost.domain_names, Text).label("domain_names"),
-        ProxyHost.forward_scheme,
-        ProxyHost.forward_host,
-        ProxyHost.forward_port,
-        ProxyHost.websocket,
-        ProxyHost.force_ssl,
-        ProxyHost.hsts,
-        ProxyHost.http2,
-        func.coalesce(ProxyHost.refused_generation == ProxyHost.changed_generation, false()).label("is_refused"),
-        ProxyHost.live_path,
-        ProxyHost.live_sha256,
-        and_(Certificate.id.is_not(None), Certificate.is_present).label("has_tls"),
-        Certificate.agent_id,
-        Certificate.chain_path,
-        Certificate.key_path,
-    )
+    select(*_SITE, _HAS_TLS, *_CERTIFICATE, _IS_REFUSED, ProxyHost.live_path, ProxyHost.live_sha256)
     .outerjoin(Certificate, Certificate.id == ProxyHost.certificate_id)
     .where(ProxyHost.agent_id == bindparam("agent_id"), ProxyHost.is_enabled, ProxyHost.deleted_at.is_(None))
 )
+_DECISIVE = len(_SITE) + 1 + len(_CERTIFICATE)  # columns; the rest is about what is live
+
+
+class _Folder(NamedTuple):
+    """An agent's folder of certificates; empty while it has not told of one."""
+
+    agent_id: str
+    path: str
 
 
 def bundle(agent: Agent, *, draft: ProxyHost | None = None) -> ConfigBundle:
@@ -86,7 +91,9 @@ def bundle(agent: Agent, *, draft: ProxyHost | None = None) -> ConfigBundle:
     facts = NginxFacts.of(agent)
     draft_id = None if draft is None else draft.id
     rows = [row for row in db.session.execute(_SAVED, {"agent_id": agent.id}) if row.id != draft_id]
-    files = [file for row in rows if (file := _file(row, agent, facts)) is not None]
+    folder = _Folder(agent.id, agent.letsencrypt_dir)
+    known = _rendered(facts, folder)
+    files = [file for row in rows if (file := _file(row, facts, folder, known)) is not None]
     wants_http2 = all(row.http2 for row in rows if row.has_tls)
     if draft is not None:
         files.append(render.render_host(draft, facts, certificate_of(draft, agent)))
@@ -108,7 +115,8 @@ def certificate_of(host: ProxyHost, agent: Agent) -> CertificateFiles | None:
     certificate = host.certificate
     if certificate is None or not host.has_tls:
         return None
-    return _certificate_files(certificate.agent_id, certificate.chain_path, certificate.key_path, agent)
+    folder = _Folder(agent.id, agent.letsencrypt_dir)
+    return _certificate_files(certificate.agent_id, certificate.chain_path, certificate.key_path, folder)
 
 
 def content(sha256: str) -> str | None:
@@ -164,38 +172,39 @@ def contents(hashes: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _file(row: Any, agent: Agent, facts: NginxFacts) -> ConfigFile | None:
+def _file(row: Any, facts: NginxFacts, folder: _Folder, known: _Known[ConfigFile]) -> ConfigFile | None:
     if row.is_refused:
         return _live_file(row)
     try:
-        pair = _certificate_files(row.agent_id, row.chain_path, row.key_path, agent) if row.has_tls else None
-        return render.render_site(_site_of(tuple(row[:9])), facts, pair)
+        columns = row[:_DECISIVE]
+        return known.get(columns) or known.put(columns, _render(columns, facts, folder))
     except UnsafeValue as error:
         log.warning("host %s cannot be written safely: %s", row.id, error)
         proxy_hosts.set_aside(db.session.get_one(ProxyHost, row.id), str(error), field=error.field)
         return _live_file(row)
 
 
-@lru_cache(maxsize=4096)
-def _site_of(columns: tuple[Any, ...]) -> Site:
-    """The first columns of _SAVED."""
-    host_id, names, scheme, host, port, *switches = columns
-    return Site(str(host_id), tuple(json.loads(names)), scheme, host, port, *map(bool, switches))
+@lru_cache(maxsize=64)
+def _rendered(_facts: NginxFacts, _folder: _Folder) -> _Known[ConfigFile]:
+    """What was rendered for this agent: one quick look-up for each host that has not changed since its last apply."""
+    return _Known(4096)
 
 
-@lru_cache(maxsize=4096)
-def _files_in(folder: str, chain: str, key: str) -> CertificateFiles | None:
-    """The pair; None when one of them lies elsewhere."""
+def _render(columns: tuple[Any, ...], facts: NginxFacts, folder: _Folder) -> ConfigFile:
+    """The file for the first columns of _SAVED."""
+    host_id, names, scheme, host, port, *switches = columns[: len(_SITE)]
+    site = Site(str(host_id), tuple(json.loads(names)), scheme, host, port, *map(bool, switches))
+    has_tls, owner_id, chain, key = columns[len(_SITE) :]
+    return render.render_site(site, facts, _certificate_files(owner_id, chain, key, folder) if has_tls else None)
+
+
+def _certificate_files(owner_id: str, chain: str, key: str, folder: _Folder) -> CertificateFiles:
+    """The pair, which must be the agent's own and lie in its folder."""
     paths = [PurePosixPath(path) for path in (chain, key)]
-    is_fine = folder and all(path.is_relative_to(folder) and ".." not in path.parts for path in paths)
-    return CertificateFiles(chain, key) if is_fine else None
-
-
-def _certificate_files(owner_id: str, chain: str, key: str, agent: Agent) -> CertificateFiles:
-    pair = _files_in(agent.letsencrypt_dir, chain, key) if owner_id == agent.id else None
-    if pair is None:
+    is_inside = folder.path and all(path.is_relative_to(folder.path) and ".." not in path.parts for path in paths)
+    if owner_id != folder.agent_id or not is_inside:
         raise UnsafeValue("The certificate does not lie in the agent's folder of certificates.", "certificate_id")
-    return pair
+    return CertificateFiles(chain, key)
 
 
 def _live_file(row: Any) -> ConfigFile | None:

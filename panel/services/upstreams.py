@@ -19,7 +19,6 @@ from panel.services import commands, proxy_hosts
 
 _REPORTS_KEPT = 100  # of as many agents as pages show
 MOST = 2500  # answers per agent: a report has at most 2,000
-_AT_ONCE = 500  # hosts per statement, below every database's limit of parameters
 
 
 @dataclass(frozen=True)
@@ -56,15 +55,13 @@ def of_host(host: ProxyHost) -> Upstream:
     return Upstream(host.forward_scheme, host.forward_host, host.forward_port)
 
 
-def of_files(paths: Iterable[str]) -> list[Upstream]:
-    """What the hosts of these files lead to, each once: the agent checks them from time to time."""
-    ids = [host_id for path in paths if (host_id := host_id_of(path))]
-    found: dict[Upstream, None] = {}
-    columns = select(ProxyHost.forward_scheme, ProxyHost.forward_host, ProxyHost.forward_port)
-    for start in range(0, len(ids), _AT_ONCE):
-        rows = db.session.execute(columns.where(ProxyHost.id.in_(ids[start : start + _AT_ONCE])).order_by(ProxyHost.id))
-        found |= dict.fromkeys(Upstream(*row) for row in rows)
-    return list(found)
+def of_files(agent: Agent, paths: Iterable[str]) -> list[Upstream]:
+    """What the agent's hosts of these files lead to, each once: the agent checks them from time to time."""
+    ids = {host_id_of(path) for path in paths}
+    columns = (ProxyHost.id, ProxyHost.forward_scheme, ProxyHost.forward_host, ProxyHost.forward_port)
+    rows = db.session.execute(select(*columns).where(ProxyHost.agent_id == agent.id).order_by(ProxyHost.id))
+    # One statement for all: thousands of ids as parameters would take longer than the rows that are not wanted.
+    return [Upstream(*where) for where in dict.fromkeys(row[1:] for row in rows if row.id in ids)]
 
 
 def all_health(agent: Agent) -> Mapping[Upstream, Health]:

@@ -183,5 +183,6 @@ def _stage_only(bench: Bench) -> Bundle:
     """A release that is written and not live, as a crash before the switch leaves it."""
     bundle, contents = make_bundle(bench.config, {"1-a.example": host(bench.config, "a.example")})
     stager = Stager(bench.config, bench.layout, bench.nginx)
-    stager.stage(bundle, Contents(contents), Guard(time.monotonic() + 5))
+    with stager.stage(bundle, Contents(contents), Guard(time.monotonic() + 5)) as staged:
+        assert staged.verdict().ok
     return bundle

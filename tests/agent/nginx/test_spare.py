@@ -115,5 +115,36 @@ def test_files_that_nobody_touched_are_not_read_again(ready: Bench) -> None:
     assert _bytes_read() - before < 300 * 2000 / 2
 
 
+def test_going_back_to_a_release_that_is_there_reads_only_what_differs(ready: Bench) -> None:
+    big = {f"{n}-h{n}.example": host(ready.config, f"h{n}.example", "x" * 2000) for n in range(300)}
+    one, two = ({**big, A: host(ready.config, "a.example", word)} for word in ("one", "two"))
+    assert ready.apply(one, "c1").error == ""
+    name = ready.layout.current.readlink()
+    assert ready.apply(two, "c2").error == ""
+    before = _bytes_read()
+    assert ready.apply(one, "c3").error == ""
+    assert ready.layout.current.readlink() == name
+    assert ready.apply(two, "c4").error == ""
+    assert _bytes_read() - before < 300 * 2000 / 2
+    assert_starts_from_disk(ready, a_example="two", h299_example="x" * 2000)
+
+
+def _add_host(folder: Path) -> None:
+    (folder / "hosts/0-more.conf").write_text("broken")
+
+
+@pytest.mark.parametrize("tamper", [_edit, _replace, _link, _add_host])
+def test_a_release_of_before_that_somebody_touched_is_not_gone_back_to(
+    ready: Bench, tamper: Callable[[Path], None]
+) -> None:
+    old = ready.layout.current.resolve()
+    assert ready.apply(texts(ready, a="two", b="two"), "c1").error == ""
+    tamper(old)
+    assert ready.apply(texts(ready, a="one", b="one"), "c2").error == ""
+    assert ready.layout.current.resolve() != old
+    assert (ready.layout.current / f"hosts/{B}.conf").read_text() == host(ready.config, "b.example", "one")
+    assert_starts_from_disk(ready, a_example="one", b_example="one")
+
+
 def _bytes_read() -> int:
     return int(Path("/proc/self/io").read_text().split()[1])

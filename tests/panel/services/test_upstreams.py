@@ -46,7 +46,7 @@ def test_an_apply_names_each_upstream_of_its_hosts_once(save: Callable[..., Prox
     save("off.example.com", forward_host="off", is_enabled=False)
     command = send(enqueue(db.session.get_one(Agent, agent.id), at_once=True))
     manifest = bundles.manifest_for(command)
-    assert upstreams.of_files(manifest) == [Upstream("http", "app", 3000), Upstream("https", "fd00::5", 443)]
+    assert upstreams.of_files(agent, manifest) == [Upstream("http", "app", 3000), Upstream("https", "fd00::5", 443)]
 
 
 def test_the_health_of_a_host_is_that_of_its_upstream_as_saved(host: ProxyHost) -> None:

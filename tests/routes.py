@@ -46,6 +46,8 @@ ROUTES = """
 /changes/apply POST:operator
 /containers GET:viewer
 /containers/accept POST:operator
+/first-steps/hide POST:viewer
+/first-steps/show POST:viewer
 /healthz GET:anyone
 /hosts GET:viewer
 /hosts/<int:host_id> GET:viewer
@@ -98,6 +100,7 @@ ROUTES = """
 /settings/notifications/<int:channel_id>/enable POST:administrator
 /settings/notifications/<int:channel_id>/test POST:administrator
 /settings/notifications/new GET:administrator POST:administrator
+/settings/publish GET:administrator POST:administrator
 /setup GET:anyone POST:anyone
 /static/<path:filename> GET:anyone
 /theme POST:anyone

@@ -39,6 +39,7 @@ class User(UserMixin, Model):  # type: ignore[misc]  # flask-login has no types
     totp_step: Mapped[int] = mapped_column(default=0)
     totp_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    first_steps_hidden_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # put away on the overview
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
 
     @property

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select, update
 
 from panel.errors import NotFound
-from panel.extensions import db
+from panel.extensions import db, wake_after_commit
 from panel.models import BrowserSession, User
 from panel.models.types import utcnow
 from panel.services import events
@@ -71,6 +71,7 @@ def seen(session_id: int, visit: Visit, now: datetime) -> None:
     """Writes when and from where a login was used last."""
     values = {"last_seen_at": now, "address": visit.address[:45], "agent": visit.agent[:300]}
     db.session.execute(update(BrowserSession).where(BrowserSession.id == session_id).values(values))
+    wake_after_commit("sessions")
 
 
 def list_for(user: User, now: datetime) -> Sequence[BrowserSession]:
@@ -93,6 +94,7 @@ def last_seen(now: datetime) -> dict[int, datetime]:
 def forget(key: str) -> None:
     """Logging out: the row goes, and with it every copy of the cookie."""
     db.session.execute(delete(BrowserSession).where(BrowserSession.key_sha256 == _hash(key)))
+    wake_after_commit("sessions")
 
 
 def end(session_id: int, user: User) -> None:

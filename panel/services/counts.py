@@ -1,5 +1,5 @@
 """The numbers of the navigation.
-May import: panel.services.certificate_queries, panel.models, panel.extensions."""
+May import: panel.services.{certificate_queries,host_queries}, panel.models, panel.extensions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import Select, func, select
 from panel.extensions import db
 from panel.models import OPEN_STATES, Agent, Certificate, Command, ProxyHost
 from panel.models.types import utcnow
-from panel.services import certificate_queries
+from panel.services import certificate_queries, host_queries
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Counts:
     """How many there are of each noun, and how many of them work now."""
 
     hosts: int
+    hosts_refused: int  # those that nginx refused as they are saved
     certificates: int
     agents: int
     agents_online: int
@@ -35,8 +36,10 @@ def read(*, stale_after: float) -> Counts:
     """Counts now. `stale_after` is in seconds: an agent not heard from for longer is not online."""
     heard_since = utcnow() - timedelta(seconds=stale_after)
     online = (Agent.is_connected, Agent.is_synced, Agent.last_seen_at >= heard_since, Agent.revoked_at.is_(None))
+    hosts = select(func.count(ProxyHost.id)).where(ProxyHost.deleted_at.is_(None))
     return Counts(
-        hosts=_count(select(func.count(ProxyHost.id)).where(ProxyHost.deleted_at.is_(None))),
+        hosts=_count(hosts),
+        hosts_refused=_count(hosts.where(host_queries.IS_REFUSED)),
         certificates=_count(select(func.count(Certificate.id))),
         agents=_count(select(func.count(Agent.id)).where(Agent.revoked_at.is_(None))),
         agents_online=_count(select(func.count(Agent.id)).where(*online)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from panel.extensions import db
+from panel.extensions import db, wake_after_commit
 from panel.models import Event, User
 
 
@@ -33,4 +33,5 @@ def record(
     )
     db.session.add(event)
     db.session.flush()
+    wake_after_commit("audit")
     return event

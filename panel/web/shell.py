@@ -3,7 +3,7 @@ May import: Flask, panel.services, panel.web.htmx."""
 
 from __future__ import annotations
 
-from flask import Flask, current_app, g, request
+from flask import Flask, current_app, g, render_template, request
 
 from panel import __version__
 from panel.config import Config
@@ -11,6 +11,10 @@ from panel.services import counts
 from panel.web import htmx
 
 THEMES = ("light", "dark")
+# What changes the numbers that stand on every page.
+NEWS = ("jobs", "hosts", "agents", "certificates")
+COUNTED = ("hosts", "certificates", "agents")
+MENUS = ("nav", "menu")  # beside the page, and the one that opens on phones
 
 
 def register(app: Flask) -> None:
@@ -28,6 +32,15 @@ def shell() -> counts.Counts:
         g.shell = counts.read(stale_after=config.stale_after)
     numbers: counts.Counts = g.shell
     return numbers
+
+
+def regions() -> dict[str, str]:
+    """What may change on every page: the running jobs and the counts of both menus, by selector."""
+    found = {"#job-pill": render_template("jobs/_pill.html")}
+    for noun in COUNTED:
+        html = render_template(f"components/_count_{noun}.html")
+        found |= {f"#{menu}-{noun}": html for menu in MENUS}
+    return found
 
 
 def theme() -> str:

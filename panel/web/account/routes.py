@@ -16,6 +16,7 @@ from panel.web.account import proof, second_factor, view
 from panel.web.account.forms import PasswordForm, ProofForm
 from panel.web.auth.provider import allow_linking, provider_settings
 from panel.web.auth.session import keep, open_session
+from panel.web.live import registry
 
 bp = Blueprint("account", __name__)
 
@@ -113,3 +114,12 @@ def _page(form: PasswordForm, status: int = 200, link_form: ProofForm | None = N
         "link_form": link_form or ProofForm(formdata=None),
     }
     return make_response(render_template("account/show.html", form=form, **values), status)
+
+
+def _regions() -> dict[str, str]:
+    """Regions for `/live?topics=account`: where the person is logged in."""
+    sessions = view.sessions(access.actor(), access.session_id())
+    return {"#sessions": render_template("account/_sessions.html", sessions=sessions)}
+
+
+registry.register("account", _regions, news=("audit", "sessions"))

@@ -15,15 +15,14 @@ def regions() -> dict[str, str]:
     """Regions for `/live?topics=agents`: every card, or with `&agent=<id>` what that agent's pages show."""
     wanted = request.args.get("agent", "")
     now, config = utcnow(), current_app.config["WAYPOST"]
+    if not wanted:
+        cards = view.cards(agents.list_all(), now, config)
+        return {"#agent-cards": render_template("agents/_cards.html", cards=cards)}
     found = {}
     for agent in agents.list_all():
-        if wanted and agent.id != wanted:
-            continue
-        sse.breathe()
-        card = view.card(agent, now, config)
-        if wanted:
+        if agent.id == wanted:
+            sse.breathe()
+            card = view.card(agent, now, config)
             found[f"#arrival-{agent.id}"] = render_template("agents/_arrival.html", card=card)
             found[f"#agent-page-{agent.id}"] = render_template("agents/_agent.html", **page.values(agent, now, config))
-        else:
-            found[f"#agent-{agent.id}"] = render_template("agents/_card.html", card=card)
     return found

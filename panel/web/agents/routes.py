@@ -19,7 +19,7 @@ from panel.web.agents.forms import AgentForm
 from panel.web.live import registry
 
 bp = Blueprint("agents", __name__)
-registry.register("agents", live.regions)
+registry.register("agents", live.regions, news=("agents", "hosts", "jobs"))
 
 
 @bp.get("/agents")

@@ -15,7 +15,7 @@ from panel.services import browser_sessions
 from panel.web import access, device
 from panel.web.access import SESSION_KEY
 
-HOME = "/hosts"
+HOME = "/"
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from panel.web.filters import plural
 from panel.web.live import registry
 
 bp = Blueprint("certificates", __name__)
-registry.register("certificates", live.regions)
+registry.register("certificates", live.regions, news=("certificates", "hosts", "jobs"))
 
 bp.add_url_rule("/certificates/new", "create", requesting.create, methods=["GET", "POST"])
 bp.add_url_rule("/certificates/check", "check", requesting.check, methods=["POST"])

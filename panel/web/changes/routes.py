@@ -11,6 +11,7 @@ from panel.services import deployments
 from panel.web import htmx
 from panel.web.access import actor
 from panel.web.changes import view
+from panel.web.live import registry
 
 bp = Blueprint("changes", __name__)
 bp.add_app_template_global(view.dock, "changes_dock")
@@ -31,3 +32,15 @@ def apply() -> BaseResponse:
         htmx.toast("Nothing to apply: everything that is saved is live.")
         return htmx.go("/hosts")
     return htmx.go(f"/jobs/{job_ids[0]}" if len(job_ids) == 1 else "/jobs")
+
+
+def _regions() -> dict[str, str]:
+    """Regions for `/live?topics=changes`: what is not live, and the button that applies it."""
+    agents = view.review()
+    return {
+        "#change-list": render_template("changes/_list.html", agents=agents),
+        "#change-actions": render_template("changes/_actions.html", agents=agents),
+    }
+
+
+registry.register("changes", _regions, news=("hosts", "agents", "jobs"))

@@ -16,7 +16,7 @@ from panel.web.containers import live, page
 from panel.web.live import registry
 
 bp = Blueprint("containers", __name__)
-registry.register("containers", live.regions)
+registry.register("containers", live.regions, news=("containers", "agents", "jobs"))
 
 
 @bp.get("/containers")

@@ -1,21 +1,44 @@
-"""The start page and the theme switch.
-May import: Flask, panel.web."""
+"""The overview, its first steps, and the theme switch.
+May import: Flask, panel.web, panel.services."""
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, redirect, request
+from flask import Blueprint, current_app, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from panel.config import Config
-from panel.web import access, shell
+from panel.extensions import db, transaction
+from panel.models import User
+from panel.services import checklist
+from panel.web import access, htmx, shell
+from panel.web.home import page
+from panel.web.live import registry
 
 bp = Blueprint("home", __name__)
+registry.register("overview", page.regions, news=page.NEWS)
 
 
 @bp.get("/")
-def index() -> Response:
-    """Hosts are what people come for."""
-    return redirect("/hosts")
+def index() -> str:
+    """What needs a person first, then how everything stands."""
+    return render_template("overview/index.html", **page.values())
+
+
+@bp.post("/first-steps/hide")
+@access.open_to_viewers
+def hide_first_steps() -> Response:
+    """Puts the first steps away for this person."""
+    _set_hidden(is_hidden=True)
+    htmx.toast("First steps hidden.", undo_url="/first-steps/show")
+    return htmx.go("/")
+
+
+@bp.post("/first-steps/show")
+@access.open_to_viewers
+def show_first_steps() -> Response:
+    """Shows them again."""
+    _set_hidden(is_hidden=False)
+    return htmx.go("/")
 
 
 @bp.post("/theme")
@@ -29,6 +52,12 @@ def set_theme() -> Response:
     if theme in shell.THEMES:
         response.set_cookie("theme", theme, 31_536_000, samesite="Lax", secure=config.secure_cookies)
     return response
+
+
+def _set_hidden(*, is_hidden: bool) -> None:
+    user_id = access.actor().id
+    with transaction():
+        checklist.set_hidden(db.session.get_one(User, user_id), is_hidden=is_hidden)
 
 
 def _path_of_referrer() -> str:

@@ -19,7 +19,7 @@ from panel.web.hosts import editing, live, page
 from panel.web.live import registry
 
 bp = Blueprint("hosts", __name__)
-registry.register("hosts", live.regions)
+registry.register("hosts", live.regions, news=("hosts", "agents", "certificates"))
 
 bp.add_url_rule("/hosts/new", "create", editing.create, methods=["GET", "POST"])
 bp.add_url_rule("/hosts/<int:host_id>/edit", "edit", editing.edit, methods=["GET", "POST"])

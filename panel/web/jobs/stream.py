@@ -13,7 +13,7 @@ from markupsafe import escape
 
 from panel.extensions import wakeups
 from panel.services import commands
-from panel.web import sse
+from panel.web import shell, sse
 from panel.web.jobs import view
 
 BATCH_LINES = 50
@@ -25,7 +25,7 @@ def follow(connection: sse.Connection, command_id: str, after: int) -> Iterator[
     """Everything above line `after`, then what comes, then `done`."""
     follower = _Follower(command_id, after)
     ends_at = time.monotonic() + LIFETIME
-    with wakeups.subscribe(f"command:{command_id}", "jobs") as news:
+    with wakeups.subscribe(f"command:{command_id}", *shell.NEWS) as news:
         while not (sse.is_stopping() or connection.has_left) and time.monotonic() < ends_at:
             news.clear()
             with connection.context():
@@ -88,5 +88,4 @@ def _regions(job: view.JobView) -> dict[str, str]:
         "#actions": render_template("jobs/_actions.html", job=job),
         "#outcome": render_template("jobs/_outcome.html", job=job),
         "#facts": render_template("jobs/_facts.html", job=job),
-        "#job-pill": render_template("jobs/_pill.html"),
-    }
+    } | shell.regions()

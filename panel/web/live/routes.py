@@ -1,18 +1,19 @@
-"""/live: one stream for a list page. It sends regions that changed, and the DOM event `news` at each change.
+"""/live: one stream per page. It sends regions that changed, and the DOM event `news` when the page's own topics did.
 May import: Flask, panel.extensions, panel.web."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import gevent
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, request
 from flask_login import current_user
 
 from panel.extensions import wakeups
-from panel.web import sse
-from panel.web.live.registry import register, renderer
+from panel.web import shell, sse
+from panel.web.live import registry
+from panel.web.live.registry import Topic
 
 bp = Blueprint("live", __name__)
 
@@ -22,43 +23,44 @@ LIFETIME = 600.0  # seconds: then the browser comes back by itself
 
 @bp.get("/live")
 def stream() -> Response:
-    """`topics` is a list with commas; unknown ones are ignored."""
+    """`topics` is a list with commas; unknown ones are ignored. What surrounds every page comes with all of them."""
     wanted = request.args.get("topics", "").split(",")[:8]
-    topics = tuple(dict.fromkeys(topic for topic in wanted if renderer(topic)))
+    found = (registry.find(name) for name in dict.fromkeys(wanted))
     connection = sse.Connection()
-    return sse.stream(connection, _follow(connection, topics))
+    return sse.stream(connection, _follow(connection, [topic for topic in found if topic]))
 
 
-def _follow(connection: sse.Connection, topics: tuple[str, ...]) -> Iterator[str]:
+def _follow(connection: sse.Connection, topics: Sequence[Topic]) -> Iterator[str]:
     told: dict[str, str] = {}
     ends_at = time.monotonic() + LIFETIME
-    with wakeups.subscribe(*topics) as news:
+    own_news = {news for topic in topics for news in topic.news}
+    with wakeups.subscribe(*own_news) as own, wakeups.subscribe(*own_news, *shell.NEWS) as news:
+        is_own = True
         while not (sse.is_stopping() or connection.has_left) and time.monotonic() < ends_at:
             news.clear()
+            own.clear()
             with connection.context():
                 if not current_user.is_authenticated:
                     return
-                regions = _render(topics)
+                regions = shell.regions() | (_render(topics) if is_own else {})
             changed = "".join(sse.partial(name, html) for name, html in regions.items() if told.get(name) != html)
-            told = regions
+            told |= regions
             yield sse.message(changed) if changed else sse.PING
             has_news = connection.wait(news)
             gevent.sleep(COLLECT)
-            if has_news:
+            # Time makes news too: who was silent for too long is told about at the next ping.
+            is_own = own.is_set() or not has_news
+            if own.is_set():
                 yield sse.NEWS
 
 
-def _render(topics: tuple[str, ...]) -> dict[str, str]:
+def _render(topics: Sequence[Topic]) -> dict[str, str]:
     regions: dict[str, str] = {}
     for topic in topics:
         sse.breathe()
-        render = renderer(topic)
-        regions |= render() if render else {}
+        regions |= topic.render()
     return regions
 
 
-def _job_pill() -> dict[str, str]:
-    return {"#job-pill": render_template("jobs/_pill.html")}
-
-
-register("jobs", _job_pill)
+# Lists of jobs ask again at its news; what it shows everywhere belongs to the shell.
+registry.register("jobs", dict)

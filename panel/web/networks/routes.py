@@ -17,7 +17,7 @@ from panel.web.live import registry
 from panel.web.networks import live, page
 
 bp = Blueprint("networks", __name__)
-registry.register("networks", live.regions)
+registry.register("networks", live.regions, news=("networks", "agents", "jobs"))
 
 
 @bp.get("/networks")

@@ -16,6 +16,7 @@ from panel.web import htmx
 from panel.web.access import actor
 from panel.web.certificates.forms import number
 from panel.web.certificates.requesting import require_editor
+from panel.web.live import registry
 from panel.web.settings import view
 from panel.web.settings.forms import AuthorityForm, authority_values
 
@@ -24,8 +25,7 @@ LIST = "/settings/authorities"
 
 def index() -> str:
     """Every authority, and who is asked when one fails."""
-    shown = [view.authority(row) for row in authorities.list_all()]
-    return render_template("settings/authorities.html", authorities=shown, fallbacks=authorities.fallbacks())
+    return render_template("settings/authorities.html", authorities=_views(), fallbacks=authorities.fallbacks())
 
 
 def create() -> BaseResponse:
@@ -107,3 +107,15 @@ def _answer(form: AuthorityForm, authority: AcmeAuthority | None, status: int = 
     if authority is not None:
         values["users"] = authorities.users_of(authority)
     return Response(render_template("settings/authority.html", **values), status)
+
+
+def _views() -> list[view.AuthorityView]:
+    return [view.authority(row) for row in authorities.list_all()]
+
+
+def _regions() -> dict[str, str]:
+    """Regions for `/live?topics=authorities`."""
+    return {"#authorities": render_template("settings/_authorities.html", authorities=_views())}
+
+
+registry.register("authorities", _regions, news=("certificates", "audit"))

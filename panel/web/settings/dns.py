@@ -144,4 +144,4 @@ def _hint(help_text: str, credential: DnsCredential | None, *, is_secret: bool) 
     return f"Set {at.day} {at:%B %Y}. Leave it empty to keep it; what you enter replaces it. {help_text}".strip()
 
 
-registry.register("dns", regions)
+registry.register("dns", regions, news=("certificates", "jobs", "audit"))

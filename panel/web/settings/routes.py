@@ -1,4 +1,4 @@
-"""The settings of certificates: authorities to order from, credentials for DNS challenges.
+"""The settings: authorities to order from, credentials for DNS challenges, the panel as a host.
 May import: Flask, panel.web.settings."""
 
 from __future__ import annotations
@@ -6,7 +6,7 @@ from __future__ import annotations
 from flask import Blueprint, redirect, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from panel.web.settings import authorities, dns
+from panel.web.settings import authorities, dns, publishing
 
 bp = Blueprint("settings", __name__)
 
@@ -26,6 +26,8 @@ bp.add_url_rule("/settings/dns/new", "dns_create", dns.create, methods=_BOTH)
 bp.add_url_rule("/settings/dns/<int:credential_id>", "dns_edit", dns.edit, methods=_BOTH)
 bp.add_url_rule("/settings/dns/<int:credential_id>/test", "dns_test", dns.test, methods=["POST"])
 bp.add_url_rule("/settings/dns/<int:credential_id>/delete", "dns_delete", dns.delete, methods=["POST"])
+bp.add_url_rule("/settings/publish", "publish", publishing.show)
+bp.add_url_rule("/settings/publish", "publish_create", publishing.create, methods=["POST"])
 
 
 @bp.get("/settings")

@@ -4,6 +4,7 @@ May import: panel.web, panel.services and below."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, current_app, make_response, render_template, request
@@ -17,6 +18,7 @@ from panel.models.types import utcnow
 from panel.services import accounts, browser_sessions, invitations, second_factors
 from panel.web import htmx
 from panel.web.access import actor, administrators_only
+from panel.web.live import registry
 from panel.web.users import view
 from panel.web.users.forms import InvitationForm, RoleForm
 
@@ -117,16 +119,43 @@ def _change(user_id: int, act: Callable[[User], None], sentence: str) -> BaseRes
 
 
 def _page(user: User) -> str:
-    values = {
-        "form": RoleForm(formdata=None, role=user.role),
+    form = RoleForm(formdata=None, role=user.role)
+    return render_template("users/show.html", form=form, **_values(user))
+
+
+def _values(user: User) -> dict[str, Any]:
+    return {
+        "person": user,
         "ways_in": view.ways_in(user),
         "sessions": browser_sessions.list_for(user, utcnow()),
         "is_last_administrator": accounts.is_last_administrator(user),
         "is_me": user.id == actor().id,
     }
-    return render_template("users/show.html", person=user, **values)
+
+
+def _regions() -> dict[str, str]:
+    """Regions for `/live?topics=users` (the list) or with `&user=1` (one person); for administrators only."""
+    if not actor().may_administer:
+        return {}
+    user_id = request.args.get("user", type=int)
+    if user_id is None:
+        return {
+            "#people": render_template("users/_people.html", users=view.users(actor())),
+            "#invitations": render_template("users/_invitations.html", invitations=view.open_invitations()),
+        }
+    person = next((one for one in accounts.list_all() if one.id == user_id), None)
+    if person is None:
+        return {}
+    values = _values(person)
+    return {
+        "#user-facts": render_template("users/_facts.html", **values),
+        "#user-access": render_template("users/_access.html", **values),
+    }
 
 
 def _link(token: str) -> str:
     config: Config = current_app.config["WAYPOST"]
     return f"{config.public_url or request.url_root.rstrip('/')}/invite?{urlencode({'token': token})}"
+
+
+registry.register("users", _regions, news=("audit", "sessions"))

@@ -30,7 +30,7 @@ def fail_often(client: FlaskClient, username: str = "alice", times: int = logins
 def test_the_right_password_opens_the_panel(client: FlaskClient, alice: User) -> None:
     response = post(client)
     assert response.status_code == 303
-    assert response.location == "/hosts"
+    assert response.location == "/"
     assert client.get("/account").status_code == 200
 
 
@@ -147,8 +147,8 @@ def test_success_forgets_the_failures(client: FlaskClient, alice: User) -> None:
     ],
 )
 def test_next_leads_nowhere_else(client: FlaskClient, alice: User, target: str) -> None:
-    assert post(client, next=target).location == "/hosts"
-    assert client.get("/login", query_string={"next": target}).location == "/hosts"
+    assert post(client, next=target).location == "/"
+    assert client.get("/login", query_string={"next": target}).location == "/"
 
 
 def test_next_leads_back_to_where_the_person_was(client: FlaskClient, alice: User) -> None:

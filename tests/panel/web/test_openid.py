@@ -88,7 +88,7 @@ def test_somebody_new_becomes_a_viewer_without_a_password(
     app: Flask, client: FlaskClient, provider: OpenIdProvider
 ) -> None:
     answer = sign_in(client, provider, "maya")
-    assert (answer.status_code, answer.location) == (303, "/hosts")
+    assert (answer.status_code, answer.location) == (303, "/")
     maya = people(app)["maya"]
     assert (maya.role, maya.has_password) == (Role.VIEWER, False)
     assert client.get("/account").status_code == 200
@@ -120,7 +120,7 @@ def test_linking_asks_for_the_password_and_then_lets_in(
     app: Flask, client: FlaskClient, alice: User, provider: OpenIdProvider
 ) -> None:
     login(client, alice)
-    assert client.get("/login/provider").location == "/hosts"
+    assert client.get("/login/provider").location == "/"
     assert client.post("/account/identities", data={"current": "a wrong guess"}).status_code == 422
     assert client.post("/account/identities", data={"current": PASSWORD}).status_code == 200
     assert sign_in(client, provider, "maya").location == "/account#sign-in"
@@ -243,7 +243,7 @@ def test_a_denial_is_a_sentence(client: FlaskClient, provider: OpenIdProvider) -
 
 
 def test_next_leads_nowhere_else(client: FlaskClient, provider: OpenIdProvider) -> None:
-    for wanted, expected in (("/jobs", "/jobs"), ("//evil.example", "/hosts")):
+    for wanted, expected in (("/jobs", "/jobs"), ("//evil.example", "/")):
         url = begin(client, f"/login/provider?next={wanted}")
         assert client.get(path_of(provider.approve(url, "maya"))).location == expected
         client.post("/logout")

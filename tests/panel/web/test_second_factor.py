@@ -179,7 +179,7 @@ def test_changing_it_asks_for_the_password(client: FlaskClient, alice: User, sec
         assert client.post(path, data={"current": "not the password"}).status_code == 422, path
     assert client.post(f"{PAGE}/turn-off", data={"current": PASSWORD}).status_code == 303
     client.post("/logout")
-    assert give_password(client).location == "/hosts"
+    assert give_password(client).location == "/"
 
 
 def test_new_recovery_codes_end_the_old_ones(
@@ -197,7 +197,7 @@ def test_a_wrong_first_code_turns_nothing_on(client: FlaskClient, alice: User) -
     client.post(PAGE, data={"current": PASSWORD})
     assert client.post(f"{PAGE}/confirm", data={"code": "000000"}).status_code == 422
     client.post("/logout")
-    assert give_password(client).location == "/hosts"
+    assert give_password(client).location == "/"
 
 
 def test_confirming_nothing_is_refused(client: FlaskClient, alice: User) -> None:
@@ -215,7 +215,7 @@ def test_a_reset_ends_all_sessions_and_the_password_is_enough(
     login(administrators, bob)
     assert administrators.post(f"/users/{alice.id}/reset-second-factor").status_code == 303
     assert mine.get("/account").status_code == 302
-    assert give_password(client).location == "/hosts"
+    assert give_password(client).location == "/"
 
 
 def test_with_another_secret_key_recovery_codes_still_let_in(

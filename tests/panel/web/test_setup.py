@@ -35,7 +35,7 @@ def test_the_link_makes_the_first_administrator_and_logs_in(app: Flask, client: 
     assert client.get(f"/setup?token={token}").status_code == 200
     response = client.post("/setup", data={**FORM, "token": token})
     assert response.status_code == 303
-    assert response.location == "/hosts"
+    assert response.location == "/"
     assert [(user.username, user.role) for user in people(app)] == [("maya", Role.ADMINISTRATOR)]
     assert client.get("/account").status_code == 200
 

@@ -49,7 +49,7 @@ def test_an_invited_person_chooses_a_name_and_gets_the_role(app: Flask, alices: 
     stranger = app.test_client()
     assert "viewer" in stranger.get(f"/invite?token={token}").text
     answer = stranger.post("/invite", data={**PERSON, "token": token, "role": "administrator"})
-    assert (answer.status_code, answer.location) == (303, "/hosts")
+    assert (answer.status_code, answer.location) == (303, "/")
     assert people(app)["maya"].role == Role.VIEWER
     assert stranger.get("/account").status_code == 200
     assert stranger.get("/users").status_code == 403

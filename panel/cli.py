@@ -1,11 +1,12 @@
 """Door 4, the terminal: commands for people and agents when no page is at hand.
-May import: panel.services, panel.models, panel.extensions, panel.config, panel.errors."""
+May import: panel.demo, panel.services, panel.models, panel.extensions, panel.config, panel.errors."""
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -15,18 +16,22 @@ from flask.cli import AppGroup
 from flask_migrate import Migrate
 
 from panel.config import Config
+from panel.demo.fleet import PEOPLE, SITES
+from panel.demo.keep import keep
+from panel.demo.seed import seed
 from panel.errors import PanelError
 from panel.extensions import db, transaction
 from panel.models import Role
 from panel.models.types import utcnow
 from panel.pki import PkiError, open_authority
-from panel.services import accounts, agents, invitations, second_factors
+from panel.services import accounts, agents, context, invitations, second_factors
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 migrate = Migrate(render_as_batch=True)
 admin = AppGroup("admin", help="People: who may log in.")
 agent = AppGroup("agent", help="Agents: machines with nginx.")
+demo_group = AppGroup("demo", help="A believable team, for a panel that nobody uses yet.")
 
 ROLES = click.Choice([role.value for role in Role])
 # Asked twice on a terminal; from a pipe the first line counts.
@@ -38,6 +43,7 @@ def register(app: Flask) -> None:
     migrate.init_app(app, db, directory=str(MIGRATIONS))
     app.cli.add_command(admin)
     app.cli.add_command(agent)
+    app.cli.add_command(demo_group)
 
 
 @admin.command("create-user")
@@ -166,6 +172,28 @@ def revoke_agent(name: str) -> None:
     click.echo(f"{name} is revoked.")
 
 
+@demo_group.command("seed")
+@click.option("--hosts", type=click.IntRange(min=1, max=10_000), default=len(SITES), help="For measures: so many.")
+@password_option
+def seed_demo(hosts: int, *, password_stdin: bool) -> None:
+    """Fills a fresh panel with a team, agents, hosts, certificates and their history. All of it is made up."""
+    password = _ask_password(from_stdin=True) if password_stdin else secrets.token_urlsafe(12)
+    with _plain_errors():
+        sentence = seed(password, _config(), hosts=hosts)
+    click.echo(sentence)
+    click.echo("Nothing in it is real, and none of its machines exists. Never use this panel for real sites.")
+    names = ", ".join(f"{name} ({role})" for name, role in PEOPLE)
+    click.echo(f"Log in as {names}" + ("." if password_stdin else f" with the password {password}"))
+    click.echo("`flask demo keep` lets its agents look alive while it runs.")
+
+
+@demo_group.command("keep")
+def keep_demo() -> None:
+    """Gives the agents of a demo signs of life until it is interrupted."""
+    with _plain_errors(), suppress(KeyboardInterrupt):
+        keep()
+
+
 def _config() -> Config:
     config: Config = current_app.config["WAYPOST"]
     return config
@@ -179,9 +207,10 @@ def _ask_password(*, from_stdin: bool) -> str:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """A refusal is a sentence on the terminal, not a trace."""
+    """What the command changes comes from the terminal; a refusal is a sentence there, not a trace."""
     try:
-        yield
+        with context.coming_from(context.COMMAND_LINE):
+            yield
     except PanelError as error:
         raise click.ClickException(error.message) from error
     except PkiError as error:

@@ -16,6 +16,7 @@ ROUTES = """
 /account/second-factor/turn-off POST:viewer
 /account/sessions/<int:session_id>/end POST:viewer
 /account/sessions/end-others POST:viewer
+/account/shortcuts POST:viewer
 /agents GET:viewer
 /agents/<agent_id> GET:viewer
 /agents/<agent_id>/apply POST:operator
@@ -27,6 +28,10 @@ ROUTES = """
 /agents/<agent_id>/reload POST:operator
 /agents/<agent_id>/revoke POST:administrator
 /agents/new GET:administrator POST:administrator
+/audit GET:viewer
+/audit.csv GET:viewer
+/audit/<int:event_id> GET:viewer
+/audit/<int:event_id>/undo POST:operator
 /certificates GET:viewer
 /certificates/<int:certificate_id> GET:viewer
 /certificates/<int:certificate_id>/delete POST:operator
@@ -39,6 +44,7 @@ ROUTES = """
 /certificates/<int:certificate_id>/take-over GET:operator POST:operator
 /certificates/<int:certificate_id>/try-on-staging POST:operator
 /certificates/<int:certificate_id>/use POST:operator
+/certificates/bulk POST:operator
 /certificates/check POST:operator
 /certificates/new GET:operator POST:operator
 /certificates/upload GET:operator POST:operator
@@ -56,9 +62,14 @@ ROUTES = """
 /hosts/<int:host_id>/disable POST:operator
 /hosts/<int:host_id>/edit GET:operator POST:operator
 /hosts/<int:host_id>/enable POST:operator
+/hosts/<int:host_id>/quick GET:operator POST:operator
 /hosts/<int:host_id>/request-ssl POST:operator
 /hosts/<int:host_id>/restore POST:operator
+/hosts/<int:host_id>/row GET:viewer
 /hosts/<int:host_id>/test POST:operator
+/hosts/<int:host_id>/versions/<int:event_id> POST:operator
+/hosts/bulk POST:operator
+/hosts/bulk/undo POST:operator
 /hosts/new GET:operator POST:operator
 /hosts/preview POST:operator
 /hosts/test POST:operator
@@ -81,6 +92,8 @@ ROUTES = """
 /networks GET:viewer
 /networks/attach POST:operator
 /networks/detach POST:operator
+/palette GET:viewer
+/search GET:viewer
 /settings GET:viewer
 /settings/authorities GET:viewer
 /settings/authorities/<int:authority_id> GET:operator POST:operator

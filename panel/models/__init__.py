@@ -3,10 +3,11 @@ May import: panel.models."""
 
 from panel.models.acme_authority import AcmeAuthority
 from panel.models.agent import Agent, AgentCertificate, AgentStatus, ConfigContent, Revision
-from panel.models.certificate import Certificate, CertificateSource, Challenge, KeyType, UploadedKey
+from panel.models.certificate import DUE_PART, Certificate, CertificateSource, Challenge, KeyType, UploadedKey
 from panel.models.command import OPEN_STATES, Command, CommandKind, CommandOutput, CommandState
 from panel.models.dns_credential import DnsCredential
 from panel.models.event import Event
+from panel.models.host_tag import HostTag
 from panel.models.notification import Notification, NotificationChannel
 from panel.models.person import Identity, Invitation, RecoveryCode
 from panel.models.proxy_host import DomainName, ProxyHost
@@ -15,6 +16,7 @@ from panel.models.token import OneTimeToken, TokenPurpose
 from panel.models.user import LoginThrottle, Role, User
 
 __all__ = [
+    "DUE_PART",
     "OPEN_STATES",
     "AcmeAuthority",
     "Agent",
@@ -32,6 +34,7 @@ __all__ = [
     "DnsCredential",
     "DomainName",
     "Event",
+    "HostTag",
     "Identity",
     "Invitation",
     "KeyType",

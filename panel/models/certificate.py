@@ -8,13 +8,16 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, String, Text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from panel.extensions import Model
 from panel.models.acme_authority import AcmeAuthority
 from panel.models.agent import Agent
 from panel.models.dns_credential import DnsCredential
 from panel.models.types import UTCDateTime, utcnow
+
+# From this part of the lifetime on a certificate is to be renewed, and its agent is at it: so much is left by then.
+DUE_PART = 3
 
 
 class CertificateSource(StrEnum):
@@ -49,6 +52,7 @@ class Certificate(Model):
     __table_args__ = (
         Index("ix_certificate_agent_id_name", "agent_id", "name", unique=True),
         Index("ix_certificate_not_after", "not_after"),
+        Index("ix_certificate_due_at", "due_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -56,7 +60,7 @@ class Certificate(Model):
     name: Mapped[str] = mapped_column(String(200))  # of the lineage: its folder in live/
     domain_names: Mapped[list[str]] = mapped_column(JSON)  # A-labels, or addresses
     source: Mapped[str] = mapped_column(String(16), default=CertificateSource.ACME)
-    authority_id: Mapped[int | None] = mapped_column(ForeignKey("acme_authority.id"))
+    authority_id: Mapped[int | None] = mapped_column(ForeignKey("acme_authority.id"), index=True)
     challenge: Mapped[str] = mapped_column(String(16), default=Challenge.HTTP_01)
     dns_credential_id: Mapped[int | None] = mapped_column(ForeignKey("dns_credential.id"))
     propagation_seconds: Mapped[int] = mapped_column(default=0)  # wait so long instead of asking name servers
@@ -80,6 +84,7 @@ class Certificate(Model):
     issued_by_url: Mapped[str] = mapped_column(String(255), default="")  # the directory of the authority that issued it
     not_before: Mapped[datetime | None] = mapped_column(UTCDateTime)
     not_after: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    due_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # follows from the two, so that it can be asked for
     chain_path: Mapped[str] = mapped_column(String(512), default="")
     key_path: Mapped[str] = mapped_column(String(512), default="")
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -96,6 +101,13 @@ class Certificate(Model):
     agent: Mapped[Agent] = relationship()
     authority: Mapped[AcmeAuthority | None] = relationship()
     dns_credential: Mapped[DnsCredential | None] = relationship()
+
+    @validates("not_before", "not_after")
+    def _set_due(self, key: str, value: datetime | None) -> datetime | None:
+        ends = {"not_before": self.not_before, "not_after": self.not_after, key: value}
+        begin, end = ends["not_before"], ends["not_after"]
+        self.due_at = end - (end - begin) / DUE_PART if begin and end else None
+        return value
 
     @property
     def names(self) -> list[str]:

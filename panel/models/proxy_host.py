@@ -1,8 +1,9 @@
 """Proxy hosts: public names and the upstream that answers for them.
-May import: panel.extensions, panel.models.{agent,certificate,types}."""
+May import: panel.extensions, panel.models.{agent,certificate,host_tag,types}."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import JSON, ForeignKey, String, Text
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from panel.extensions import Model
 from panel.models.agent import Agent
 from panel.models.certificate import Certificate
+from panel.models.host_tag import HostTag
 from panel.models.types import UTCDateTime, utcnow
 
 
@@ -36,7 +38,7 @@ class ProxyHost(Model):
 
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
     changed_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
-    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     # Raised by each save; a form that was opened on an older one is told so.
     version: Mapped[int] = mapped_column(default=1)
 
@@ -54,6 +56,18 @@ class ProxyHost(Model):
 
     agent: Mapped[Agent] = relationship(lazy="joined")
     certificate: Mapped[Certificate | None] = relationship(lazy="joined")
+    # Read with a list of hosts by its own option; nginx needs none of them.
+    tag_rows: Mapped[list[HostTag]] = relationship(order_by=HostTag.name, cascade="all, delete-orphan")
+
+    @property
+    def tags(self) -> list[str]:
+        """The words by which people group it, sorted."""
+        return sorted(row.name for row in self.tag_rows)
+
+    @tags.setter
+    def tags(self, names: Iterable[str]) -> None:
+        kept = {row.name: row for row in self.tag_rows}
+        self.tag_rows = [kept.get(name) or HostTag(name=name) for name in sorted(set(names))]
 
     @property
     def has_tls(self) -> bool:

@@ -38,6 +38,7 @@ class User(UserMixin, Model):  # type: ignore[misc]  # flask-login has no types
     totp_sealed: Mapped[str] = mapped_column(Text, default="")
     totp_step: Mapped[int] = mapped_column(default=0)
     totp_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    has_shortcuts: Mapped[bool] = mapped_column(default=True)  # single keys do things, until switched off (WCAG 2.1.4)
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     first_steps_hidden_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # put away on the overview
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)

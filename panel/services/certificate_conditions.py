@@ -3,7 +3,9 @@ May import: panel.models."""
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, not_, or_, select
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, not_, or_, select
 
 from panel.models import Certificate, CertificateSource, ProxyHost
 
@@ -11,6 +13,12 @@ IS_USED: ColumnElement[bool] = (
     select(ProxyHost.id).where(ProxyHost.certificate_id == Certificate.id, ProxyHost.deleted_at.is_(None)).exists()
 )
 IS_FAILING: ColumnElement[bool] = or_(Certificate.failures > 0, Certificate.problem != "")
+
+
+def is_due_at(now: datetime) -> ColumnElement[bool]:
+    """Whether a third of its lifetime or less is left at `now`."""
+    return and_(Certificate.is_present, Certificate.due_at <= now)
+
 
 STATUSES: dict[str, ColumnElement[bool]] = {
     "failing": IS_FAILING,

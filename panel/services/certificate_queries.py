@@ -7,19 +7,19 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, false, func, or_, select
+from sqlalchemy import ColumnElement, String, cast, func, or_, select
+from sqlalchemy.orm import joinedload
 
 from panel.errors import NotFound
 from panel.extensions import db
-from panel.models import Agent, Certificate, CertificateSource, ProxyHost
+from panel.models import DUE_PART, Agent, Certificate, CertificateSource, ProxyHost
 from panel.models.types import utcnow
 from panel.services import coverage
-from panel.services.certificate_conditions import IS_FAILING, STATUSES
+from panel.services.certificate_conditions import IS_FAILING, STATUSES, is_due_at
 from panel.services.paging import Page, paginate
 
-# From this part of the lifetime on a certificate is to be renewed, and its agent is at it: so much is left by then.
-DUE_PART = 3
-
+# What a row of the list says of others; joined only here, where it is read for every row.
+_WITH_THEIR_OWN = (joinedload(Certificate.agent), joinedload(Certificate.authority))
 _FIRST_NAME = Certificate.name
 _ORDERS: dict[str, tuple[Any, ...]] = {
     "name": (_FIRST_NAME,),
@@ -38,6 +38,16 @@ def get(certificate_id: int) -> Certificate:
     return certificate
 
 
+def by_ids(ids: Sequence[int]) -> list[Certificate]:
+    """The certificates with these ids that exist, by name."""
+    return list(db.session.scalars(select(Certificate).where(Certificate.id.in_(ids)).order_by(Certificate.name)))
+
+
+def on_agents(agent_ids: Iterable[str]) -> list[Certificate]:
+    """All certificates of these agents."""
+    return list(db.session.scalars(select(Certificate).where(Certificate.agent_id.in_(list(agent_ids)))))
+
+
 def find_by_name(agent_id: str, name: str) -> Certificate | None:
     """The agent's certificate in the folder of this name."""
     return db.session.scalar(select(Certificate).where(Certificate.agent_id == agent_id, Certificate.name == name))
@@ -48,6 +58,7 @@ def list_page(
     query: str = "",
     status: str | None = None,
     agent_id: str | None = None,
+    authority_id: int = 0,
     sort: str = "expires",
     descending: bool = False,
     page: int = 1,
@@ -57,13 +68,15 @@ def list_page(
 
     `status`: due, failing, unused, paused, found, absent. `sort`: name, agent, authority, next, expires.
     """
-    statement = select(Certificate).join(Agent, Agent.id == Certificate.agent_id)
+    statement = select(Certificate).join(Agent, Agent.id == Certificate.agent_id).options(*_WITH_THEIR_OWN)
     if query.strip():
         statement = statement.where(_matches(query))
     if agent_id:
         statement = statement.where(Certificate.agent_id == agent_id)
+    if authority_id:
+        statement = statement.where(Certificate.authority_id == authority_id)
     if status == "due":
-        statement = statement.where(_is_due_at(utcnow()))
+        statement = statement.where(is_due_at(utcnow()))
     elif status in STATUSES:
         statement = statement.where(STATUSES[status])
     first, *rest = (*_ORDERS.get(sort, _ORDERS["expires"]), Certificate.id)
@@ -74,7 +87,7 @@ def list_page(
 
 def count_due() -> int:
     """How many a person should look at: due or failing, and not left to certbot."""
-    wanted = or_(_is_due_at(utcnow()), IS_FAILING)
+    wanted = or_(is_due_at(utcnow()), IS_FAILING)
     query = select(func.count(Certificate.id)).where(wanted, Certificate.source != CertificateSource.CERTBOT)
     return db.session.scalar(query) or 0
 
@@ -100,15 +113,15 @@ def hosts_matching(certificate: Certificate) -> list[ProxyHost]:
     return sorted(fitting, key=lambda host: host.primary_name)
 
 
-def count_users(certificate_ids: Iterable[int]) -> dict[int, list[str]]:
-    """The names of the hosts that use each of these certificates; certificates that none uses are left out."""
-    query = select(ProxyHost.certificate_id, ProxyHost.domain_names).where(
+def users_of(certificate_ids: Iterable[int]) -> dict[int, list[tuple[int, str]]]:
+    """The hosts that use each of these certificates as (id, first name), by name; those that none uses are left out."""
+    query = select(ProxyHost.certificate_id, ProxyHost.id, ProxyHost.domain_names).where(
         ProxyHost.certificate_id.in_(list(certificate_ids)), ProxyHost.deleted_at.is_(None)
     )
-    found: dict[int, list[str]] = {}
-    for certificate_id, names in db.session.execute(query.order_by(ProxyHost.id)):
-        found.setdefault(certificate_id or 0, []).append(names[0])
-    return found
+    found: dict[int, list[tuple[int, str]]] = {}
+    for certificate_id, host_id, names in db.session.execute(query):
+        found.setdefault(certificate_id or 0, []).append((host_id, names[0]))
+    return {certificate_id: sorted(users, key=lambda user: user[1]) for certificate_id, users in found.items()}
 
 
 def matching(agent_id: str, names: Sequence[str]) -> list[Certificate]:
@@ -131,19 +144,6 @@ def _matches(query: str) -> ColumnElement[bool]:
     words = query.strip().lower()
     names = cast(Certificate.domain_names, String), cast(Certificate.reported_names, String), Certificate.name
     return or_(*(column.icontains(words, autoescape=True) for column in (*names, Certificate.issuer)))
-
-
-def _is_due_at(now: datetime) -> ColumnElement[bool]:
-    """Databases count with times in ways of their own, and there are few certificates: counted here."""
-    query = select(Certificate.id, Certificate.not_before, Certificate.not_after).where(
-        Certificate.is_present, Certificate.not_after.is_not(None), Certificate.not_before.is_not(None)
-    )
-    ids = [
-        row.id
-        for row in db.session.execute(query)
-        if row.not_after - now <= (row.not_after - row.not_before) / DUE_PART
-    ]
-    return Certificate.id.in_(ids) if ids else false()
 
 
 def _end(certificate: Certificate) -> float:

@@ -3,7 +3,7 @@ May import: panel.models, panel.extensions, panel.nginx.grammar, panel.errors.""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
@@ -13,7 +13,7 @@ from panel.extensions import db
 from panel.models import DomainName, ProxyHost
 from panel.nginx.grammar import display_name
 
-_AT_ONCE = 200  # names per query, below every database's limit of parameters
+AT_ONCE = 200  # names per query, below every database's limit of parameters
 
 
 def claim(host: ProxyHost) -> None:
@@ -38,6 +38,23 @@ def release(host: ProxyHost) -> None:
     db.session.execute(delete(DomainName).where(DomainName.proxy_host_id == host.id))
 
 
+def release_all(host_ids: Sequence[int]) -> None:
+    """Gives all names of these hosts back."""
+    for start in range(0, len(host_ids), AT_ONCE):
+        ids = host_ids[start : start + AT_ONCE]
+        db.session.execute(delete(DomainName).where(DomainName.proxy_host_id.in_(ids)))
+
+
+def claim_all(hosts: Iterable[ProxyHost]) -> None:
+    """Gives these hosts their names, which must be free: whoever calls it has looked, in the same transaction."""
+    db.session.add_all(
+        DomainName(agent_id=host.agent_id, name=name, proxy_host_id=host.id)
+        for host in hosts
+        for name in host.domain_names
+    )
+    db.session.flush()
+
+
 def refuse_taken(agent_id: str, names: Iterable[str], *, but_not: ProxyHost | None = None) -> None:
     """Raises Invalid("domain_names") when another host of the agent has one of the names; wildcards may overlap."""
     taken = find_taken(agent_id, names, but_not=but_not)
@@ -52,11 +69,11 @@ def find_taken(
     """The first of the names that another host of the agent has, and that host."""
     wanted = list(names)
     owner = -1 if but_not is None else but_not.id
-    for start in range(0, len(wanted), _AT_ONCE):
+    for start in range(0, len(wanted), AT_ONCE):
         found = db.session.execute(
             select(DomainName.name, ProxyHost)
             .join(ProxyHost, ProxyHost.id == DomainName.proxy_host_id)
-            .where(DomainName.agent_id == agent_id, DomainName.name.in_(wanted[start : start + _AT_ONCE]))
+            .where(DomainName.agent_id == agent_id, DomainName.name.in_(wanted[start : start + AT_ONCE]))
             .where(DomainName.proxy_host_id != owner)
             .order_by(DomainName.name)
             .limit(1)

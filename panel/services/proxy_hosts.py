@@ -1,5 +1,5 @@
 """What people do with proxy hosts: create, change, switch, delete, bring back, find.
-May import: panel.services.{coverage,domain_names,events,generations,host_queries,paging}, panel.nginx and below."""
+May import: panel.services.{coverage,domain_names,events,generations,host_queries,paging,tags}, panel.nginx …"""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from panel.errors import Conflict, Forbidden, Invalid, NotFound
 from panel.extensions import db, wake_after_commit
 from panel.models import Agent, ProxyHost, User
 from panel.models.types import utcnow
 from panel.nginx import grammar
-from panel.services import coverage, domain_names, events, generations, host_queries
+from panel.services import coverage, domain_names, events, generations, host_queries, tags
+from panel.services.host_queries import HostFilter
 from panel.services.paging import Page, paginate
 
 Text = TypeVar("Text")
@@ -37,6 +38,10 @@ class ProxyHostSpec:
     hsts: bool = False
     http2: bool = True
     notes: str = ""
+    tags: tuple[str, ...] = ()
+
+
+WORDS = frozenset({"notes", "tags"})  # what nginx never sees: saving these alone leaves nothing to apply
 
 
 def create(spec: ProxyHostSpec, actor: User | None) -> ProxyHost:
@@ -52,11 +57,14 @@ def create(spec: ProxyHostSpec, actor: User | None) -> ProxyHost:
     return host
 
 
-def update(host: ProxyHost, spec: ProxyHostSpec, actor: User | None, *, version: int) -> ProxyHost:
+def update(
+    host: ProxyHost, spec: ProxyHostSpec, actor: User | None, *, version: int, verb: str = "update"
+) -> ProxyHost:
     """Saves a host as `spec` wants it; on another agent both agents have something to apply.
 
     `version` is the one the person's form was opened on. Raises Forbidden, Invalid(field), and Conflict when somebody
-    else saved the host meanwhile or deleted it. Saving what is already saved changes nothing.
+    else saved the host meanwhile or deleted it. Saving what is already saved changes nothing. `verb` is what the audit
+    log calls it.
     """
     require_editor(actor)
     lock(host)
@@ -67,15 +75,19 @@ def update(host: ProxyHost, spec: ProxyHostSpec, actor: User | None, *, version:
     before = describe(host)
     if before == columns_of(spec) and not host.is_refused:
         return host
-    left_agent_id = host.agent_id
+    left_agent_id, columns = host.agent_id, columns_of(spec)
     domain_names.refuse_taken(spec.agent_id, spec.domain_names, but_not=host)
-    for name, value in columns_of(spec).items():
+    for name, value in columns.items():
         setattr(host, name, value)
+    if not host.is_refused and WORDS.issuperset(name for name in columns if before[name] != columns[name]):
+        mark_saved(host)
+        record(actor, "update", host, before=before)
+        return host
     if left_agent_id != spec.agent_id:
         _leave(host, left_agent_id)
     mark_changed(host)
     domain_names.claim(host)
-    record(actor, "update", host, before=before)
+    record(actor, verb, host, before=before)
     return host
 
 
@@ -137,33 +149,34 @@ def get(host_id: int) -> ProxyHost:
     return host
 
 
+def count() -> int:
+    """How many hosts there are that are not deleted."""
+    return db.session.scalar(select(func.count(ProxyHost.id)).where(ProxyHost.deleted_at.is_(None))) or 0
+
+
 def list_page(
     *,
     query: str = "",
     agent_id: str | None = None,
     status: str | None = None,
+    wanted: HostFilter | None = None,
     sort: str = "changed",
     descending: bool = True,
     page: int = 1,
     per_page: int = 25,
 ) -> Page[ProxyHost]:
-    """Hosts that are not deleted. Unknown statuses filter nothing, unknown sorts give the last changed first.
+    """Hosts that are not deleted. Unknown filters filter nothing, unknown sorts give the last changed first.
 
-    `status`: serving, unapplied, refused, disabled. `sort`: name, upstream, status, agent, changed.
+    `wanted`, if given, takes the place of the first three. `sort`: name, upstream, status, agent, changed.
     """
-    statement = select(ProxyHost).join(Agent, Agent.id == ProxyHost.agent_id).where(ProxyHost.deleted_at.is_(None))
-    if query:
-        statement = statement.where(host_queries.matches(query))
-    if agent_id:
-        statement = statement.where(ProxyHost.agent_id == agent_id)
-    if status in host_queries.STATUSES:
-        statement = statement.where(host_queries.STATUSES[status])
+    wanted = wanted or HostFilter(query=query, agent_id=agent_id or "", status=status or "")
+    statement = host_queries.select_hosts(wanted)
     return paginate(statement.order_by(*host_queries.order(sort, descending=descending)), page, per_page)
 
 
 def spec_of(host: ProxyHost) -> ProxyHostSpec:
     """A host as saved, as a spec."""
-    return ProxyHostSpec(**{**describe(host), "domain_names": tuple(host.domain_names)})
+    return ProxyHostSpec(**{**describe(host), "domain_names": tuple(host.domain_names), "tags": tuple(host.tags)})
 
 
 def describe(host: ProxyHost) -> dict[str, Any]:
@@ -186,6 +199,7 @@ def check(spec: ProxyHostSpec) -> ProxyHostSpec:
         forward_host=_parse("forward_host", grammar.parse_forward_host, spec.forward_host),
         forward_port=_parse("forward_port", grammar.parse_port, spec.forward_port),
         notes=_parse("notes", grammar.check_notes, spec.notes),
+        tags=_parse("tags", tags.parse, spec.tags),
     )
 
 
@@ -198,7 +212,7 @@ def _parse(field: str, parse: Callable[[Text], Value], value: Text) -> Value:
 
 def columns_of(spec: ProxyHostSpec) -> dict[str, Any]:
     """A spec as the columns of a row."""
-    return {**asdict(spec), "domain_names": list(spec.domain_names)}
+    return {**asdict(spec), "domain_names": list(spec.domain_names), "tags": list(spec.tags)}
 
 
 def mark_saved(host: ProxyHost) -> None:

@@ -3,12 +3,13 @@ May import: panel.services.{commands,proxy_hosts}, panel.nginx, panel.models, pa
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import URL, select
 
 from panel.errors import Conflict
 from panel.extensions import db, wake_after_commit
@@ -16,6 +17,7 @@ from panel.models import OPEN_STATES, Agent, Command, CommandKind, ProxyHost, Us
 from panel.nginx.render import host_id_of
 from panel.services import commands, proxy_hosts
 
+_REPORTS_KEPT = 100  # of as many agents as pages show
 _AT_ONCE = 500  # hosts per statement, below every database's limit of parameters
 
 
@@ -44,6 +46,10 @@ class Health:
     milliseconds: int
 
 
+# The reports that were read lately, by database, agent and moment: a moment names a report for ever.
+_understood: OrderedDict[tuple[URL, str, datetime | None], Mapping[Upstream, Health]] = OrderedDict()
+
+
 def of_host(host: ProxyHost) -> Upstream:
     """What the host leads to."""
     return Upstream(host.forward_scheme, host.forward_host, host.forward_port)
@@ -60,10 +66,24 @@ def of_files(paths: Iterable[str]) -> list[Upstream]:
     return list(found)
 
 
-def all_health(agent: Agent) -> dict[Upstream, Health]:
+def all_health(agent: Agent) -> Mapping[Upstream, Health]:
     """How each upstream of the agent was at its last look."""
-    found = (_health(row) for row in agent.upstreams)
-    return {one.upstream: one for one in found}
+    return health_of([agent])[agent.id]
+
+
+def health_of(agents: Iterable[Agent]) -> dict[str, Mapping[Upstream, Health]]:
+    """The last looks of several agents, by their ids. A report is large, so each is read and understood once."""
+    keys = {agent.id: (db.engine.url, agent.id, agent.upstreams_at) for agent in agents}
+    known = {agent_id: found for agent_id, key in keys.items() if (found := _understood.get(key)) is not None}
+    missing = keys.keys() - known.keys()
+    if missing:
+        for agent_id, report in db.session.execute(select(Agent.id, Agent.upstreams).where(Agent.id.in_(missing))):
+            known[agent_id] = {one.upstream: one for one in map(_health, report)}
+            if keys[agent_id][-1] is not None:
+                _understood[keys[agent_id]] = known[agent_id]
+    while len(_understood) > _REPORTS_KEPT:
+        _understood.popitem(last=False)
+    return known
 
 
 def health(host: ProxyHost) -> Health | None:

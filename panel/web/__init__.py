@@ -8,6 +8,7 @@ from flask import Flask
 from panel.web import access, errors, filters, security, shell, statics, timing
 from panel.web.account import routes as account
 from panel.web.agents import routes as agents
+from panel.web.audit import routes as audit
 from panel.web.auth import routes as auth
 from panel.web.certificates import routes as certificates
 from panel.web.changes import routes as changes
@@ -20,6 +21,7 @@ from panel.web.jobs import routes as jobs
 from panel.web.live import routes as live
 from panel.web.networks import routes as networks
 from panel.web.notifications import routes as notifications
+from panel.web.palette import routes as palette
 from panel.web.settings import routes as settings
 from panel.web.setup import routes as setup
 from panel.web.users import routes as users
@@ -27,6 +29,7 @@ from panel.web.users import routes as users
 NOUNS = (
     account,
     agents,
+    audit,
     auth,
     certificates,
     changes,
@@ -39,6 +42,7 @@ NOUNS = (
     live,
     networks,
     notifications,
+    palette,
     settings,
     setup,
     users,

@@ -3,7 +3,7 @@ May import: Flask, panel.web, panel.services and below."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, make_response, render_template
+from flask import Blueprint, Response, current_app, make_response, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel.config import Config
@@ -70,6 +70,17 @@ def end_other_sessions() -> BaseResponse:
         count = browser_sessions.end_others(access.actor(), this_id)
     htmx.toast(f"{count} other {'session' if count == 1 else 'sessions'} ended.")
     return htmx.go("/account#sessions")
+
+
+@bp.post("/account/shortcuts")
+@access.open_to_viewers
+def switch_shortcuts() -> BaseResponse:
+    """Single keys do things, or nothing."""
+    is_on = bool(request.form.get("shortcuts"))
+    with transaction():
+        accounts.switch_shortcuts(access.actor(), is_on=is_on)
+    htmx.toast("Single-key shortcuts are on." if is_on else "Single-key shortcuts are off. Ctrl K still works.")
+    return htmx.go("/account#keyboard")
 
 
 @bp.post("/account/identities")

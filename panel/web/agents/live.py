@@ -12,17 +12,19 @@ from panel.web.agents import page, view
 
 
 def regions() -> dict[str, str]:
-    """Regions for `/live?topics=agents`: every card, or with `&agent=<id>` what that agent's pages show."""
+    """Regions for `/live?topics=agents`: the cards of `&rows=`, or with `&agent=<id>` what that agent's pages show."""
     wanted = request.args.get("agent", "")
+    shown = request.args.get("rows", "").split(",") if "rows" in request.args else None
     now, config = utcnow(), current_app.config["WAYPOST"]
-    if not wanted:
-        cards = view.cards(agents.list_all(), now, config)
-        return {"#agent-cards": render_template("agents/_cards.html", cards=cards)}
+    everyone = [
+        one for one in agents.list_all() if one.id == wanted or not (wanted or shown) or one.id in (shown or ())
+    ]
     found = {}
-    for agent in agents.list_all():
-        if agent.id == wanted:
-            sse.breathe()
-            card = view.card(agent, now, config)
+    for agent, card in zip(everyone, view.cards(everyone, now, config), strict=True):
+        sse.breathe()
+        if wanted:
             found[f"#arrival-{agent.id}"] = render_template("agents/_arrival.html", card=card)
             found[f"#agent-page-{agent.id}"] = render_template("agents/_agent.html", **page.values(agent, now, config))
+        else:
+            found[f"#agent-{agent.id}"] = render_template("agents/_card.html", card=card)
     return found

@@ -3,19 +3,41 @@ May import: panel.web, panel.services and below."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from panel.config import Config
 from panel.models import Agent
 from panel.services import agents, proxy_hosts
+from panel.services.paging import cut
+from panel.web import listing
 from panel.web.agents import edits, view
 from panel.web.hosts import page as hosts
 from panel.web.jobs import lines
+from panel.web.listing import Shape
 from panel.web.networks import engine
 
 HOSTS_SHOWN = 10
 JOBS_SHOWN = 8
+
+
+AGENTS = Shape(path="/agents", facets={}, columns={"name": ("Agent", False)}, default_sort="name")
+
+
+def list_values(args: Mapping[str, str], now: datetime, config: Config) -> dict[str, Any]:
+    """What the list shows for a URL's parameters: revoked ones last."""
+    query = listing.parse(AGENTS, args)
+    words = query.query.lower()
+    everyone = sorted(agents.list_all(), key=lambda agent: (agent.is_revoked, agent.name))
+    found = cut([one for one in everyone if words in f"{one.name} {one.hostname}".lower()], query.page, query.per_page)
+    return {
+        "query": query,
+        "cards": view.cards(found.items, now, config),
+        "page": found,
+        "sizes": listing.sizes(query),
+        "total": len(everyone),
+    }
 
 
 def values(agent: Agent, now: datetime, config: Config) -> dict[str, Any]:

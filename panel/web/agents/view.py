@@ -10,7 +10,8 @@ from ipaddress import ip_address
 
 from panel.config import Config
 from panel.models import Agent, AgentStatus
-from panel.services import agents, deployments, proxy_hosts
+from panel.services import agents, host_queries
+from panel.services.host_queries import HostCount
 
 PILLS = {
     AgentStatus.WAITING: ("run", "Waiting for first contact"),
@@ -68,11 +69,12 @@ class Card:
     edited: int
 
 
-def card(agent: Agent, now: datetime, config: Config) -> Card:
-    """An agent as the list shows it, now."""
+def card(agent: Agent, now: datetime, config: Config, count: HostCount | None = None) -> Card:
+    """An agent as the list shows it, now; `count` is asked for when it is not known."""
+    count = count or host_queries.count_by_agent([agent.id])[agent.id]
     status = agents.status(agent, now, config)
     tone, word = PILLS[status]
-    behind = len(deployments.unapplied_hosts(agent))
+    behind = count.unapplied
     return Card(
         id=agent.id,
         name=agent.name,
@@ -83,7 +85,7 @@ def card(agent: Agent, now: datetime, config: Config) -> Card:
         revision_tone="warn" if behind else "ok" if agent.applied_revision else "off",
         revision=revision_words(agent, behind),
         software=", ".join(filter(None, [f"nginx {agent.nginx_version}" if agent.nginx_version else "", agent.os])),
-        host_count=proxy_hosts.list_page(agent_id=agent.id, per_page=1).total,
+        host_count=count.hosts,
         last_seen_at=agent.last_seen_at,
         note=Note("bad", "The panel does not let it in.", agent.refused_because)
         if status is AgentStatus.REFUSED
@@ -94,8 +96,9 @@ def card(agent: Agent, now: datetime, config: Config) -> Card:
 
 
 def cards(everyone: Sequence[Agent], now: datetime, config: Config) -> list[Card]:
-    """All agents, revoked ones last."""
-    return [card(agent, now, config) for agent in sorted(everyone, key=lambda a: (a.is_revoked, a.name))]
+    """These agents in their order, with what is asked about all of them at once."""
+    counts = host_queries.count_by_agent([agent.id for agent in everyone])
+    return [card(agent, now, config, counts[agent.id]) for agent in everyone]
 
 
 def revision_words(agent: Agent, behind: int) -> str:

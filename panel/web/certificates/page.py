@@ -3,7 +3,7 @@ May import: panel.web, panel.services and below."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from panel.models import Certificate, CertificateSource
@@ -11,17 +11,19 @@ from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
 from panel.services import agents, certificates, jobs
 from panel.web import listing
+from panel.web.audit import history
 from panel.web.certificates import view, words
-from panel.web.certificates.listing import CERTIFICATES
+from panel.web.certificates.listing import parse
 from panel.web.jobs import lines
 
 JOBS_SHOWN = 10
+CHANGES_SHOWN = 8
 
 
 def list_values(args: Mapping[str, str]) -> dict[str, Any]:
     """What the list shows for a URL's parameters."""
     everyone = agents.list_all()
-    query = listing.parse(CERTIFICATES, args, everyone)
+    query = parse(args, everyone)
     found = certificates.list_page(
         query=query.query,
         agent_id=query.agent_id or None,
@@ -29,24 +31,27 @@ def list_values(args: Mapping[str, str]) -> dict[str, Any]:
         sort=query.sort,
         descending=query.descending,
         page=query.page,
-        per_page=listing.PER_PAGE,
+        per_page=query.per_page,
+        authority_id=int(query.chosen.get("authority", "0")),
     )
     return {
         "query": query,
         "rows": rows(found.items),
         "page": found,
         "columns": listing.columns(query),
-        "filters": listing.filters(query, everyone),
+        "filters": listing.filters(query),
+        "sizes": listing.sizes(query),
         "total": certificates.list_page(per_page=1).total,
         "has_agents": any(not agent.is_revoked for agent in everyone),
     }
 
 
-def rows(found: list[Certificate]) -> list[view.CertificateRow]:
+def rows(found: Sequence[Certificate]) -> list[view.CertificateRow]:
     """Certificates as lines of the list."""
     now = utcnow()
     under_way = jobs.open_about([certificate.id for certificate in found])
-    return [view.row(c, certificates.hosts_using(c), under_way.get(c.id), now) for c in found]
+    users = certificates.users_of(certificate.id for certificate in found)
+    return [view.row(c, users.get(c.id, ()), under_way.get(c.id), now) for c in found]
 
 
 def certificate_values(certificate: Certificate) -> dict[str, Any]:
@@ -78,4 +83,5 @@ def certificate_values(certificate: Certificate) -> dict[str, Any]:
         "is_certbot": certificate.source == CertificateSource.CERTBOT,
         "reasons": certificates.REVOCATION_REASONS,
         "jobs": lines.about(certificate.id, JOBS_SHOWN),
+        **history.values("certificate", certificate.id, CHANGES_SHOWN),
     }

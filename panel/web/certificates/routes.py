@@ -15,7 +15,8 @@ from panel.nginx.grammar import display_name
 from panel.services import certificates, proxy_hosts
 from panel.web import htmx
 from panel.web.access import actor
-from panel.web.certificates import live, page, requesting, uploading
+from panel.web.audit import offer
+from panel.web.certificates import bulk, live, page, requesting, uploading
 from panel.web.certificates.forms import number
 from panel.web.filters import plural
 from panel.web.live import registry
@@ -25,6 +26,7 @@ registry.register("certificates", live.regions, news=("certificates", "hosts", "
 
 bp.add_url_rule("/certificates/new", "create", requesting.create, methods=["GET", "POST"])
 bp.add_url_rule("/certificates/check", "check", requesting.check, methods=["POST"])
+bp.add_url_rule("/certificates/bulk", "bulk", bulk.change, methods=["POST"])
 bp.add_url_rule("/certificates/upload", "upload", uploading.upload, methods=["GET", "POST"])
 bp.add_url_rule("/certificates/<int:certificate_id>/edit", "edit", requesting.edit, methods=["GET", "POST"])
 bp.add_url_rule(
@@ -71,7 +73,8 @@ def resume(certificate_id: int) -> BaseResponse:
     """It is renewed by itself again."""
     with transaction():
         name = certificates.resume(certificates.get(certificate_id), actor()).name
-    htmx.toast(f"Renewal of {name} resumed.")
+        undo_url = offer.undo_url("certificate")
+    htmx.toast(f"Renewal of {name} resumed.", undo_url=undo_url)
     return htmx.go(f"/certificates/{certificate_id}")
 
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from panel.models import Certificate, CertificateSource, Command, ProxyHost
+from panel.models import DUE_PART, Certificate, CertificateSource, Command, ProxyHost
 from panel.nginx.grammar import display_name
-from panel.services.certificate_queries import DUE_PART
 from panel.web.certificates import words
 from panel.web.certificates.findings import Trouble, trouble
 from panel.web.filters import plural
@@ -124,9 +123,9 @@ class CertificateRow:
 
 
 def row(
-    certificate: Certificate, hosts: Sequence[ProxyHost], open_job: Command | None, now: datetime
+    certificate: Certificate, users: Sequence[tuple[int, str]], open_job: Command | None, now: datetime
 ) -> CertificateRow:
-    """A certificate as the list shows it."""
+    """A certificate as the list shows it; `users` are the hosts that use it, as (id, name)."""
     names = certificate.names
     last = trouble(certificate.last_failure)
     next_word, next_at = next_renewal(certificate)
@@ -138,8 +137,8 @@ def row(
         validity=validity(certificate, now),
         authority=words.authority(certificate),
         is_test=words.is_test(certificate),
-        hosts=tuple((host.id, display_name(host.primary_name)) for host in hosts[:HOSTS_SHOWN]),
-        more_hosts=max(0, len(hosts) - HOSTS_SHOWN),
+        hosts=tuple((host_id, display_name(name)) for host_id, name in users[:HOSTS_SHOWN]),
+        more_hosts=max(0, len(users) - HOSTS_SHOWN),
         next_word=next_word,
         next_at=next_at,
         trouble=last.sentence if last else certificate.problem,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from panel.models import Agent, CommandKind, ProxyHost
 from panel.nginx.grammar import display_name
-from panel.services import commands, deployments, history
+from panel.services import commands, deployments, history, host_queries
 from panel.services.history import Change
 from panel.web.hosts import preview
 from panel.web.hosts.preview import FileView
@@ -62,7 +62,7 @@ class AgentChanges:
 
 def review() -> list[AgentChanges]:
     """Every change that is not live, by agent."""
-    hosts = deployments.unapplied_hosts()
+    hosts = host_queries.by_ids([host.id for host in deployments.unapplied_hosts()])  # with their tags
     changes = history.last_changes("proxy_host", [host.id for host in hosts])
     agents = {host.agent_id: host.agent for host in hosts}
     return [

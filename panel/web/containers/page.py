@@ -15,17 +15,22 @@ from panel.services.paging import cut
 from panel.web import listing
 from panel.web.containers import view
 from panel.web.containers.view import ContainerRow, OfferView
-from panel.web.listing import ListQuery, Shape
+from panel.web.listing import Facet, ListQuery, Shape
 from panel.web.networks import engine
 from panel.web.networks.page import region
 
 CONTAINERS = Shape(
     path="/containers",
-    statuses={
-        "proxied": "A host leads to it",
-        "free": "No host yet",
-        "offered": "Offers a host",
-        "down": "Not running",
+    facets={
+        "status": Facet(
+            "Status",
+            {
+                "proxied": "A host leads to it",
+                "free": "No host yet",
+                "offered": "Offers a host",
+                "down": "Not running",
+            },
+        )
     },
     columns={"name": ("Container", False), "status": ("State", False), "agent": ("Agent", False)},
     default_sort="name",
@@ -46,11 +51,11 @@ _KEYS: Mapping[str, Callable[[ContainerRow], tuple[object, ...]]] = {
 def list_values(args: Mapping[str, str]) -> dict[str, Any]:
     """What the list shows for a URL's parameters."""
     everyone = [agent for agent in agents.list_all() if agent.has_joined and not agent.is_revoked]
-    query = listing.parse(CONTAINERS, args, everyone)
+    query = listing.parse(CONTAINERS, args, {"agent": listing.agents_facet(everyone)})
     offers = [one for agent in everyone for one in _offers(agent)]
     offering = {(one.agent_id, one.container_id) for one in offers}
     found = [row for agent in everyone for row in _rows(agent, offering)]
-    page = cut(_choose(found, query), query.page, listing.PER_PAGE)
+    page = cut(_choose(found, query), query.page, query.per_page)
     return {
         "query": query,
         "region": region(query),
@@ -59,7 +64,8 @@ def list_values(args: Mapping[str, str]) -> dict[str, Any]:
         "total": len(found),
         "offers": offers,
         "columns": listing.columns(query),
-        "filters": listing.filters(query, everyone),
+        "filters": listing.filters(query),
+        "sizes": listing.sizes(query),
         "engines": engine.views(everyone, utcnow(), current_app.config["WAYPOST"]),
     }
 

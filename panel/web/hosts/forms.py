@@ -1,5 +1,5 @@
 """The host form: the shape of each field, in plain words; the facts are the services' business.
-May import: panel.models, panel.nginx.grammar, panel.services.proxy_hosts, panel.web."""
+May import: panel.models, panel.nginx.grammar, panel.services.{proxy_hosts,tags}, panel.web."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from wtforms.validators import ValidationError
 
 from panel.models import Agent, Certificate, ProxyHost
 from panel.nginx import grammar
+from panel.services import tags
 from panel.services.proxy_hosts import ProxyHostSpec
 from panel.web.certificates.words import authority
 from panel.web.forms import Form
@@ -33,6 +34,7 @@ LABELS = {
     "hsts": "HSTS",
     "http2": "HTTP/2",
     "is_enabled": "Enabled",
+    "tags": "Tags",
     "notes": "Notes",
 }
 
@@ -51,6 +53,7 @@ class ProxyHostForm(Form):
     hsts = BooleanField(LABELS["hsts"])
     http2 = BooleanField(LABELS["http2"])
     is_enabled = BooleanField(LABELS["is_enabled"])
+    tags = TextAreaField(LABELS["tags"])
     notes = TextAreaField(LABELS["notes"])
     version = HiddenField()
 
@@ -87,6 +90,10 @@ class ProxyHostForm(Form):
         text = str(field.data or "")
         if text not in {"", REQUEST} and not _is_number(text):
             raise ValidationError("Choose one of the certificates in the list.")
+
+    def validate_tags(self, field: Field) -> None:
+        """Short words, a few of them."""
+        _check(tags.parse, tags.split(field.data or ""))
 
     def validate_notes(self, field: Field) -> None:
         """Free text, but no control characters and not without end."""
@@ -139,6 +146,7 @@ class ProxyHostForm(Form):
             hsts=bool(self.hsts.data),
             http2=bool(self.http2.data),
             notes=grammar.check_notes(self.notes.data or ""),
+            tags=tags.parse(tags.split(self.tags.data or "")),
         )
 
     def opened_version(self) -> int:
@@ -166,6 +174,7 @@ def values_of(host: ProxyHost | ProxyHostSpec) -> dict[str, Any]:
         "hsts": host.hsts,
         "http2": host.http2,
         "notes": host.notes,
+        "tags": "\n".join(host.tags),
     }
 
 

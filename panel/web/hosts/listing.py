@@ -1,17 +1,39 @@
 """What the list of hosts can be filtered and sorted by.
-May import: panel.web.listing."""
+May import: panel.web.listing, panel.models, panel.services."""
 
 from __future__ import annotations
 
-from panel.web.listing import Shape
+from collections.abc import Mapping, Sequence
+
+from panel.models import Agent
+from panel.services import tags
+from panel.services.host_queries import HostFilter
+from panel.web import listing
+from panel.web.listing import Facet, ListQuery, Shape
 
 HOSTS = Shape(
     path="/hosts",
-    statuses={
-        "serving": "Serving",
-        "unapplied": "Not live yet or changed",
-        "refused": "Refused by nginx",
-        "disabled": "Disabled",
+    facets={
+        "status": Facet(
+            "Status",
+            {
+                "serving": "Serving",
+                "unapplied": "Not live yet or changed",
+                "refused": "Refused by nginx",
+                "disabled": "Disabled",
+            },
+        ),
+        "tls": Facet(
+            "TLS",
+            {
+                "https": "HTTPS",
+                "plain": "Plain HTTP",
+                "waiting": "Certificate not there yet",
+                "due": "Certificate due",
+                "failing": "Certificate failing",
+            },
+        ),
+        "upstream": Facet("Upstream", {"failing": "Failing"}),
     },
     columns={
         "name": ("Host", False),
@@ -22,3 +44,24 @@ HOSTS = Shape(
     },
     default_sort="changed",
 )
+
+
+def parse(args: Mapping[str, str], everyone: Sequence[Agent]) -> ListQuery:
+    """The list of hosts that a URL asks for; agents and tags are those there are."""
+    words = {name: f"{name} ({count})" for name, count in tags.all_names().items()}
+    if 0 < len(wanted := args.get("tag", "")) <= tags.MAX_LENGTH:
+        words.setdefault(wanted, wanted)  # the last host of a tag may just have lost it
+    return listing.parse(HOSTS, args, {"agent": listing.agents_facet(everyone), "tag": Facet("Tag", words)})
+
+
+def filter_of(query: ListQuery) -> HostFilter:
+    """Which hosts the list shows, on all pages."""
+    chosen = query.chosen
+    return HostFilter(
+        query=query.query,
+        agent_id=chosen.get("agent", ""),
+        status=chosen.get("status", ""),
+        tls=chosen.get("tls", ""),
+        upstream=chosen.get("upstream", ""),
+        tag=chosen.get("tag", ""),
+    )

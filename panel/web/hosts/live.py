@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from flask import render_template, request
 
-from panel.errors import NotFound
-from panel.models import ProxyHost
-from panel.services import agents, proxy_hosts
+from panel.services import agents, host_queries, proxy_hosts
 from panel.web import sse
 from panel.web.hosts import page
 from panel.web.listing import parse_ids
@@ -17,10 +15,10 @@ def regions() -> dict[str, str]:
     """Regions for `/live?topics=hosts&rows=1,2&total=2` (a list) or `&host=1` (a host's page), and the dock."""
     found = {"#dock": render_template("changes/_dock.html", topics="hosts")}
     found |= _rows(parse_ids(request.args.get("rows", "")))
-    for host in _hosts(parse_ids(request.args.get("host", ""))[:1]):
+    for host in host_queries.by_ids(parse_ids(request.args.get("host", ""))[:1]):
         found[f"#host-page-{host.id}"] = render_template("hosts/_host.html", **page.host_values(host))
     if "total" in request.args:
-        found["#hosts-news"] = render_template("hosts/_news.html", has_news=_total() != request.args["total"])
+        found["#hosts-news"] = render_template("hosts/_news.html", news=_news(request.args["total"]))
     return found
 
 
@@ -28,22 +26,17 @@ def _rows(ids: list[int]) -> dict[str, str]:
     """The cells of each row that may change; rows stay where they are while a person reads."""
     statuses = page.agent_statuses(agents.list_all())
     found = {}
-    for row in page.rows(_hosts(ids), statuses):
+    for row in page.rows(host_queries.by_ids(ids), statuses):
         sse.breathe()
         for cell in ("name", "upstream", "status", "tls", "changed"):
             found[f"#host-{row.id}-{cell}"] = render_template(f"hosts/_cell_{cell}.html", row=row)
     return found
 
 
-def _hosts(ids: list[int]) -> list[ProxyHost]:
-    found = []
-    for host_id in ids:
-        try:
-            found.append(proxy_hosts.get(host_id))
-        except NotFound:
-            continue
-    return found
-
-
-def _total() -> str:
-    return str(proxy_hosts.list_page(per_page=1).total)
+def _news(total: str) -> str:
+    """What has come since the page was made, in words; "" for nothing."""
+    now = proxy_hosts.count()
+    if str(now) == total:
+        return ""
+    added = now - sum(parse_ids(total))
+    return f"{added} new, refresh" if added > 0 else "The list has changed, refresh"

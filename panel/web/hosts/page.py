@@ -11,13 +11,13 @@ from flask import current_app
 from panel.models import Agent, AgentStatus, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
-from panel.services import agents, certificates, history, jobs, proxy_hosts
+from panel.services import agents, certificates, jobs, proxy_hosts
 from panel.services.upstreams import of_host
 from panel.web import listing
 from panel.web.certificates.view import host_tls, last_trouble
 from panel.web.certificates.words import is_test
-from panel.web.hosts import preview, upstream, view
-from panel.web.hosts.listing import HOSTS
+from panel.web.hosts import history, preview, upstream, view
+from panel.web.hosts import listing as hosts
 from panel.web.jobs import lines
 
 JOBS_SHOWN = 5
@@ -26,15 +26,13 @@ JOBS_SHOWN = 5
 def list_values(args: Mapping[str, str]) -> dict[str, Any]:
     """What the list shows for a URL's parameters."""
     everyone = agents.list_all()
-    query = listing.parse(HOSTS, args, everyone)
+    query = hosts.parse(args, everyone)
     found = proxy_hosts.list_page(
-        query=query.query,
-        agent_id=query.agent_id or None,
-        status=query.status or None,
+        wanted=hosts.filter_of(query),
         sort=query.sort,
         descending=query.descending,
         page=query.page,
-        per_page=listing.PER_PAGE,
+        per_page=query.per_page,
     )
     statuses = agent_statuses(everyone)
     return {
@@ -42,16 +40,17 @@ def list_values(args: Mapping[str, str]) -> dict[str, Any]:
         "rows": rows(found.items, statuses),
         "page": found,
         "columns": listing.columns(query),
-        "filters": listing.filters(query, everyone),
-        "host_total": proxy_hosts.list_page(per_page=1).total,
+        "filters": listing.filters(query),
+        "sizes": listing.sizes(query),
+        "host_total": proxy_hosts.count(),
         "has_agents": any(not agent.is_revoked for agent in everyone),
     }
 
 
-def rows(hosts: Sequence[ProxyHost], statuses: Mapping[str, AgentStatus]) -> list[view.HostRow]:
+def rows(found: Sequence[ProxyHost], statuses: Mapping[str, AgentStatus]) -> list[view.HostRow]:
     """Hosts as lines of the list; `statuses` are those of the agents."""
-    under_way = jobs.open_about([host.certificate_id for host in hosts if host.certificate_id])
-    health = upstream.health_of(host.agent for host in hosts)
+    under_way = jobs.open_about([host.certificate_id for host in found if host.certificate_id])
+    health = upstream.health_of(host.agent for host in found)
     return [
         view.host_row(
             host,
@@ -59,7 +58,7 @@ def rows(hosts: Sequence[ProxyHost], statuses: Mapping[str, AgentStatus]) -> lis
             upstream.status(health[host.agent_id].get(of_host(host)), statuses[host.agent_id]),
             under_way.get(host.certificate_id or 0),
         )
-        for host in hosts
+        for host in found
     ]
 
 
@@ -94,5 +93,5 @@ def host_values(host: ProxyHost) -> dict[str, Any]:
         "file": file,
         "live_text": preview.live_text(host),
         "jobs": lines.recent(host.agent_id, JOBS_SHOWN),
-        "changes": [view.past_change(change) for change in history.changes_of("proxy_host", host.id, limit=6)],
+        **history.values(host),
     }

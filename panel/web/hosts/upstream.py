@@ -79,7 +79,7 @@ def view(host: ProxyHost, agent_status: AgentStatus) -> UpstreamView:
 
 def health_of(agents: Iterable[Agent]) -> Mapping[str, Mapping[Upstream, Health]]:
     """The last looks of several agents, by their ids; each agent is read once."""
-    return {agent.id: upstreams.all_health(agent) for agent in {agent.id: agent for agent in agents}.values()}
+    return upstreams.health_of(agents)
 
 
 def _headline(host: ProxyHost, health: Health) -> str:

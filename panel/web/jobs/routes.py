@@ -14,7 +14,7 @@ from panel.extensions import transaction
 from panel.models import Command, CommandKind, CommandOutput
 from panel.services import agents, certificates, commands, deployments, jobs
 from panel.services.jobs import JobResult
-from panel.web import htmx, sse
+from panel.web import htmx, listing, sse
 from panel.web.access import actor
 from panel.web.jobs import stream, words
 from panel.web.jobs.view import elapsed, view
@@ -31,10 +31,14 @@ def index() -> Response:
     """All jobs, newest first; filters and page are in the URL."""
     kind, result = _choice(CommandKind, "kind"), _choice(JobResult, "state")
     agent_id = request.args.get("agent", "")
-    page = jobs.list_page(
-        kind=kind, result=result, agent_id=agent_id, page=request.args.get("page", 1, type=int), per_page=50
-    )
+    number, per_page = listing.number(request.args.get("page", "1")), listing.per_page(request.args.get("per", ""))
+    page = jobs.list_page(kind=kind, result=result, agent_id=agent_id, page=number, per_page=per_page)
     values: dict[str, Any] = {"kind": kind, "state_filter": result, "agent_id": agent_id, "agents": agents.list_all()}
+    kept: dict[str, Any] = {
+        name: value for name, value in request.args.items() if name in {"kind", "state", "agent"} and value
+    }
+    values |= {"per": None if per_page == listing.PER_PAGE else per_page}
+    values |= {"sizes": listing.choices_of_size(lambda size: url_for("jobs.index", **kept, per=size), per_page)}
     return htmx.render("jobs/index.html", "jobs/_list.html", page=page, words=words, elapsed=elapsed, **values)
 
 

@@ -14,13 +14,15 @@ from panel.models.types import utcnow
 from panel.services import agents, containers, docker_facts, networks
 from panel.services.paging import cut
 from panel.web import listing
-from panel.web.listing import ListQuery, Shape
+from panel.web.listing import Facet, ListQuery, Shape
 from panel.web.networks import engine, view
 from panel.web.networks.view import NetworkRow
 
 NETWORKS = Shape(
     path="/networks",
-    statuses={"attached": "Attached", "lost": "Wanted, not attached", "free": "Not attached"},
+    facets={
+        "status": Facet("Status", {"attached": "Attached", "lost": "Wanted, not attached", "free": "Not attached"})
+    },
     columns={"name": ("Network", False), "agent": ("Agent", False), "status": ("nginx", False)},
     default_sort="name",
 )
@@ -39,9 +41,9 @@ _KEYS: Mapping[str, Callable[[NetworkRow], tuple[object, ...]]] = {
 def list_values(args: Mapping[str, str]) -> dict[str, Any]:
     """What the list shows for a URL's parameters."""
     everyone = [agent for agent in agents.list_all() if agent.has_joined and not agent.is_revoked]
-    query = listing.parse(NETWORKS, args, everyone)
+    query = listing.parse(NETWORKS, args, {"agent": listing.agents_facet(everyone)})
     found = [row for agent in everyone for row in rows(agent)]
-    page = cut(_choose(found, query), query.page, listing.PER_PAGE)
+    page = cut(_choose(found, query), query.page, query.per_page)
     return {
         "query": query,
         "region": region(query),
@@ -49,7 +51,8 @@ def list_values(args: Mapping[str, str]) -> dict[str, Any]:
         "page": page,
         "total": len(found),
         "columns": listing.columns(query),
-        "filters": listing.filters(query, everyone),
+        "filters": listing.filters(query),
+        "sizes": listing.sizes(query),
         "engines": engine.views(everyone, utcnow(), current_app.config["WAYPOST"]),
     }
 

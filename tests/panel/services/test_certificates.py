@@ -318,8 +318,8 @@ def test_the_list_filters_sorts_and_searches(agent: Agent, save: Callable[..., P
     assert names(agent_id="nobody") == []
     assert names(page=99, per_page=3) == ["d"]
     assert names(status="x", sort="x") == ["b", "c", "a", "d"]
-    assert certificates.count_users([one.id for one in certificates.list_page().items]) == {
-        host.certificate_id: ["a.example.com"]
+    assert certificates.users_of([one.id for one in certificates.list_page().items]) == {
+        host.certificate_id: [(host.id, "a.example.com")]
     }
 
 

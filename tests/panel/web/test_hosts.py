@@ -125,7 +125,7 @@ def test_a_query_without_end_is_cut(bobs: FlaskClient, agent: Agent) -> None:
 
 def test_urls_hold_only_what_differs_from_the_default() -> None:
     assert ListQuery(HOSTS).url() == "/hosts"
-    changed = ListQuery(HOSTS, query="a&b", status="refused", page=3)
+    changed = ListQuery(HOSTS, HOSTS.facets, query="a&b", chosen={"status": "refused"}, page=3)
     assert changed.url() == "/hosts?q=a%26b&status=refused"
     assert changed.url(page=2) == "/hosts?q=a%26b&status=refused&page=2"
 
@@ -258,5 +258,5 @@ def test_the_live_stream_sends_the_rows_that_are_shown(app: Flask, bobs: FlaskCl
         first = next(response.iter_encoded()).decode()
     assert f'hx-target="#host-{host_id}-status"' in first
     assert f"#host-{other_id}-status" not in first
-    assert "The list has changed" in first
+    assert "1 new, refresh" in first
     assert 'hx-target="#dock"' in first

@@ -1,0 +1,85 @@
+"""Many certificates at once: renew them now, or delete those that no host uses.
+May import: Flask, panel.web, panel.services and below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from flask import request
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.errors import Conflict
+from panel.extensions import transaction
+from panel.models import Certificate, User
+from panel.services import bulk_certificates, certificate_queries
+from panel.services.bulk import Outcome
+from panel.web import bulk
+from panel.web.access import actor
+from panel.web.bulk import Question
+from panel.web.filters import plural
+from panel.web.listing import PER_PAGES, numbers
+
+ADDRESS = "/certificates/bulk"
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that can be done to many certificates, after a question. `done` says what happened to so many."""
+
+    act: Callable[[Sequence[int], User], Outcome]
+    ask: Callable[[Sequence[str]], Question]
+    done: Callable[[str], str]
+
+
+def change() -> BaseResponse:
+    """Asks first, then does it; works the same without scripts, with a page in place of the dialog."""
+    action, back = ACTIONS.get(request.form.get("action", "")), bulk.back_to("/certificates")
+    ids = numbers(request.form.getlist("certificate"), PER_PAGES[-1])
+    if action is None or not ids:
+        return bulk.refuse_empty("certificates", back)
+    question = action.ask([_name(one) for one in certificate_queries.by_ids(ids)])
+    hidden = [("action", request.form["action"]), *(("certificate", str(one)) for one in ids)]
+    problem = bulk.find_problem(question) if bulk.is_confirmed() else ""
+    if not bulk.is_confirmed() or problem:
+        return bulk.ask(question, ADDRESS, hidden, back, problem)
+    try:
+        with transaction():
+            outcome = action.act(ids, actor())
+    except Conflict as refusal:
+        return bulk.ask(question, ADDRESS, hidden, back, refusal.message)
+    return bulk.tell(outcome, f"{action.done(plural(len(outcome.changed), 'certificate'))}.", back)
+
+
+def _name(certificate: Certificate) -> str:
+    return f"{certificate.name} on {certificate.agent.name}"
+
+
+def _renew_question(names: Sequence[str]) -> Question:
+    return Question(
+        title=f"Renew {plural(len(names), 'certificate')} now?",
+        sentences=("Agents renew by themselves in good time. Each renewal counts towards the authority's limits.",),
+        names=names,
+        button="Renew now",
+        keep="Cancel",
+    )
+
+
+def _delete_question(names: Sequence[str]) -> Question:
+    count = plural(len(names), "certificate")
+    files = "Their files are taken from the agents, the keys too. This cannot be undone. No visitor notices: those that"
+    return Question(
+        title=f"Delete {count}?",
+        sentences=(f"{files} a host uses stay, and are named.",),
+        names=names,
+        button=f"Delete {count}",
+        keep="Keep certificates",
+        is_bad=True,
+        phrase=bulk.count_phrase("delete", len(names), "certificate"),
+    )
+
+
+ACTIONS: Mapping[str, Action] = {
+    "renew": Action(bulk_certificates.renew, _renew_question, lambda count: f"Renewal of {count} asked for"),
+    "delete": Action(bulk_certificates.delete_unused, _delete_question, lambda count: f"{count} deleted"),
+}

@@ -1,0 +1,245 @@
+"""Many hosts at once: what was selected, what is asked before, what is done, and taking it back.
+May import: Flask, panel.web, panel.services and below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from flask import request
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.errors import Conflict, Invalid
+from panel.extensions import transaction
+from panel.models import ProxyHost, User
+from panel.nginx.grammar import display_name
+from panel.services import agents, bulk_certificates, bulk_undo, certificates, tags
+from panel.services import bulk as services
+from panel.services.bulk import Outcome, Selection
+from panel.web import bulk, htmx
+from panel.web.access import actor
+from panel.web.bulk import Choice, Question
+from panel.web.filters import plural
+from panel.web.hosts import listing as hosts
+from panel.web.hosts.forms import certificate_label
+from panel.web.listing import PER_PAGES, ListQuery, numbers
+
+ADDRESS = "/hosts/bulk"
+KEEP = "Keep hosts"
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that can be done to many hosts. `ask` makes its question; `is_plain` ones are asked about only when
+    they go beyond the page. `done` says what happened to so many ("3 hosts")."""
+
+    act: Callable[[Selection, User], Outcome]
+    ask: Callable[[Sequence[ProxyHost]], Question]
+    done: Callable[[str], str]
+    is_plain: bool = False
+    can_undo: bool = True
+
+
+def change() -> BaseResponse:
+    """Does it, or asks first; works the same without scripts, with a page in place of the dialog."""
+    query = hosts.parse(request.form, agents.list_all())
+    is_all = request.form.get("everything") == "y"
+    ids = () if is_all else tuple(numbers(request.form.getlist("host"), PER_PAGES[-1]))
+    action, back = ACTIONS.get(request.form.get("action", "")), bulk.back_to(query.url())
+    if action is None or not (ids or is_all):
+        return bulk.refuse_empty("hosts", back)
+    selection = Selection(ids, hosts.filter_of(query) if is_all else None)
+    if action.is_plain and not is_all:
+        return _carry_out(action, selection, back)
+    question = action.ask(services.find(selection))
+    problem = bulk.find_problem(question) if bulk.is_confirmed() else ""
+    if not bulk.is_confirmed() or problem:
+        return bulk.ask(question, ADDRESS, _hidden(query, ids), back, problem)
+    try:
+        return _carry_out(action, selection, back)
+    except (Invalid, Conflict) as refusal:
+        return bulk.ask(question, ADDRESS, _hidden(query, ids), back, refusal.message)
+
+
+def undo() -> BaseResponse:
+    """Takes a bulk change back; the toast's button."""
+    first, last = (numbers([request.args.get(name, "")], 1) for name in ("first", "last"))
+    if not (first and last):
+        return bulk.refuse_empty("hosts", "/hosts")
+    with transaction():
+        outcome = bulk_undo.undo(first[0], last[0], actor())
+    if not (outcome.changed or outcome.left):
+        htmx.toast("There is nothing to undo here.", kind="warn")
+        return htmx.go("/hosts")
+    return bulk.tell(outcome, f"Undone for {plural(len(outcome.changed), 'host')}.", bulk.back_to("/hosts"))
+
+
+def _carry_out(action: Action, selection: Selection, back: str) -> BaseResponse:
+    with transaction():
+        outcome = action.act(selection, actor())
+    undo_url = ""
+    if action.can_undo and outcome.events is not None:
+        first, last = outcome.events
+        undo_url = f"{ADDRESS}/undo?{urlencode({'first': first, 'last': last, 'next': back})}"
+    live = " nginx gets it now." if outcome.jobs and action.can_undo else ""
+    done = f"{action.done(plural(len(outcome.changed), 'host'))}.{live}"
+    return bulk.tell(outcome, done, back, undo_url)
+
+
+def _hidden(query: ListQuery, ids: Sequence[int]) -> list[tuple[str, str]]:
+    return [("action", request.form["action"]), *bulk.hidden_fields(query.selecting, "host", ids)]
+
+
+def _names(found: Sequence[ProxyHost]) -> list[str]:
+    return [_name(host) for host in found]
+
+
+def _name(host: ProxyHost) -> str:
+    more = len(host.domain_names) - 1
+    return display_name(host.primary_name) + (f", {plural(more, 'alias', 'aliases')}" if more else "")
+
+
+def _switch_question(verb: str, effect: str) -> Callable[[Sequence[ProxyHost]], Question]:
+    def ask(found: Sequence[ProxyHost]) -> Question:
+        count = plural(len(found), "host")
+        return Question(f"{verb} {count}?", (effect,), _names(found), f"{verb} {count}", KEEP, is_bad=verb == "Disable")
+
+    return ask
+
+
+def _delete_question(found: Sequence[ProxyHost]) -> Question:
+    count, live = plural(len(found), "host"), sum(host.is_live for host in found)
+    whose = "Visitors of these names get" if len(found) > 1 else "Visitors get"
+    sentences = (
+        f"{whose} the default page as soon as this is applied. {_live_sentence(live, len(found))}",
+        "Certificates stay. Undo brings everything back.",
+    )
+    return Question(
+        title=f"Delete {count}?",
+        sentences=sentences,
+        names=_names(found),
+        button=f"Delete {count}",
+        keep=KEEP,
+        is_bad=True,
+        phrase=bulk.count_phrase("delete", len(found), "host"),
+    )
+
+
+def _live_sentence(live: int, total: int) -> str:
+    if not live:
+        return "None of them is live now."
+    if live == total:
+        return "It is live now." if total == 1 else "All of them are live now."
+    return f"{live:,} of them {'is' if live == 1 else 'are'} live now."
+
+
+def _tag_question(found: Sequence[ProxyHost]) -> Question:
+    return Question(
+        title=f"Add a tag to {plural(len(found), 'host')}",
+        sentences=("A tag is a short word, such as production. nginx never sees it.",),
+        names=_names(found),
+        button="Add tag",
+        keep="Cancel",
+        field="tag",
+        label="Tag",
+        known=tuple(tags.all_names()),
+    )
+
+
+def _untag_question(found: Sequence[ProxyHost]) -> Question:
+    counts: dict[str, int] = {}
+    for name in (name for host in found for name in host.tags):
+        counts[name] = counts.get(name, 0) + 1
+    choices = tuple(Choice(name, f"{name} ({plural(count, 'host')})") for name, count in sorted(counts.items()))
+    return Question(
+        title=f"Remove a tag from {plural(len(found), 'host')}",
+        sentences=() if choices else ("None of these hosts has a tag.",),
+        names=_names(found),
+        button="Remove tag",
+        keep="Cancel",
+        field="tag",
+        label="Tag",
+        choices=choices,
+        can_go_on=bool(choices),
+    )
+
+
+def _assign_question(found: Sequence[ProxyHost]) -> Question:
+    offered = bulk_certificates.offered(found)
+    choices = tuple(
+        Choice(str(one.id), f"{certificate_label(one)}: for {count:,} of {len(found):,}") for one, count in offered
+    )
+    sentence = "Hosts that the certificate is not for stay as they are, and are named."
+    nothing = "No certificate is for any of these hosts. Request one for them, or upload one."
+    return Question(
+        title=f"Assign a certificate to {plural(len(found), 'host')}",
+        sentences=(sentence if choices else nothing,),
+        names=_names(found),
+        button="Assign certificate",
+        keep="Cancel",
+        field="certificate",
+        label="Certificate",
+        choices=choices,
+        can_go_on=bool(choices),
+    )
+
+
+def _request_question(found: Sequence[ProxyHost]) -> Question:
+    most = bulk_certificates.MOST
+    is_fine = len(found) <= most
+    sentence = "Each host gets a certificate for its names, and a job of its own. Those that have one stay as they are."
+    too_many = f"Authorities count orders, so certificates are requested for at most {most} hosts at a time."
+    return Question(
+        title=f"Request certificates for {plural(len(found), 'host')}?",
+        sentences=(sentence if is_fine else too_many,),
+        names=_names(found),
+        button="Request certificates",
+        keep="Cancel",
+        can_go_on=is_fine,
+    )
+
+
+def _assign(selection: Selection, who: User) -> Outcome:
+    chosen = numbers([request.form.get("certificate", "")], 1)
+    if not chosen:
+        raise Invalid("certificate", "Choose a certificate.")
+    return bulk_certificates.assign(selection, certificates.get(chosen[0]), who)
+
+
+def _word() -> str:
+    return request.form.get("tag", "")
+
+
+ACTIONS: Mapping[str, Action] = {
+    "enable": Action(
+        lambda selection, who: services.set_enabled(selection, True, who),
+        _switch_question("Enable", "nginx serves them as soon as this is applied."),
+        lambda count: f"{count} enabled",
+        is_plain=True,
+    ),
+    "disable": Action(
+        lambda selection, who: services.set_enabled(selection, False, who),
+        _switch_question("Disable", "Visitors get the default page as soon as this is applied. Nothing is lost."),
+        lambda count: f"{count} disabled",
+        is_plain=True,
+    ),
+    "tag": Action(
+        lambda selection, who: services.add_tag(selection, _word(), who),
+        _tag_question,
+        lambda count: f"Tag {services.parse_tag(_word())} added to {count}",
+    ),
+    "untag": Action(
+        lambda selection, who: services.remove_tag(selection, _word(), who),
+        _untag_question,
+        lambda count: f"Tag {services.parse_tag(_word())} removed from {count}",
+    ),
+    "assign": Action(_assign, _assign_question, lambda count: f"Certificate assigned to {count}"),
+    "request": Action(
+        bulk_certificates.request,
+        _request_question,
+        lambda count: f"Certificates requested for {count}",
+        can_undo=False,
+    ),
+    "delete": Action(services.delete, _delete_question, lambda count: f"{count} deleted"),
+}

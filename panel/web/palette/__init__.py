@@ -1,0 +1,2 @@
+"""The pages of one noun: routes, forms, views.
+May import: panel.web, panel.services and below."""

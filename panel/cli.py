@@ -20,7 +20,7 @@ from panel.extensions import db, transaction
 from panel.models import Role
 from panel.models.types import utcnow
 from panel.pki import PkiError, open_authority
-from panel.services import accounts, agents, invitations, second_factors
+from panel.services import accounts, agents, context, invitations, second_factors
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -179,9 +179,10 @@ def _ask_password(*, from_stdin: bool) -> str:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """A refusal is a sentence on the terminal, not a trace."""
+    """What the command changes comes from the terminal; a refusal is a sentence there, not a trace."""
     try:
-        yield
+        with context.coming_from(context.COMMAND_LINE):
+            yield
     except PanelError as error:
         raise click.ClickException(error.message) from error
     except PkiError as error:

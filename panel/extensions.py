@@ -80,6 +80,7 @@ def transaction() -> Iterator[None]:
         began_at = time.perf_counter()
         # What was read before the lock may be old by now; whoever decides in here decides on what is true.
         db.session.expire_all()
+        db.session.info.pop("events", None)
         try:
             _begin()
             yield

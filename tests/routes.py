@@ -27,6 +27,10 @@ ROUTES = """
 /agents/<agent_id>/reload POST:operator
 /agents/<agent_id>/revoke POST:administrator
 /agents/new GET:administrator POST:administrator
+/audit GET:viewer
+/audit.csv GET:viewer
+/audit/<int:event_id> GET:viewer
+/audit/<int:event_id>/undo POST:operator
 /certificates GET:viewer
 /certificates/<int:certificate_id> GET:viewer
 /certificates/<int:certificate_id>/delete POST:operator
@@ -59,6 +63,7 @@ ROUTES = """
 /hosts/<int:host_id>/request-ssl POST:operator
 /hosts/<int:host_id>/restore POST:operator
 /hosts/<int:host_id>/test POST:operator
+/hosts/<int:host_id>/versions/<int:event_id> POST:operator
 /hosts/new GET:operator POST:operator
 /hosts/preview POST:operator
 /hosts/test POST:operator

@@ -14,10 +14,18 @@ from panel.models.types import UTCDateTime, utcnow
 
 
 class Event(Model):
-    """One change. `verb` is "noun:verb" ("proxy_host:create"); secrets are never part of before and after."""
+    """One change. `verb` is "noun:verb" ("proxy_host:create"); secrets are never part of before and after.
+
+    `origin` says where it came from: a person's address, "agent edge-1", "command line" or "panel".
+    """
 
     __tablename__ = "event"
-    __table_args__ = (Index("ix_event_noun_object_id", "noun", "object_id"),)
+    __table_args__ = (
+        Index("ix_event_noun_object_id", "noun", "object_id"),
+        Index("ix_event_actor_id", "actor_id"),
+        Index("ix_event_verb", "verb"),
+        Index("ix_event_at", "at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
@@ -26,6 +34,7 @@ class Event(Model):
     verb: Mapped[str] = mapped_column(String(64))
     object_id: Mapped[str] = mapped_column(String(64))
     object_name: Mapped[str] = mapped_column(String(253), default="")
+    origin: Mapped[str] = mapped_column(String(80), default="panel")
     before: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     after: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     command_id: Mapped[str | None] = mapped_column(String(36))

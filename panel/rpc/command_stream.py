@@ -24,6 +24,7 @@ from panel.rpc import identity, messages
 from panel.rpc.session import AgentSession
 from panel.rpc.text import duration, timestamp
 from panel.services import certificate_jobs, clones, deployments, enrollments, outcomes, recovery, sessions
+from panel.services.context import AGENT, coming_from
 from panel.services.recovery import JournalState, Recovery
 from protos import OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, command_stream_pb2_grpc
 from protos import command_stream_pb2 as pb
@@ -122,7 +123,7 @@ class CommandStreamServicer(command_stream_pb2_grpc.CommandStreamServicer):
         """
         now = utcnow()
         open_commands = messages.open_commands(hello, now)
-        with self._app.app_context(), transaction():
+        with self._app.app_context(), coming_from(AGENT + agent_id), transaction():
             if protocol < OLDEST_PROTOCOL_VERSION:
                 goodbye = _protocol_goodbye(hello)
                 sessions.refused(agent_id, goodbye.text)

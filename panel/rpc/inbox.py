@@ -19,6 +19,7 @@ from panel.services import (
     agent_jobs,
     bundles,
     certificate_reports,
+    context,
     docker_reports,
     drift,
     outcomes,
@@ -56,7 +57,7 @@ class Session(Protocol):
 def receive(app: Flask, session: Session, message: pb.AgentMessage) -> None:
     """Handles one message in an application context of its own. Raises what the database raises."""
     kind = message.WhichOneof("body")
-    with app.app_context():
+    with app.app_context(), context.coming_from(context.AGENT + session.agent_id):
         if kind == "heartbeat":
             _heartbeat(session, message.heartbeat)
         elif kind == "command_ack":

@@ -108,7 +108,7 @@ def set_up(token: str, credentials: Credentials) -> User:
     if spent is None or has_administrator():
         raise NotFound("This setup link is not valid any more.")
     user = add(credentials, Role.ADMINISTRATOR)
-    events.record(user, "user", "setup", user.id, user.username)
+    events.record(user, "user", "setup", user.id, user.username, after={"role": user.role})
     return user
 
 
@@ -149,7 +149,7 @@ def get(username: str) -> User:
 def change_password(user: User, credentials: Credentials) -> None:
     """The person's own new password. Ends all their sessions; the door continues the one that asked."""
     _set_password(user, credentials)
-    events.record(user, "user", "change_password", user.id, user.username)
+    events.record(user, "user", "change_password", user.id, user.username, after={"password": events.CHANGED})
 
 
 def reset_password(credentials: Credentials, actor: User | None = None) -> User:
@@ -157,7 +157,7 @@ def reset_password(credentials: Credentials, actor: User | None = None) -> User:
     require_administrator(actor)
     user = get(credentials.username)
     _set_password(user, credentials)
-    events.record(actor, "user", "reset_password", user.id, user.username)
+    events.record(actor, "user", "reset_password", user.id, user.username, after={"password": events.CHANGED})
     return user
 
 
@@ -182,7 +182,7 @@ def disable(user: User, actor: User | None = None) -> None:
     user.disabled_at = utcnow()
     browser_sessions.end_all(user)
     db.session.flush()
-    events.record(actor, "user", "disable", user.id, user.username)
+    _record_access(actor, user)
 
 
 def enable(user: User, actor: User | None = None) -> None:
@@ -192,7 +192,7 @@ def enable(user: User, actor: User | None = None) -> None:
         raise Conflict(f"{user.username} is not disabled.")
     user.disabled_at = None
     db.session.flush()
-    events.record(actor, "user", "enable", user.id, user.username)
+    _record_access(actor, user)
 
 
 def end_sessions(user: User, actor: User | None = None) -> None:
@@ -221,6 +221,12 @@ def add(credentials: Credentials, role: Role) -> User:
     db.session.add(user)
     db.session.flush()
     return user
+
+
+def _record_access(actor: User | None, user: User) -> None:
+    before, after = {"is_active": not user.is_active}, {"is_active": user.is_active}
+    verb = "enable" if user.is_active else "disable"
+    events.record(actor, "user", verb, user.id, user.username, before=before, after=after)
 
 
 def _set_password(user: User, credentials: Credentials) -> None:

@@ -46,7 +46,7 @@ def create(name: str, actor: User | None, config: Config) -> tuple[Agent, str]:
     agent = Agent(id=str(uuid4()), name=name, created_at=utcnow())
     db.session.add(agent)
     db.session.flush()
-    events.record(actor, "agent", "create", agent.id, agent.name)
+    events.record(actor, "agent", "create", agent.id, agent.name, after={"name": name})
     wake_after_commit("agents")
     return agent, enrollments.issue_token(agent, _ca_fingerprint(config))
 
@@ -57,7 +57,7 @@ def new_join_token(agent: Agent, actor: User | None, config: Config) -> str:
     Raises Forbidden. A live agent keeps its identity until somebody joins with the token.
     """
     _require_administrator(actor)
-    events.record(actor, "agent", "join-token", agent.id, agent.name)
+    events.record(actor, "agent", "join-token", agent.id, agent.name, after={"join_token": events.SET})
     return enrollments.issue_token(agent, _ca_fingerprint(config))
 
 
@@ -79,7 +79,8 @@ def revoke(agent: Agent, actor: User | None) -> None:
     agent.is_connected = agent.is_synced = False
     enrollments.revoke(agent, now)
     _end_commands(agent, now)
-    events.record(actor, "agent", "revoke", agent.id, agent.name)
+    before, after = {"is_revoked": False}, {"is_revoked": True}
+    events.record(actor, "agent", "revoke", agent.id, agent.name, before=before, after=after)
     for topic in ("agents", "hosts", f"agent:{agent.id}"):
         wake_after_commit(topic)
 

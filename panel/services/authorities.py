@@ -104,7 +104,8 @@ def update(authority: AcmeAuthority, spec: AuthoritySpec, actor: User | None) ->
     _set_key(authority, spec)
     if before != describe(authority) or had_key != authority.eab_key_sealed:
         authority.changed_at = utcnow()
-        _record(actor, "update", authority, before=before)
+        has_other_key = bool(had_key and authority.eab_key_sealed) and had_key != authority.eab_key_sealed
+        _record(actor, "update", authority, before=before, has_other_key=has_other_key)
         certificate_jobs.configure_all(_concerned(authority), actor)
     return authority
 
@@ -174,7 +175,9 @@ def make_default(authority: AcmeAuthority, actor: User | None) -> None:
 def describe(authority: AcmeAuthority) -> dict[str, Any]:
     """The values that people set, as the audit log keeps them; of the key only whether there is one."""
     names = ("name", "directory_url", "staging_directory_url", "ca_pem", "email", "eab_kid", "needs_eab", "is_test")
-    return {name: getattr(authority, name) for name in names} | {"has_eab_key": bool(authority.eab_key_sealed)}
+    return {name: getattr(authority, name) for name in names} | {
+        "eab_key": events.SET if authority.eab_key_sealed else ""
+    }
 
 
 def name_some(certificates: Sequence[Certificate]) -> str:
@@ -247,7 +250,16 @@ def _set_key(authority: AcmeAuthority, spec: AuthoritySpec) -> None:
         authority.eab_key_sealed = context.vault().seal(spec.eab_key)
 
 
-def _record(actor: User | None, verb: str, authority: AcmeAuthority, *, before: dict[str, Any] | None) -> None:
+def _record(
+    actor: User | None,
+    verb: str,
+    authority: AcmeAuthority,
+    *,
+    before: dict[str, Any] | None,
+    has_other_key: bool = False,
+) -> None:
     after = None if verb == "delete" else describe(authority)
+    if after is not None and has_other_key:
+        after["eab_key"] = events.CHANGED
     events.record(actor, NOUN, verb, authority.id, authority.name, before=before, after=after)
     wake_after_commit("certificates")

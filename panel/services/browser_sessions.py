@@ -92,9 +92,17 @@ def last_seen(now: datetime) -> dict[int, datetime]:
 
 
 def forget(key: str) -> None:
-    """Logging out: the row goes, and with it every copy of the cookie."""
+    """Ends a login: the row goes, and with it every copy of the cookie."""
     db.session.execute(delete(BrowserSession).where(BrowserSession.key_sha256 == _hash(key)))
     wake_after_commit("sessions")
+
+
+def log_out(key: str) -> None:
+    """The person's own end of this login; nothing happens when it has ended already."""
+    login = find(key, utcnow())
+    forget(key)
+    if login is not None:
+        events.record(login.user, "user", "logout", login.user.id, login.user.username)
 
 
 def end(session_id: int, user: User) -> None:

@@ -150,11 +150,12 @@ def take_over(certificate: Certificate, spec: CertificateSpec, actor: User | Non
     under_way = certificate_jobs.find_open(certificate, CommandKind.TAKE_OVER_CERTIFICATE)
     if under_way is not None:
         return under_way
+    before = describe(certificate)
     for name, value in columns_of(spec).items():
         setattr(certificate, name, value)
     _note_change(certificate)
     command = certificate_jobs.ask(certificate, CommandKind.TAKE_OVER_CERTIFICATE, actor)
-    _record(actor, "take-over", certificate, command, after=describe(certificate))
+    _record(actor, "take-over", certificate, command, before=before, after=describe(certificate))
     return command
 
 
@@ -209,7 +210,8 @@ def _set_paused(certificate: Certificate, actor: User | None, *, is_paused: bool
     certificate.is_paused = is_paused
     _note_change(certificate)
     command = certificate_jobs.configure(certificate, actor)
-    _record(actor, "pause" if is_paused else "resume", certificate, command)
+    before, after = {"is_paused": not is_paused}, {"is_paused": is_paused}
+    _record(actor, "pause" if is_paused else "resume", certificate, command, before=before, after=after)
     return certificate
 
 

@@ -1,5 +1,5 @@
 """Notification channels: where news goes to. Their settings are sealed, and secrets only go in.
-May import: panel.notifiers, panel.vault, panel.services.events, panel.models, panel.extensions and below."""
+May import: panel.notifiers, panel.vault, panel.services.{context,events}, panel.models, panel.extensions and below."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete as delete_from
 from sqlalchemy import select, update
@@ -18,7 +19,7 @@ from panel.models import Notification, NotificationChannel, User
 from panel.models.types import utcnow
 from panel.notifiers import registry
 from panel.notifiers.notifier import Notifier
-from panel.services import events
+from panel.services import context, events
 from panel.vault import Vault, VaultError
 
 MAX_NAME = 64
@@ -77,7 +78,7 @@ def create(
     channel = NotificationChannel(name=name, kind=notifier.kind, sealed_settings=sealed, created_at=now, changed_at=now)
     db.session.add(channel)
     db.session.flush()
-    _changed(channel, "create", actor, after={"kind": notifier.kind})
+    _changed(channel, "create", actor, after=describe(channel, config))
     return channel
 
 
@@ -91,31 +92,53 @@ def update_settings(
         stored = open_stored(channel, config)
     except VaultError:
         stored = Stored()  # nothing can be kept: every secret must be entered again
-    before = {"name": channel.name}
-    channel.name = _parse_name(name, channel)
-    channel.sealed_settings = _seal(_merge(notifier, values, stored, utcnow()), config)
+    before = describe(channel, config)
+    name = _parse_name(name, channel)
+    merged = _merge(notifier, values, stored, utcnow())
+    channel.name = name
+    channel.sealed_settings = _seal(merged, config)
     channel.last_error = ""
-    _changed(channel, "update", actor, before=before, after={"name": channel.name})
+    after = describe(channel, config)
+    for secret in notifier.secrets:
+        if after.get(secret) and stored.values.get(secret) and merged.values[secret] != stored.values[secret]:
+            after[secret] = events.CHANGED
+    _changed(channel, "update", actor, before=before, after=after)
 
 
 def set_enabled(channel: NotificationChannel, actor: User | None, *, enabled: bool) -> None:
     """Switches the channel on or off; off, what waits for it is not sent any more. Raises Forbidden."""
     _require_administrator(actor)
+    before = {"is_enabled": channel.is_enabled}
     channel.is_enabled = enabled
     if not enabled:
         waiting = (Notification.channel_id == channel.id, Notification.next_attempt_at.is_not(None))
         said = {"next_attempt_at": None, "error": "The channel was switched off before this was sent."}
         db.session.execute(update(Notification).where(*waiting).values(**said))
-    _changed(channel, "enable" if enabled else "disable", actor)
+    _changed(channel, "enable" if enabled else "disable", actor, before=before, after={"is_enabled": enabled})
 
 
 def delete(channel: NotificationChannel, actor: User | None) -> None:
     """Removes the channel and what was sent by it. Raises Forbidden."""
     _require_administrator(actor)
+    before = describe(channel, context.config())
     db.session.execute(delete_from(Notification).where(Notification.channel_id == channel.id))
-    _changed(channel, "delete", actor)
+    _changed(channel, "delete", actor, before=before)
     db.session.delete(channel)
     db.session.flush()
+
+
+def describe(channel: NotificationChannel, config: Config) -> dict[str, Any]:
+    """The values that people set, as the audit log keeps them; of each secret only that it is set."""
+    known: dict[str, Any] = {"name": channel.name, "kind": channel.kind, "is_enabled": channel.is_enabled}
+    try:
+        values = open_stored(channel, config).values
+    except VaultError:  # the secret key is another one now: what is sealed is lost
+        return known
+    notifier = registry.kinds().get(channel.kind)
+    for one in notifier.fields if notifier else ():
+        value = values.get(one.name, "")
+        known[one.name] = events.SET if one.is_secret and value else value
+    return known
 
 
 def _changed(
@@ -123,8 +146,8 @@ def _changed(
     verb: str,
     actor: User | None,
     *,
-    before: dict[str, str] | None = None,
-    after: dict[str, str] | None = None,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
 ) -> None:
     channel.changed_at = utcnow()
     db.session.flush()

@@ -121,17 +121,29 @@ def retry(command: Command, actor: User | None) -> Command:
     kind = CommandKind(command.kind)
     if kind is CommandKind.INSTALL_CERTIFICATE:
         raise Conflict("The key of this upload was not kept. Upload the certificate and its key again.")
-    return enqueue(
+    key = f"retry:{command.id}"
+    is_repeated = _by_key(command.agent, kind, key) is not None
+    again = enqueue(
         command.agent,
         kind,
         payload={} if kind is CommandKind.APPLY_CONFIG else dict(command.payload),
         actor=actor,
-        idempotency_key=f"retry:{command.id}",
+        idempotency_key=key,
         retry_of=command.id,
         run_timeout=command.run_timeout,
         resource=command.resource,
         certificate_id=command.certificate_id,
     )
+    if not is_repeated:
+        events.record(actor, "command", "retry", command.id, command.kind, command_id=again.id)
+    return again
+
+
+def reload(agent: Agent, actor: User | None) -> Command:
+    """Lets nginx read its present files again. Raises Forbidden for viewers, Conflict for a revoked agent."""
+    command = enqueue(agent, CommandKind.RELOAD, actor=actor)
+    events.record(actor, "agent", "reload", agent.id, agent.name, command_id=command.id)
+    return command
 
 
 def wait(command_id: str, timeout: float) -> Command:

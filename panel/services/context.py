@@ -1,14 +1,23 @@
-"""What the application whose context is open was set up with: its settings, and the vault for its secrets.
+"""What surrounds a service: the application's settings and vault, and where the present work comes from.
 May import: flask.current_app, panel.config, panel.vault."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 
 from flask import current_app
 
 from panel.config import Config
 from panel.vault import Vault
+
+COMMAND_LINE = "command line"
+PANEL = "panel"  # the panel itself: its clock, or what follows from something else
+AGENT = "agent:"  # before an agent's id
+
+_origin: ContextVar[str] = ContextVar("origin", default=PANEL)
 
 
 def config() -> Config:
@@ -20,6 +29,26 @@ def config() -> Config:
 def vault() -> Vault:
     """Seals and opens with this application's secret key."""
     return _vault(config().secret_key)
+
+
+def origin() -> str:
+    """Where the present work comes from: an address, COMMAND_LINE, PANEL, or AGENT and an id."""
+    return _origin.get()
+
+
+def set_origin(text: str) -> None:
+    """Says where the work of this greenlet comes from until somebody says otherwise. For the doors."""
+    _origin.set(text)
+
+
+@contextmanager
+def coming_from(text: str) -> Iterator[None]:
+    """Says where the work within comes from. For the doors."""
+    token = _origin.set(text)
+    try:
+        yield
+    finally:
+        _origin.reset(token)
 
 
 @lru_cache(maxsize=4)

@@ -67,6 +67,8 @@ def apply(
         batching.hasten(command)
     else:
         batching.postpone(command, pause, timedelta(seconds=longest_wait))
+    if not events.name_job(agent, command.id) and actor is not None:
+        events.record(actor, "agent", "apply", agent.id, agent.name, command_id=command.id)
     if not agent.has_unapplied_changes:
         _try_refused_again(agent)
     return command

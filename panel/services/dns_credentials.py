@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from panel.nginx import grammar
 from panel.services import authority_rules, certificate_jobs, commands, context, events
 from panel.services.authorities import name_some
 from panel.services.proxy_hosts import require_editor
+from panel.vault import VaultError
 
 NOUN = "dns_credential"
 MAX_VALUE = 8192  # characters of one field; some are whole key files
@@ -126,7 +127,7 @@ def update(credential: DnsCredential, spec: CredentialSpec, actor: User | None) 
     credential.changed_at = utcnow()
     if values != stored:
         credential.tested_at, credential.test_error, credential.test_command_id = None, "", None
-    _record(actor, "update", credential, before=before)
+    _record(actor, "update", credential, before=before, changed=_differing(stored, values))
     certificate_jobs.configure_all(users_of(credential), actor)
     return credential
 
@@ -199,8 +200,14 @@ def find_for(agent: Agent, names: tuple[str, ...]) -> DnsCredential | None:
 
 
 def describe(credential: DnsCredential) -> dict[str, Any]:
-    """The values that may be known, as the audit log keeps them."""
-    return {"name": credential.name, "provider": credential.provider}
+    """The values that may be known, as the audit log keeps them; of each secret only that it is set."""
+    known = {"name": credential.name, "provider": credential.provider}
+    try:
+        values = open_values(credential)
+    except VaultError:  # the secret key is another one now: what is sealed is lost
+        return known
+    shown = public_values(credential)
+    return known | {f"values.{name}": shown.get(name, events.SET) for name in values}
 
 
 def _is_within(name: str, zone: str) -> bool:
@@ -263,7 +270,22 @@ def _seal(values: dict[str, str]) -> str:
     return context.vault().seal(json.dumps(values)) if values else ""
 
 
-def _record(actor: User | None, verb: str, credential: DnsCredential, *, before: dict[str, Any] | None) -> None:
+def _differing(stored: Mapping[str, str], values: Mapping[str, str]) -> set[str]:
+    """The fields that had a value and have another one now."""
+    return {name for name, value in values.items() if name in stored and stored[name] != value}
+
+
+def _record(
+    actor: User | None,
+    verb: str,
+    credential: DnsCredential,
+    *,
+    before: dict[str, Any] | None,
+    changed: Iterable[str] = (),
+) -> None:
     after = None if verb == "delete" else describe(credential)
+    for name in changed:
+        if after is not None and after.get(f"values.{name}") == events.SET:
+            after[f"values.{name}"] = events.CHANGED
     events.record(actor, NOUN, verb, credential.id, credential.name, before=before, after=after)
     wake_after_commit("certificates")

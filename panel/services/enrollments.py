@@ -75,7 +75,8 @@ def enroll(secret: str, csr_pem: bytes, hostname: str, authority: Authority, now
         agent.session_epoch += 1
         agent.is_connected = agent.is_synced = False
         agent.boots, agent.refused_because = [], ""
-        events.record(None, "agent", "join", agent.id, agent.name, after={"hostname": hostname})
+        after = {"hostname": hostname}
+        events.record(None, "agent", "join", agent.id, agent.name, after=after, origin=f"agent {agent.name}")
     certificate_pem = _issue(agent, csr_pem, authority, now)
     wake_after_commit("agents")
     wake_after_commit(f"agent:{agent.id}")

@@ -55,7 +55,8 @@ def take_back(invitation_id: int, actor: User) -> Invitation:
     )
     if invitation is None:
         raise NotFound("This invitation was used or has ended. There is nothing to take back.")
-    events.record(actor, "invitation", "take_back", invitation.id, invitation.note)
+    before = {"role": invitation.role}
+    events.record(actor, "invitation", "take_back", invitation.id, invitation.note, before=before)
     return invitation
 
 

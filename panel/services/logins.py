@@ -1,5 +1,5 @@
 """Logging in: counted before the password is looked at, so that guesses in parallel gain nothing.
-May import: panel.services.accounts, panel.models, panel.extensions, panel.errors."""
+May import: panel.services.{accounts,events}, panel.models, panel.extensions, panel.errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from panel.errors import Throttled
 from panel.extensions import db
 from panel.models import LoginThrottle, User
 from panel.models.types import utcnow
-from panel.services import accounts
+from panel.services import accounts, events
 
 FREE_FAILURES = 5  # of one account from one place
 FREE_FAILURES_OF_ADDRESS = 30  # over all accounts; an office shares an address
@@ -58,6 +58,7 @@ def finish(attempt: Attempt, is_right: bool) -> User | None:
     """The person when the password was right, whose failures are then forgotten; else None."""
     user = db.session.get(User, attempt.user_id) if attempt.user_id is not None and is_right else None
     if user is None or not user.is_active or user.password_hash != attempt.password_hash:
+        _record_failure(attempt)
         return None
     own, *shared = attempt.keys
     db.session.execute(delete(LoginThrottle).where(LoginThrottle.key == own))
@@ -78,9 +79,21 @@ def begin_code(user: User, place: Place) -> tuple[str, ...]:
     return keys
 
 
+def refuse_code(user: User) -> None:
+    """The code was wrong: whoever tries has the password, so the audit log tells."""
+    events.record(None, "user", "code-failed", user.id, user.username)
+
+
 def finish_code(keys: tuple[str, ...]) -> None:
     """The code was right: its failures are forgotten."""
     db.session.execute(delete(LoginThrottle).where(LoginThrottle.key.in_(keys)))
+
+
+def _record_failure(attempt: Attempt) -> None:
+    """Of people who exist only: what somebody typed instead of a name may be a password."""
+    user = db.session.get(User, attempt.user_id) if attempt.user_id is not None else None
+    if user is not None:
+        events.record(None, "user", "login-failed", user.id, user.username)
 
 
 def _keys(account: str, place: Place) -> tuple[str, ...]:

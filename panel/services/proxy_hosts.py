@@ -52,11 +52,14 @@ def create(spec: ProxyHostSpec, actor: User | None) -> ProxyHost:
     return host
 
 
-def update(host: ProxyHost, spec: ProxyHostSpec, actor: User | None, *, version: int) -> ProxyHost:
+def update(
+    host: ProxyHost, spec: ProxyHostSpec, actor: User | None, *, version: int, verb: str = "update"
+) -> ProxyHost:
     """Saves a host as `spec` wants it; on another agent both agents have something to apply.
 
     `version` is the one the person's form was opened on. Raises Forbidden, Invalid(field), and Conflict when somebody
-    else saved the host meanwhile or deleted it. Saving what is already saved changes nothing.
+    else saved the host meanwhile or deleted it. Saving what is already saved changes nothing. `verb` is what the audit
+    log calls it.
     """
     require_editor(actor)
     lock(host)
@@ -75,7 +78,7 @@ def update(host: ProxyHost, spec: ProxyHostSpec, actor: User | None, *, version:
         _leave(host, left_agent_id)
     mark_changed(host)
     domain_names.claim(host)
-    record(actor, "update", host, before=before)
+    record(actor, verb, host, before=before)
     return host
 
 

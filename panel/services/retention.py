@@ -1,4 +1,4 @@
-"""How long things are kept: output for 30 days, 50 revisions per agent, contents as long as something names them.
+"""How long things are kept: output for 30 days, the audit log for a year, 50 revisions per agent, contents while named.
 May import: panel.services.{browser_sessions,invitations,notifications}, panel.models, panel.extensions."""
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from functools import partial
 from sqlalchemy import delete, select
 
 from panel.extensions import db
-from panel.models import OPEN_STATES, Agent, Command, CommandOutput, ConfigContent, ProxyHost, Revision
+from panel.models import OPEN_STATES, Agent, Command, CommandOutput, ConfigContent, Event, ProxyHost, Revision
 from panel.services import browser_sessions, invitations, notifications
 
 OUTPUT_KEPT = timedelta(days=30)
+EVENTS_KEPT = timedelta(days=365)
+EVENTS_AT_ONCE = 500  # that are deleted in one step
 REVISIONS_KEPT = 50  # per agent, the live one not counted
 CONTENT_BATCH = 500
 COMMANDS_AT_ONCE = 20  # whose output is deleted in one step
@@ -25,6 +27,7 @@ def steps(now: datetime) -> Iterator[Callable[[], object]]:
     Nothing that is live or that an open command needs. Call each step before asking for the next one.
     """
     yield from _output_steps(now - OUTPUT_KEPT)
+    yield from _event_steps(now - EVENTS_KEPT)
     for agent_id in db.session.scalars(select(Agent.id)).all():
         yield partial(_prune_revisions, agent_id)
     yield _prune_contents
@@ -39,6 +42,12 @@ def _output_steps(before: datetime) -> Iterator[Callable[[], object]]:
         old = select(Command.id).where(Command.agent_id == agent_id, Command.finished_at < before, has_output)
         while command_ids := db.session.scalars(old.limit(COMMANDS_AT_ONCE)).all():
             yield partial(_execute, delete(CommandOutput).where(CommandOutput.command_id.in_(command_ids)))
+
+
+def _event_steps(before: datetime) -> Iterator[Callable[[], object]]:
+    old = select(Event.id).where(Event.at < before).order_by(Event.id).limit(EVENTS_AT_ONCE)
+    while event_ids := db.session.scalars(old).all():
+        yield partial(_execute, delete(Event).where(Event.id.in_(event_ids)))
 
 
 def _prune_revisions(agent_id: str) -> None:

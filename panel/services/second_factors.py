@@ -59,7 +59,7 @@ def confirm(user: User, code: str) -> list[str]:
         raise Invalid("code", f"{_WRONG} If it stays wrong, compare the clock of the phone.")
     user.totp_step, user.totp_since = step, utcnow()
     codes = _new_codes(user)
-    events.record(user, "user", "turn_on_second_factor", user.id, user.username)
+    _record(user, user, "turn_on_second_factor", is_on=True)
     return codes
 
 
@@ -73,7 +73,7 @@ def check(user: User, code: str) -> Proof | None:
 def turn_off(user: User) -> None:
     """Turns the person's own second factor off and forgets the recovery codes."""
     _forget(user)
-    events.record(user, "user", "turn_off_second_factor", user.id, user.username)
+    _record(user, user, "turn_off_second_factor", is_on=False)
 
 
 def renew_recovery_codes(user: User) -> list[str]:
@@ -81,7 +81,7 @@ def renew_recovery_codes(user: User) -> list[str]:
     if not user.has_second_factor:
         raise Conflict("The second factor is off, so that there is nothing to recover.")
     codes = _new_codes(user)
-    events.record(user, "user", "renew_recovery_codes", user.id, user.username)
+    events.record(user, "user", "renew_recovery_codes", user.id, user.username, after={"codes": events.CHANGED})
     return codes
 
 
@@ -92,13 +92,18 @@ def reset(user: User, actor: User | None = None) -> None:
         raise Conflict(f"{user.username} has no second factor.")
     _forget(user)
     browser_sessions.end_all(user)
-    events.record(actor, "user", "reset_second_factor", user.id, user.username)
+    _record(actor, user, "reset_second_factor", is_on=False)
 
 
 def codes_left(user: User) -> int:
     """How many recovery codes still work."""
     unused = (RecoveryCode.user_id == user.id, RecoveryCode.used_at.is_(None))
     return db.session.scalar(select(func.count()).select_from(RecoveryCode).where(*unused)) or 0
+
+
+def _record(actor: User | None, user: User, verb: str, *, is_on: bool) -> None:
+    before, after = {"second_factor": not is_on}, {"second_factor": is_on}
+    events.record(actor, "user", verb, user.id, user.username, before=before, after=after)
 
 
 def _use_code(user: User, code: str) -> bool:

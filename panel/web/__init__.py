@@ -8,6 +8,7 @@ from flask import Flask
 from panel.web import access, errors, filters, security, shell, statics, timing
 from panel.web.account import routes as account
 from panel.web.agents import routes as agents
+from panel.web.audit import routes as audit
 from panel.web.auth import routes as auth
 from panel.web.certificates import routes as certificates
 from panel.web.changes import routes as changes
@@ -27,6 +28,7 @@ from panel.web.users import routes as users
 NOUNS = (
     account,
     agents,
+    audit,
     auth,
     certificates,
     changes,

@@ -17,7 +17,7 @@ from panel.errors import Forbidden
 from panel.extensions import login_manager, transaction
 from panel.models import BrowserSession, User
 from panel.models.types import utcnow
-from panel.services import browser_sessions
+from panel.services import browser_sessions, context
 from panel.services.browser_sessions import Visit
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,9 @@ def register(app: Flask) -> None:
     login_manager.session_protection = None  # addresses change on phones; each login has a row instead
     login_manager.user_loader(load_user)
     login_manager.unauthorized_handler(ask_to_log_in)
+    app.before_request(_note_origin)
     app.before_request(_guard)
+    app.teardown_request(_forget_origin)
 
 
 def load_user(user_id: str) -> User | None:
@@ -117,6 +119,14 @@ def _page_of_htmx() -> str:
     """The page that the person sees while htmx asks for a part of it."""
     current = urlsplit(request.headers.get("HX-Current-URL", ""))
     return f"{current.path}?{current.query}" if current.query else current.path
+
+
+def _note_origin() -> None:
+    context.set_origin(request.remote_addr or context.PANEL)
+
+
+def _forget_origin(_error: BaseException | None) -> None:
+    context.set_origin(context.PANEL)
 
 
 def _guard() -> Response | None:

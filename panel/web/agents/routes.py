@@ -3,19 +3,22 @@ May import: panel.web, panel.services and below."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Blueprint, current_app, make_response, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel.config import Config
 from panel.errors import Invalid
 from panel.extensions import transaction
-from panel.models import Agent, Command, CommandKind
+from panel.models import Agent, Command, CommandKind, User
 from panel.models.types import utcnow
 from panel.services import agents, commands, deployments, drift
 from panel.web import htmx
 from panel.web.access import actor, administrators_only
 from panel.web.agents import live, page, view
 from panel.web.agents.forms import AgentForm
+from panel.web.audit import offer
 from panel.web.live import registry
 
 bp = Blueprint("agents", __name__)
@@ -67,13 +70,13 @@ def join_command(agent_id: str) -> BaseResponse:
 @bp.post("/agents/<agent_id>/check")
 def check(agent_id: str) -> BaseResponse:
     """Asks the agent how its nginx is."""
-    return _send(agent_id, CommandKind.CHECK_NGINX)
+    return _send(agent_id, lambda agent, who: commands.enqueue(agent, CommandKind.CHECK_NGINX, actor=who))
 
 
 @bp.post("/agents/<agent_id>/reload")
 def reload(agent_id: str) -> BaseResponse:
     """Lets nginx read its present files again."""
-    return _send(agent_id, CommandKind.RELOAD)
+    return _send(agent_id, commands.reload)
 
 
 @bp.post("/agents/<agent_id>/apply")
@@ -99,7 +102,8 @@ def healing(agent_id: str) -> BaseResponse:
         agent = agents.get(agent_id)
         drift.set_healing(agent, request.form.get("heal") == "y", actor())
         said = "put back at once" if agent.heals_drift else "reported and left as they are"
-    htmx.toast(f"Setting saved: hand edits on {agent.name} are {said}.")
+        undo_url = offer.undo_url("agent")
+    htmx.toast(f"Setting saved: hand edits on {agent.name} are {said}.", undo_url=undo_url)
     return htmx.go(f"/agents/{agent_id}")
 
 
@@ -115,10 +119,9 @@ def revoke(agent_id: str) -> BaseResponse:
     return htmx.go(f"/agents/{agent_id}")
 
 
-def _send(agent_id: str, kind: CommandKind) -> BaseResponse:
+def _send(agent_id: str, ask: Callable[[Agent, User], Command]) -> BaseResponse:
     with transaction():
-        command: Command = commands.enqueue(agents.get(agent_id), kind, actor=actor())
-        job_id = command.id
+        job_id = ask(agents.get(agent_id), actor()).id
     return htmx.go(f"/jobs/{job_id}")
 
 

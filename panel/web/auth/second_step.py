@@ -59,7 +59,10 @@ def _open(user: User, code: str) -> tuple[Opened, int | None] | None:
     with transaction():
         waiting = _person()
         proof = second_factors.check(waiting, code) if waiting else None
-        if waiting is None or proof is None:
+        if waiting is None:
+            return None
+        if proof is None:
+            logins.refuse_code(waiting)
             return None
         logins.finish_code(keys)
         left = second_factors.codes_left(waiting) if proof is second_factors.Proof.RECOVERY else None

@@ -62,6 +62,6 @@ def enter(opened: Opened, wanted: str) -> BaseResponse:
 def end_session() -> None:
     """Back to a stranger; every copy of the cookie is worth nothing from now on."""
     with transaction():
-        browser_sessions.forget(session.get(SESSION_KEY, ""))
+        browser_sessions.log_out(session.get(SESSION_KEY, ""))
     logout_user()
     session.clear()

@@ -11,11 +11,13 @@ from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
 from panel.services import agents, certificates, jobs
 from panel.web import listing
+from panel.web.audit import history
 from panel.web.certificates import view, words
 from panel.web.certificates.listing import CERTIFICATES
 from panel.web.jobs import lines
 
 JOBS_SHOWN = 10
+CHANGES_SHOWN = 8
 
 
 def list_values(args: Mapping[str, str]) -> dict[str, Any]:
@@ -78,4 +80,5 @@ def certificate_values(certificate: Certificate) -> dict[str, Any]:
         "is_certbot": certificate.source == CertificateSource.CERTBOT,
         "reasons": certificates.REVOCATION_REASONS,
         "jobs": lines.about(certificate.id, JOBS_SHOWN),
+        **history.values("certificate", certificate.id, CHANGES_SHOWN),
     }

@@ -15,6 +15,7 @@ from panel.nginx.grammar import display_name
 from panel.services import certificates, proxy_hosts
 from panel.web import htmx
 from panel.web.access import actor
+from panel.web.audit import offer
 from panel.web.certificates import live, page, requesting, uploading
 from panel.web.certificates.forms import number
 from panel.web.filters import plural
@@ -71,7 +72,8 @@ def resume(certificate_id: int) -> BaseResponse:
     """It is renewed by itself again."""
     with transaction():
         name = certificates.resume(certificates.get(certificate_id), actor()).name
-    htmx.toast(f"Renewal of {name} resumed.")
+        undo_url = offer.undo_url("certificate")
+    htmx.toast(f"Renewal of {name} resumed.", undo_url=undo_url)
     return htmx.go(f"/certificates/{certificate_id}")
 
 

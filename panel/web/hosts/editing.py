@@ -19,6 +19,7 @@ from panel.services import agents, certificates, commands, deployments, history,
 from panel.services.proxy_hosts import ProxyHostSpec, spec_of
 from panel.web import htmx
 from panel.web.access import actor
+from panel.web.audit import offer
 from panel.web.hosts import joining, preview, view
 from panel.web.hosts.forms import ProxyHostForm, values_of
 from panel.web.jobs.view import view as job_view
@@ -111,14 +112,18 @@ def _save(form: ProxyHostForm, host_id: int | None) -> str:
         touched = [host.agent]
         host = proxy_hosts.update(host, spec, actor(), version=form.opened_version())
         touched += [host.agent] if host.agent_id != touched[0].id else []
+    undo_url = "" if host_id is None else offer.undo_url("proxy_host")
     joined = joining.carry_out(form, request.form, host, actor())
     if request.form.get("then") == "apply":
         applies = [apply_soon(agent) for agent in touched]
         if form.wants_request:  # the host is served by plain HTTP until the certificate is there
             return f"/jobs/{certificates.request_for_host(host, actor(), force_ssl=spec.force_ssl).id}"
+        if undo_url:
+            htmx.toast(f"Host {display_name(host.primary_name)} saved. It is being applied now.", undo_url=undo_url)
         return job_address(applies)
     also = f" nginx is being joined to {joined}." if joined else ""
-    htmx.toast(f"Host {display_name(host.primary_name)} saved. It is not live until it is applied.{also}")
+    said = f"Host {display_name(host.primary_name)} saved. It is not live until it is applied.{also}"
+    htmx.toast(said, undo_url=undo_url)
     return f"/hosts/{host.id}"
 
 

@@ -11,12 +11,12 @@ from flask import current_app
 from panel.models import Agent, AgentStatus, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
-from panel.services import agents, certificates, history, jobs, proxy_hosts
+from panel.services import agents, certificates, jobs, proxy_hosts
 from panel.services.upstreams import of_host
 from panel.web import listing
 from panel.web.certificates.view import host_tls, last_trouble
 from panel.web.certificates.words import is_test
-from panel.web.hosts import preview, upstream, view
+from panel.web.hosts import history, preview, upstream, view
 from panel.web.hosts.listing import HOSTS
 from panel.web.jobs import lines
 
@@ -94,5 +94,5 @@ def host_values(host: ProxyHost) -> dict[str, Any]:
         "file": file,
         "live_text": preview.live_text(host),
         "jobs": lines.recent(host.agent_id, JOBS_SHOWN),
-        "changes": [view.past_change(change) for change in history.changes_of("proxy_host", host.id, limit=6)],
+        **history.values(host),
     }

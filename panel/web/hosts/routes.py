@@ -15,7 +15,8 @@ from panel.nginx.grammar import display_name
 from panel.services import certificates, deployments, proxy_hosts, upstreams
 from panel.web import htmx
 from panel.web.access import actor, local_path
-from panel.web.hosts import editing, live, page
+from panel.web.audit import offer
+from panel.web.hosts import editing, history, live, page
 from panel.web.live import registry
 
 bp = Blueprint("hosts", __name__)
@@ -23,6 +24,9 @@ registry.register("hosts", live.regions, news=("hosts", "agents", "certificates"
 
 bp.add_url_rule("/hosts/new", "create", editing.create, methods=["GET", "POST"])
 bp.add_url_rule("/hosts/<int:host_id>/edit", "edit", editing.edit, methods=["GET", "POST"])
+bp.add_url_rule(
+    "/hosts/<int:host_id>/versions/<int:event_id>", "restore_version", history.restore_version, methods=["POST"]
+)
 bp.add_url_rule("/hosts/preview", "preview", editing.preview_draft, methods=["POST"])
 bp.add_url_rule("/hosts/test", "test_draft", editing.test_draft, methods=["POST"])
 
@@ -109,7 +113,8 @@ def _change(host_id: int, change: Callable[[ProxyHost, User], object], done: str
         change(host, actor())
         note = _apply_note(host)
         name = display_name(host.primary_name)
-    htmx.toast(f"Host {name} {done}. {note}")
+        undo_url = offer.undo_url("proxy_host")
+    htmx.toast(f"Host {name} {done}. {note}", undo_url=undo_url)
     return htmx.go(local_path(request.form.get("next", "")) or f"/hosts/{host_id}")
 
 

@@ -263,36 +263,3 @@ def spoken_values(host: ProxyHost | ProxyHostSpec, agent_names: Mapping[str, str
         "is_enabled": "yes" if host.is_enabled else "no",
         "notes": host.notes,
     }
-
-
-VERBS = {
-    "proxy_host:create": "created the host",
-    "proxy_host:update": "changed",
-    "proxy_host:enable": "enabled the host",
-    "proxy_host:disable": "disabled the host",
-    "proxy_host:delete": "deleted the host",
-    "proxy_host:restore": "brought the host back",
-    "proxy_host:refuse": "refused it",
-    "proxy_host:link": "gave it a certificate",
-    "proxy_host:unlink": "took its certificate away",
-    "proxy_host:certificate-refused": "could not ask for its certificate",
-}
-
-
-@dataclass(frozen=True)
-class PastChange:
-    """One line of a host's history."""
-
-    person: str
-    at: datetime
-    sentence: str
-
-
-def past_change(change: Change) -> PastChange:
-    """A recorded change as a sentence without its subject."""
-    fields = [LABELS[name].lower() for name in change.changed_fields if name in LABELS]
-    sentence = VERBS.get(change.verb, change.verb.partition(":")[2])
-    if change.verb == "proxy_host:update":
-        sentence = f"changed {', '.join(fields)}" if fields else "saved it without a change"
-    person = "nginx" if change.verb == "proxy_host:refuse" else change.person or "The panel"
-    return PastChange(person, change.at, sentence)

@@ -19,6 +19,7 @@ from panel.services.channels import Stored
 from panel.vault import VaultError
 from panel.web import htmx
 from panel.web.access import actor, administrators_only
+from panel.web.audit import offer
 from panel.web.live.registry import register
 from panel.web.notifications import forms, live, view
 from panel.web.notifications.forms import ChannelForm
@@ -136,7 +137,8 @@ def _switch(channel_id: int, *, enabled: bool) -> BaseResponse:
         channel = channels.get(channel_id)
         channels.set_enabled(channel, actor(), enabled=enabled)
         name = channel.name
-    htmx.toast(f"Channel {name} is {'on' if enabled else 'off'}.")
+        undo_url = offer.undo_url("notification_channel")
+    htmx.toast(f"Channel {name} is {'on' if enabled else 'off'}.", undo_url=undo_url)
     return _to_list()
 
 

@@ -14,6 +14,7 @@ from panel.models import AcmeAuthority
 from panel.services import authorities, certificate_jobs
 from panel.web import htmx
 from panel.web.access import actor
+from panel.web.audit import offer
 from panel.web.certificates.forms import number
 from panel.web.certificates.requesting import require_editor
 from panel.web.live import registry
@@ -69,7 +70,8 @@ def set_default(authority_id: int) -> BaseResponse:
         authority = authorities.get(authority_id)
         authorities.set_default(authority, actor())
         name = authority.name
-    htmx.toast(f"{name} is the default now.")
+        undo_url = offer.undo_url("acme_authority")
+    htmx.toast(f"{name} is the default now.", undo_url=undo_url)
     return htmx.go(LIST)
 
 
@@ -85,10 +87,11 @@ def set_fallbacks() -> BaseResponse:
             authorities.set_fallbacks([authority_id for _, authority_id in sorted(wanted)], actor())
             for row in authorities.list_all():
                 certificate_jobs.configure_all(authorities.users_of(row), actor())
+            undo_url = offer.undo_url("acme_authority")
     except Invalid as refusal:
         htmx.toast(refusal.message, kind="bad")
         return htmx.go(LIST)
-    htmx.toast("Order saved.")
+    htmx.toast("Order saved.", undo_url=undo_url)
     return htmx.go(LIST)
 
 

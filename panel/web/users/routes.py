@@ -18,6 +18,7 @@ from panel.models.types import utcnow
 from panel.services import accounts, browser_sessions, invitations, second_factors
 from panel.web import htmx
 from panel.web.access import actor, administrators_only
+from panel.web.audit import offer
 from panel.web.live import registry
 from panel.web.users import view
 from panel.web.users.forms import InvitationForm, RoleForm
@@ -114,7 +115,8 @@ def _change(user_id: int, act: Callable[[User], None], sentence: str) -> BaseRes
         user = accounts.get_by_id(user_id)
         act(user)
         name = user.username
-    htmx.toast(f"{name} {sentence}")
+        undo_url = offer.undo_url("user")
+    htmx.toast(f"{name} {sentence}", undo_url=undo_url)
     return htmx.go(f"/users/{user_id}")
 
 

@@ -17,7 +17,7 @@ from panel.extensions import Base, db, transaction
 from panel.models import Agent, Command, Identity, Role, User
 from panel.models.types import utcnow
 from panel.pki import open_authority
-from panel.services import browser_sessions, channels, invitations
+from panel.services import audit, browser_sessions, channels, invitations
 from panel.services.browser_sessions import Visit
 from tests.certificates import add_authority, add_certificate, add_credential
 from tests.conftest import PASSWORD_HASH, login, store
@@ -69,6 +69,7 @@ def values(app: Flask, agent: Agent, people: dict[str, User | None]) -> dict[str
         open_authority(app.config["WAYPOST"].pki_dir, utcnow())
         settings = {"url": "jsons://127.0.0.1:9"}
         found["channel_id"] = channels.create("news", "apprise", settings, None, app.config["WAYPOST"]).id
+        found["event_id"] = audit.of_object("proxy_host", found["host_id"], 1)[0].event.id
         found["invitation_id"] = invitations.create(Role.VIEWER, "", 1, None)[0].id
     return found
 

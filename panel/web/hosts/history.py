@@ -1,0 +1,40 @@
+"""A host's history: each change as a sentence with its difference, and bringing an earlier version back.
+May import: panel.web, panel.services and below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.errors import Conflict, NotFound
+from panel.extensions import transaction
+from panel.models import ProxyHost
+from panel.services import undo
+from panel.web import htmx
+from panel.web.access import actor
+from panel.web.audit import history, offer
+
+SHOWN = 8
+
+
+def values(host: ProxyHost) -> dict[str, Any]:
+    """What the host's page shows of its history."""
+    return history.values("proxy_host", host.id, SHOWN)
+
+
+def restore_version(host_id: int, event_id: int) -> BaseResponse:
+    """Saves the host as it was after that change. A refusal is a sentence, and changes nothing."""
+    try:
+        with transaction():
+            event = undo.get(event_id)
+            if (event.noun, event.object_id) != ("proxy_host", str(host_id)):
+                raise NotFound("This host has no such version.")
+            done = undo.bring_back_version(event, actor())
+            url = offer.undo_url("proxy_host")
+            said = f"Version of {event.at.day} {event.at:%b %Y, %H:%M} UTC restored. {offer.progress(done)}"
+    except Conflict as refusal:
+        htmx.toast(refusal.message, kind="warn")
+        return htmx.go(f"/hosts/{host_id}")
+    htmx.toast(said if url else "The host is as it was then already. Nothing was changed.", undo_url=url)
+    return htmx.go(f"/hosts/{host_id}")

@@ -122,4 +122,5 @@ def share_left(row: Any, now: datetime) -> float:
     """How much of its life is left, 1 to 0; 1 when that is not known. `row` has the columns of a certificate."""
     if row.not_after is None or row.not_before is None or row.not_after <= row.not_before:
         return 1.0
-    return max(0.0, (row.not_after - now) / (row.not_after - row.not_before))
+    share: float = (row.not_after - now) / (row.not_after - row.not_before)
+    return max(0.0, share)

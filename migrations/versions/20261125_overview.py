@@ -1,14 +1,14 @@
 """Remember for each person that the first steps on the overview were put away.
 
 Revision ID: 2c9d4e0b7f15
-Revises: 8e2d41c7a905
+Revises: 2c9a7f4be810
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "2c9d4e0b7f15"
-down_revision = "8e2d41c7a905"
+down_revision = "2c9a7f4be810"
 branch_labels = None
 depends_on = None
 

@@ -24,7 +24,7 @@ def test_the_overview_changes_while_somebody_looks(product: Product, visit: Call
     expect(trouble).to_contain_text("dead.localhost answers with 502", timeout=60_000)
     expect(watching.locator("#fleet")).to_contain_text("1 failing")
     expect(watching.locator("#nav-hosts")).to_have_text("1")
-    expect(watching.locator("#changes")).to_contain_text("ada added the host dead.localhost")
+    expect(watching.locator("#changes")).to_contain_text("ada added host dead.localhost")
     assert watching.evaluate("window.stays")
     trouble.get_by_role("link", name="Open host").click()
     watching.wait_for_url("**/hosts/1")

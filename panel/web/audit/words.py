@@ -107,6 +107,8 @@ VERBS = {
     "user:use_recovery_code": "used a recovery code",
     "user:link_identity": "linked an identity at the provider",
     "user:unlink_identity": "unlinked an identity at the provider",
+    "user:hide_first_steps": "put the first steps away",
+    "user:show_first_steps": "had the first steps shown again",
     "user:enter": "came by the provider for the first time",
     "user:accept_invitation": "accepted an invitation",
     "invitation:create": "invited somebody: {}",

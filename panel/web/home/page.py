@@ -10,8 +10,10 @@ from flask import current_app, render_template
 from panel.config import Config
 from panel.services import attention, certificate_census, checklist, estate, recent_changes
 from panel.web.access import actor
+from panel.web.audit import view as audit
+from panel.web.audit.view import ChangeView
 from panel.web.health import checks
-from panel.web.home import changes, view
+from panel.web.home import view
 
 CHANGES_SHOWN = 8
 EXPIRIES_SHOWN = 10
@@ -29,12 +31,19 @@ def values() -> dict[str, Any]:
     return {
         "troubles": attention.find(everything, census, checks.check_all(config)),
         "bars": view.fleet(everything, census),
-        "changes": [changes.line(change) for change in recent_changes.read(CHANGES_SHOWN)],
+        "changes": _changes(),
         "expiries": view.expiries(ending, everything.now),
         "certificate_total": census.total,
         "steps": checklist.read(actor()),
         "has_agents": any(agent.has_joined for agent in everything.agents),
     }
+
+
+def _changes() -> list[tuple[str, ChangeView]]:
+    """The newest changes, each with the tone of its shape."""
+    entries = recent_changes.read(CHANGES_SHOWN)
+    tones = [view.TONES.get(entry.event.verb, "ok") for entry in entries]
+    return list(zip(tones, audit.changes(entries, actor()), strict=True))
 
 
 def regions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the overview shows, as plain values: bars of the fleet, recent changes as sentences, the next expiries.
+"""What the overview shows, as plain values: bars of the fleet, the next expiries.
 May import: panel.models, panel.nginx.grammar, panel.services, panel.web."""
 
 from __future__ import annotations
@@ -14,6 +14,16 @@ from panel.services.estate import Estate, HostCounts
 from panel.web.certificates.view import Validity, validity
 from panel.web.filters import plural
 
+# Of recorded changes, the shape before those that no person did on purpose.
+TONES = {
+    "proxy_host:refuse": "bad",
+    "proxy_host:certificate-refused": "bad",
+    "certificate:failed": "bad",
+    "certificate:vanished": "bad",
+    "certificate:revoked": "bad",
+    "agent:hold-off": "bad",
+    "agent:drift": "warn",
+}
 LEAST = 1.5  # of 100: what is one of thousands is still seen
 GAP = 0.6
 LAST = 99.9  # the part that ends beyond it is the last one, and has no gap after it

@@ -27,6 +27,7 @@ from panel.services import (
     browser_sessions,
     certificates,
     channels,
+    checklist,
     context,
     deployments,
     events,
@@ -135,6 +136,12 @@ FORMS: dict[str, Callable[[Values], dict[str, Any]]] = {
         "url": f"jsons://{SECRETS[2]}@127.0.0.1:9",
     },
     "/settings/notifications/new": lambda v: {"name": f"n-{v['name']}", "url": f"jsons://{SECRETS[2]}@127.0.0.1:9"},
+    "/settings/publish": lambda v: {
+        "domain_names": f"p.{v['name']}.example.com",
+        "agent_id": v["agent_id"],
+        "forward_host": "127.0.0.1",
+        "forward_port": "7800",
+    },
     "/users/<int:user_id>/role": lambda _: {"role": "operator"},
     "/users/invite": lambda _: {"note": "Maya", "role": "viewer", "days": "7"},
 }
@@ -228,6 +235,7 @@ PREPARED: dict[str, Prepare] = {
         lambda v: certificates.pause(certificates.get(v["certificate_id"]), None)
     ),
     "/certificates/<int:certificate_id>/take-over": of_source("certbot"),
+    "/first-steps/show": doing(lambda v: checklist.set_hidden(db.session.get_one(User, v["me"]), is_hidden=True)),
     "/hosts/<int:host_id>/enable": doing(lambda v: proxy_hosts.set_enabled(proxy_hosts.get(v["host_id"]), False, None)),
     "/hosts/<int:host_id>/restore": doing(_deleted),
     "/hosts/<int:host_id>/versions/<int:event_id>": doing(_edited),

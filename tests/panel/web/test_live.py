@@ -12,7 +12,6 @@ from flask.testing import FlaskClient
 
 from panel.extensions import db, transaction, wake_after_commit
 from panel.models import Agent, Role, User
-from panel.models.types import utcnow
 from panel.services import accounts, authorities, browser_sessions, invitations
 from panel.services.authorities import AuthoritySpec
 from panel.services.browser_sessions import Visit
@@ -63,9 +62,9 @@ def add_authority(app: Flask, _agent: Agent, _alice: User) -> str:
     return "Our own CA"
 
 
-def name_agent(app: Flask, _agent: Agent, _alice: User) -> str:
+def name_agent(app: Flask, agent: Agent, _alice: User) -> str:
     with app.app_context(), transaction():
-        db.session.add(Agent(id="b", name="edge-2", joined_at=utcnow()))
+        db.session.get_one(Agent, agent.id).name = "edge-2"
         wake_after_commit("agents")
     return "edge-2"
 
@@ -82,7 +81,7 @@ def save_host(app: Flask, agent: Agent, _alice: User) -> str:
         ("users", make_viewer, "people"),
         ("account", log_in_elsewhere, "sessions"),
         ("authorities", add_authority, "authorities"),
-        ("agents", name_agent, "agent-cards"),
+        ("agents", name_agent, "agent-7d5f4a0e-0000-4000-8000-000000000001"),
         ("changes", save_host, "change-list"),
     ],
 )

@@ -136,10 +136,16 @@ def test_recent_changes_name_the_person_the_object_and_the_job(
     with app.app_context(), transaction():
         job = deployments.apply(db.session.get_one(Agent, agent.id), None, at_once=True).id
     soup = page(alices)
-    assert "alice changed the host bücher.example (forward host)" in text(soup, "#changes li")
+    assert "alice changed host bücher.example" in text(soup, "#changes li")
     assert soup.select_one(f'#changes a[href="/hosts/{host_id}"]')
     assert job
     assert "logged in" not in text(soup, "#changes")
+    assert soup.select_one('#changes header a[href="/audit"]')
+    undo = soup.select_one("#changes form")
+    assert undo
+    assert alices.post(str(undo["action"]), data={"next": "/"}).location == "/"
+    with app.app_context():
+        assert proxy_hosts.get(host_id).forward_host == "10.0.0.5"
 
 
 def test_certificates_come_in_the_order_of_their_ends(app: Flask, alices: FlaskClient, agent: Agent) -> None:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
 
@@ -176,7 +177,7 @@ def report(editor: Editor, visitors: Visitors, kills: list[Kill]) -> int:
     """Prints what came of it all."""
     product = editor.product
     ends = Counter(product.query("SELECT kind, state, reason, error FROM command"))
-    lost, doubled = find_losses(editor), find_doubles(product)
+    lost, doubled = find_losses(editor), find_doubles(product, kills)
     excused, failed = sort_failures(visitors.failures, kills)
     killed = Counter(kill.name for kill in kills)
     print("kills      " + ", ".join(f"{name} {count}" for name, count in sorted(killed.items())))
@@ -210,10 +211,17 @@ def find_losses(editor: Editor) -> list[str]:
     return [*lost, *([f"nginx would not start from disk: {test.stderr}"] if test.returncode else [])]
 
 
-def find_doubles(product: Product) -> list[str]:
-    """Commands that began a stage twice, by the agent's own lines; and hosts that exist twice."""
-    twice = "SELECT command_id, stage FROM line WHERE level = 'stage' GROUP BY command_id, stage HAVING count(*) > 1"
-    doubled = [f"command {command_id} did {stage} twice" for command_id, stage in _journal(product, twice)]
+def find_doubles(product: Product, kills: list[Kill]) -> list[str]:
+    """Commands that began a stage twice, by the agent's own lines; and hosts that exist twice. An agent that was killed
+    between the two goes on with what it had begun, which is no second run."""
+    wall = time.time() - time.monotonic()
+    agent_kills = [wall + kill.at for kill in kills if kill.name == "agent"]
+    begun, doubled = dict[tuple[str, str], float](), list[str]()
+    for at, command_id, stage in _stages(product):
+        before = begun.get((command_id, stage))
+        if before is not None and not any(before <= killed <= at for killed in agent_kills):
+            doubled.append(f"command {command_id} did {stage} twice")
+        begun[command_id, stage] = at
     names = "SELECT json_extract(domain_names, '$[0]') FROM proxy_host GROUP BY 1 HAVING count(*) > 1"
     return doubled + [f"{name} exists twice" for (name,) in product.query(names)]
 
@@ -234,13 +242,18 @@ def _rows(product: Product, condition: str) -> list[tuple[str, str]]:
     ]
 
 
-def _journal(product: Product, statement: str) -> list[tuple[str, str]]:
-    """Rows of the agent's journal, read only. It forgets lines that the panel has, so the panel's copy is asked too."""
+def _stages(product: Product) -> list[tuple[float, str, str]]:
+    """When the stages of all commands began, in this order, in seconds since the epoch. The agent's journal, read only,
+    forgets lines that the panel has, so the panel's copy is asked too."""
     path = product.state / "agent" / "journal.sqlite3"
+    columns = "SELECT command_id, seq, stage, at FROM"
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        kept = connection.execute(statement).fetchall()
-    stored = product.query(statement.replace("FROM line", "FROM command_output"))
-    return sorted({(str(command_id), str(stage)) for command_id, stage in [*kept, *stored]})
+        kept = connection.execute(f"{columns} line WHERE level = 'stage'").fetchall()
+    found = {(command_id, seq): (at, command_id, stage) for command_id, seq, stage, at in kept}
+    for command_id, seq, stage, at in product.query(f"{columns} command_output WHERE level = 'stage'"):
+        began = datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp()
+        found.setdefault((command_id, seq), (began, command_id, stage))
+    return sorted(found.values())
 
 
 if __name__ == "__main__":

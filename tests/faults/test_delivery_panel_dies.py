@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import gevent
@@ -98,6 +99,7 @@ def test_case_52_a_panel_whose_disk_is_full_confirms_nothing_and_goes_on_when_th
 def test_case_16_many_agents_are_asked_to_come_back_spread_out_and_are_not_called_offline(
     app: Flask, config: Config
 ) -> None:
+    app.config["WAYPOST"] = replace(config, heartbeat_interval=60.0)  # these agents send no heartbeats
     panel = Panel(app)
     panel.start()
     identities = [join(app, panel.config, f"agent-{number}") for number in range(50)]

@@ -104,8 +104,9 @@ class Command(Model):
     __tablename__ = "command"
     # A row is large (its payload names every file), so that whatever is asked often must not read them all.
     __table_args__ = (
-        Index("ix_command_agent_id_state", "agent_id", "state"),
-        Index("ix_command_state", "state"),
+        Index("ix_command_agent_id_state_kind", "agent_id", "state", "kind"),
+        Index("ix_command_state_kind", "state", "kind"),
+        Index("ix_command_kind_created_at", "kind", "created_at"),
         Index("ix_command_created_at", "created_at", "seq"),
         Index("ix_command_agent_id_finished_at", "agent_id", "finished_at"),
     )

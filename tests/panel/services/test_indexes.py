@@ -14,7 +14,17 @@ from sqlalchemy import event, text
 from panel.extensions import db
 from panel.models import Agent, Certificate, CommandKind
 from panel.models.types import utcnow
-from panel.services import agent_jobs, batching, certificate_jobs, commands, counts, jobs, recovery, transitions
+from panel.services import (
+    agent_jobs,
+    batching,
+    certificate_jobs,
+    commands,
+    counts,
+    form_checks,
+    jobs,
+    recovery,
+    transitions,
+)
 from panel.services.agent_jobs import StartedCommand
 from panel.services.jobs import JobResult
 
@@ -29,6 +39,8 @@ QUESTIONS: dict[str, Callable[[Agent], object]] = {
     "the navigation": lambda _agent: counts.read(stale_after=25),
     "the list of jobs": lambda _agent: jobs.list_page(kind=None, result=None),
     "jobs that run": lambda _agent: jobs.list_page(kind=None, result=JobResult.OPEN),
+    "jobs of an agent": lambda agent: jobs.list_page(agent_id=agent.id, result=JobResult.SUCCEEDED),
+    "a form": lambda agent: form_checks.addresses_of(agent, ["app.example.com"]),
     "an edit": lambda agent: batching.first_due_at(agent, timedelta(seconds=1)),
     "an apply": lambda agent: commands.find_open(agent.id, CommandKind.APPLY_CONFIG),
     "the stream": lambda agent: transitions.claim_next(agent.id, 1, utcnow()),
@@ -64,6 +76,11 @@ def test_no_question_walks_through_all_commands(agent: Agent, asked: list[tuple[
         rows = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
         plan = "\n".join(str(row[-1]) for row in rows)
         assert not re.search(r"SCAN command(?! USING)", plan), f"{statement}\n{plan}"
+        assert (
+            who != "a form"
+            or "FROM agent" in statement
+            or "ix_command_kind_created_at (kind=? AND created_at>?)" in plan
+        ), plan
         # A few open commands may be sorted; all that ever were may not.
         assert who != "the list of jobs" or "ORDER BY" not in plan, f"{statement}\n{plan}"
 

@@ -64,9 +64,21 @@ _VERBS = {
     "accept_invitation": ("accepted an invitation", ""),
     "setup": ("set up this panel", ""),
     "end_sessions": ("ended sessions of", ""),
+    "switch_shortcuts": ("switched single-key shortcuts", ""),
+    "demo": ("filled this panel with a demo: nothing before is real", ""),
     "fallbacks": ("changed the order of authorities", ""),
 }
-_OWN = frozenset({"change_password", "turn_on_second_factor", "turn_off_second_factor", "accept_invitation", "setup"})
+_OWN = frozenset(
+    {
+        "demo",
+        "switch_shortcuts",
+        "change_password",
+        "turn_on_second_factor",
+        "turn_off_second_factor",
+        "accept_invitation",
+        "setup",
+    }
+)
 _TONES = {"refuse": "bad", "failed": "bad", "vanished": "bad", "certificate-refused": "bad", "drift": "warn"}
 _TONES |= {"hold-off": "bad", "revoked": "bad"}
 _PAGES = {

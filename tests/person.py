@@ -92,10 +92,10 @@ class Person:
         if "/login" in self.page.url:
             self.log_in()
 
-    def log_in(self) -> None:
-        """Name and password."""
+    def log_in(self, name: str = NAME) -> None:
+        """Name and password, the same one for everybody."""
         self.page.goto("/login")
-        self.page.fill("[name=username]", NAME)
+        self.page.fill("[name=username]", name)
         self.page.fill("[name=password]", PASSWORD)
         self.page.click("main button")
         self.page.wait_for_url(lambda address: "/login" not in address)

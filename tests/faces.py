@@ -5,11 +5,14 @@ from __future__ import annotations
 
 # Where each address that gives a page is looked at, with names of tests.fleet; more than one where it has many faces.
 PAGES: dict[str, tuple[str, ...]] = {
+    "/": ("/",),
     "/account": ("/account",),
     "/account/second-factor": ("/account/second-factor",),
     "/agents": ("/agents",),
     "/agents/<agent_id>": ("/agents/{edge}", "/agents/{attic}", "/agents/{newcomer}", "/agents/{former}"),
     "/agents/new": ("/agents/new",),
+    "/audit": ("/audit", "/audit?q=nothing-of-this-name"),
+    "/audit/<int:event_id>": ("/audit/1",),
     "/certificates": ("/certificates", "/certificates?q=nothing-of-this-name"),
     "/certificates/<int:certificate_id>": (
         "/certificates/{good}",
@@ -41,6 +44,7 @@ PAGES: dict[str, tuple[str, ...]] = {
         "/jobs/{checked}",
     ),
     "/networks": ("/networks",),
+    "/search": ("/search", "/search?q=app", "/search?q=nothing-of-this-name"),
     "/settings/authorities": ("/settings/authorities",),
     "/settings/authorities/<int:authority_id>": ("/settings/authorities/{authority}",),
     "/settings/authorities/new": ("/settings/authorities/new",),
@@ -50,15 +54,18 @@ PAGES: dict[str, tuple[str, ...]] = {
     "/settings/notifications": ("/settings/notifications",),
     "/settings/notifications/<int:channel_id>": ("/settings/notifications/{channel}",),
     "/settings/notifications/new": ("/settings/notifications/new", "/settings/notifications/new?kind=smtp"),
+    "/settings/publish": ("/settings/publish",),
     "/users": ("/users",),
     "/users/<int:user_id>": ("/users/{bob}", "/users/{dora}"),
     "/users/invite": ("/users/invite",),
 }
 # Pages for people who are not logged in yet, and what is no page.
 ELSEWHERE = {
-    "/": "leads to the hosts",
     "/.well-known/waypost": "says who answers, for programs",
+    "/audit.csv": "a file",
     "/healthz": "for monitors",
+    "/hosts/<int:host_id>/quick": "test_what_opens: a row",
+    "/hosts/<int:host_id>/row": "a row of the list",
     "/invite": "test_pages_of_strangers",
     "/jobs/<command_id>/output.txt": "plain text",
     "/jobs/<command_id>/stream": "a stream",
@@ -69,6 +76,7 @@ ELSEWHERE = {
     "/login/provider/answer": "leads to the start page, or shows the page of the login",
     "/metrics": "for Prometheus",
     "/settings": "leads to the authorities",
+    "/palette": "test_what_opens: the palette's results",
     "/setup": "test_before_anybody_is_there",
     "/static/<path:filename>": "files",
 }

@@ -112,7 +112,7 @@ class Visitor:
     def open(self, address: str, status: int = 200, shapes: tuple[Shape, ...] = BOTH_ENDS) -> None:
         """Opens a page and looks at it from all sides."""
         found = self.inspector.open(address, status)
-        assert found == [], address
+        assert not found, "\n".join([address, *found])
         self.look(shapes)
 
     def look(self, shapes: tuple[Shape, ...] = BOTH_ENDS, scope: str = "") -> None:
@@ -122,7 +122,7 @@ class Visitor:
         found += [*self.inspector.failures, *self.person.complaints]
         self.inspector.failures.clear()
         self.person.complaints.clear()
-        assert found == [], self.person.page.url
+        assert not found, "\n".join([self.person.page.url, *found])
 
 
 def axe(page: Page, scope: str = "", rules: Iterable[str] = ()) -> list[str]:

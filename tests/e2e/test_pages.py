@@ -22,7 +22,17 @@ from tests.routes import ROUTES
 ADDRESSES = [address for addresses in PAGES.values() for address in addresses]
 FIRST_FACES = {addresses[0] for addresses in PAGES.values()}  # of each template one is looked at in every shape
 SAME_TITLE = re.compile(r"\?.*|\{\w+\}")  # filters and states of one page: its title names the page
-EMPTY = ("/hosts", "/certificates", "/jobs", "/changes", "/settings/dns", "/settings/notifications", "/networks")
+EMPTY = (
+    "/",
+    "/hosts",
+    "/certificates",
+    "/jobs",
+    "/changes",
+    "/audit",
+    "/settings/dns",
+    "/settings/notifications",
+    "/networks",
+)
 
 
 @dataclass
@@ -224,6 +234,10 @@ OPENINGS: dict[str, tuple[str, str, str]] = {
     "revoke a certificate": ("/certificates/{good}", ".head summary, [data-open=revoke]", "#revoke"),
     "delete a certificate": ("/certificates/{good}", ".head summary, [data-open=delete]", "#delete"),
     "a question": ("/networks", "form[data-confirm] button", "#confirm"),
+    "the palette's results": ("/hosts", ".top .find", "#palette [role=option]"),
+    "rows that are ticked": ("/hosts", "tbody .cb", ".bulk"),
+    "what to do with rows": ("/hosts", "tbody .cb, .bulk [value=delete]", "dialog[open] form"),
+    "a row": ("/hosts", "tbody details.menu summary, tbody .pop [hx-get]", "tr.quick form"),
     "earlier edits by hand": ("/agents/{attic}", "main details:not(.menu) summary", "main details[open]"),
 }
 

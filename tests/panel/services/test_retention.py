@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from panel.extensions import db, transaction
-from panel.models import Agent, Command, CommandOutput
+from panel.models import Agent, Command, CommandOutput, Event
 from panel.models.types import utcnow
 from panel.services import retention
 
@@ -46,3 +46,22 @@ def test_old_output_goes_a_few_commands_at_a_time(app: Flask, agent: Agent) -> N
     assert left() == kept
     assert sum(sizes) == 2 * (2 * retention.COMMANDS_AT_ONCE + 5)
     assert max(sizes) == 2 * retention.COMMANDS_AT_ONCE
+
+
+def test_the_audit_log_is_kept_for_a_year(app: Flask) -> None:
+    now = utcnow()
+
+    def add(days: int) -> int:
+        event = Event(noun="agent", verb="agent:join", object_id="x", at=now - timedelta(days=days))
+        db.session.add(event)
+        db.session.flush()
+        return event.id
+
+    with transaction():
+        for _ in range(retention.EVENTS_AT_ONCE + 2):
+            add(366)
+        kept = {add(364), add(0)}
+    for step in retention.steps(now):
+        with transaction():
+            step()
+    assert set(db.session.scalars(select(Event.id))) == kept

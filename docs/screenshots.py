@@ -23,8 +23,8 @@ from tests.product import ROOT, fetch, free_ports, wait_until
 IMAGES = ROOT / "docs" / "images"
 MOST = 120_000  # bytes that one picture should not exceed: the repository keeps every version of it
 SIZES: dict[str, ViewportSize] = {
-    "desktop-light": {"width": 1280, "height": 800},
-    "desktop-dark": {"width": 1280, "height": 800},
+    "desktop-light": {"width": 1440, "height": 860},
+    "desktop-dark": {"width": 1440, "height": 860},
     "phone-light": {"width": 390, "height": 720},
     "phone-dark": {"width": 390, "height": 720},
 }

@@ -23,8 +23,8 @@ from tests.product import ROOT, fetch, free_ports, wait_until
 IMAGES = ROOT / "docs" / "images"
 MOST = 120_000  # bytes that one picture should not exceed: the repository keeps every version of it
 SIZES: dict[str, ViewportSize] = {
-    "desktop-light": {"width": 1280, "height": 800},
-    "desktop-dark": {"width": 1280, "height": 800},
+    "desktop-light": {"width": 1440, "height": 860},
+    "desktop-dark": {"width": 1440, "height": 860},
     "phone-light": {"width": 390, "height": 720},
     "phone-dark": {"width": 390, "height": 720},
 }
@@ -47,8 +47,8 @@ class Picture:
 def search(page: Page) -> None:
     """Opens the palette and types a part of many names."""
     page.keyboard.press("Control+k")
-    page.keyboard.type("shop")
-    expect(page.get_by_role("option").first).to_contain_text("shop")
+    page.keyboard.type("auth")
+    expect(page.get_by_role("option").first).to_contain_text("auth")
 
 
 PICTURES = (
@@ -65,7 +65,7 @@ PICTURES = (
     Picture("refused", "/jobs/{}", ("desktop-light",), (REFUSED,)),
     Picture("agents", "/agents"),
     Picture("networks", "/networks"),
-    Picture("audit", "/audit", ("desktop-light", "phone-dark")),
+    Picture("audit", "/audit?kind=proxy_host", ("desktop-light", "phone-dark")),
     Picture("users", "/users"),
 )
 

@@ -44,8 +44,8 @@ def shrink(empty: Page, png: bytes) -> bytes:
 def _choose(counts: Counter[int]) -> tuple[Sequence[int], dict[int, int]]:
     """The colours to keep, and for each colour the place of the one that stands for it.
 
-    The most common ones stay as they are: surfaces, texts, lines. Of the rest, those that differ in their last bits
-    only fall together.
+    The most common ones stay as they are: surfaces, texts, lines. Of the rest, some stand for all that differ in their
+    last bits only. Each colour becomes the nearest of those.
     """
     ordered = [colour for colour, _ in counts.most_common()]
     kept, rest = ordered[:KEPT], ordered[KEPT:]
@@ -56,9 +56,20 @@ def _choose(counts: Counter[int]) -> tuple[Sequence[int], dict[int, int]]:
             groups.setdefault(colour & mask, colour)
         if len(groups) <= COLOURS - KEPT:
             break
-    places = {key: place for place, key in enumerate(groups, start=len(kept))}
-    index = {colour: place for place, colour in enumerate(kept)}
-    return [*kept, *groups.values()], index | {colour: places[colour & mask] for colour in rest}
+    chosen = [*kept, *groups.values()]
+    index = {colour: place for place, colour in enumerate(chosen)}
+    parts = [_parts(colour) for colour in chosen]
+    return chosen, {**{colour: _nearest(_parts(colour), parts) for colour in rest}, **index}
+
+
+def _parts(colour: int) -> tuple[int, int, int]:
+    return colour & 0xFF, colour >> 8 & 0xFF, colour >> 16 & 0xFF
+
+
+def _nearest(wanted: tuple[int, int, int], parts: Sequence[tuple[int, int, int]]) -> int:
+    red, green, blue = wanted
+    distances = [(r - red) ** 2 + (g - green) ** 2 + (b - blue) ** 2 for r, g, b in parts]
+    return distances.index(min(distances))
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

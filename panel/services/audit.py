@@ -1,5 +1,5 @@
 """Reading the audit log: filtered, page by page, all of it, and how much is new.
-May import: panel.models, panel.extensions."""
+May import: panel.models, panel.extensions, idna."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+import idna
 from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from panel.extensions import db
@@ -80,7 +81,7 @@ def read_all(wanted: Wanted) -> Iterator[list[Entry]]:
 
 def count(wanted: Wanted, newer_than: int = 0) -> int:
     """How many entries there are, or how many came after the entry with this number."""
-    statement = select(func.count(Event.id)).outerjoin(User, User.id == Event.actor_id).where(*_conditions(wanted))
+    statement = select(func.count()).select_from(Event).where(*_conditions(wanted))
     return db.session.scalar(statement.where(Event.id > newer_than) if newer_than else statement) or 0
 
 
@@ -108,7 +109,8 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     equal = ((Event.noun, wanted.noun), (Event.verb, wanted.verb), (Event.object_id, wanted.object_id))
     conditions: list[ColumnElement[bool]] = [column == value for column, value in equal if value]
     if wanted.person:
-        conditions.append(Event.actor_id.is_(None) if wanted.person == NOBODY else User.username == wanted.person)
+        person = select(User.id).where(User.username == wanted.person).scalar_subquery()
+        conditions.append(Event.actor_id.is_(None) if wanted.person == NOBODY else Event.actor_id == person)
     if wanted.since:
         conditions.append(Event.at >= wanted.since)
     if wanted.until:
@@ -117,6 +119,15 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
 
 
 def _matches(query: str) -> ColumnElement[bool]:
-    """Entries about an object, by a person or from a place of such a name."""
-    columns = (Event.object_name, Event.origin, User.username)
-    return or_(*(column.icontains(query, autoescape=True) for column in columns))
+    """Entries about an object (written in unicode or punycode), by a person or from a place of such a name."""
+    people = select(User.id).where(User.username.icontains(query, autoescape=True))
+    columns = [(Event.object_name, query), (Event.origin, query), (Event.object_name, _to_punycode(query))]
+    return or_(Event.actor_id.in_(people), *(column.icontains(text, autoescape=True) for column, text in columns))
+
+
+def _to_punycode(text: str) -> str:
+    """The text as names are stored, as far as it can be one."""
+    try:
+        return text if text.isascii() else idna.encode(text, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        return text

@@ -59,10 +59,11 @@ def recorded(noun: str) -> list[Event]:
 def name_job(agent: Agent, command_id: str) -> bool:
     """Notes that this job brings what the transaction did to hosts of the agent; False when that is nothing."""
     concerned = [event.id for event in recorded("proxy_host") if _agent_of(event) == agent.id]
-    db.session.execute(
-        update(Event).where(Event.id.in_(concerned), Event.command_id.is_(None)).values(command_id=command_id)
-    )
-    return bool(concerned)
+    if not concerned:
+        return False
+    unnamed = (Event.id.in_(concerned), Event.command_id.is_(None))
+    db.session.execute(update(Event).where(*unnamed).values(command_id=command_id))
+    return True
 
 
 def _agent_of(event: Event) -> object:

@@ -39,3 +39,17 @@ def test_an_edit_goes_live_and_is_taken_back_from_its_toast_and_from_the_log(
     ada.page.locator("tbody tr").first.get_by_role("button", name="Undo").click()
     expect(ada.page.locator("tbody tr")).to_have_count(4)
     wait_until(lambda: fetch(product.http_port, "www.example.test").status == 200, "the new name is served again")
+    what_is_open_in_the_history_stays_open(ada)
+
+
+def what_is_open_in_the_history_stays_open(ada: Person) -> None:
+    ada.page.goto("/hosts/1")
+    history = ada.page.locator("ul.hist")
+    history.locator("summary").first.click()
+    elsewhere = ada.open_tab()
+    elsewhere.goto("/hosts/1")
+    elsewhere.get_by_label("More actions").click()
+    elsewhere.get_by_role("button", name="Disable", exact=True).click()
+    expect(history.locator("li")).to_have_count(5)
+    expect(history.locator("li").nth(1).locator("details[open] ins")).to_contain_text("www.example.test")
+    expect(history.locator("details[open]")).to_have_count(1)

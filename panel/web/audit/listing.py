@@ -17,7 +17,8 @@ MAX_QUERY = 253
 
 @dataclass(frozen=True)
 class LogQuery:
-    """What the page shows. `since` and `until` are days (UTC), both included; `before` and `after` are entries."""
+    """What the page shows. `since` and `until` are days (UTC), both included; `before` and `after` are entries,
+    and so is `newest`, which an open list began with."""
 
     person: str = ""
     kind: str = ""
@@ -28,6 +29,7 @@ class LogQuery:
     query: str = ""
     before: int = 0
     after: int = 0
+    newest: int = 0
 
     @property
     def is_filtered(self) -> bool:
@@ -76,8 +78,6 @@ def parse(args: Mapping[str, str]) -> LogQuery:
     """Reads the URL's parameters; nonsense selects nothing out."""
     action = args["action"] if args.get("action") in words.VERBS else ""
     kind = args["kind"] if args.get("kind") in words.NOUNS else ""
-    if kind and not action.startswith(f"{kind}:"):
-        action = ""
     return LogQuery(
         person=args.get("person", "")[:64],
         kind=kind,
@@ -88,6 +88,7 @@ def parse(args: Mapping[str, str]) -> LogQuery:
         query=args.get("q", "").strip()[:MAX_QUERY],
         before=_number(args.get("before", "")),
         after=_number(args.get("after", "")),
+        newest=_number(args.get("newest", "")),
     )
 
 

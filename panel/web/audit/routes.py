@@ -15,19 +15,22 @@ from panel.services import accounts, audit, undo
 from panel.services.audit import NOBODY
 from panel.web import htmx
 from panel.web.access import actor, local_path
-from panel.web.audit import export, listing, live, offer, view, words
+from panel.web.audit import export, listing, offer, view, words
 from panel.web.live import registry
 
 bp = Blueprint("audit", __name__)
-registry.register("audit", live.regions)
+registry.register("audit", dict)  # the list asks for its own news, because its filters change while it is open
 
 SHOWN_LATER = 20  # changes that came after the one that is shown
 
 
 @bp.get("/audit")
 def index() -> Response:
-    """Every change, newest first; filters and place are in the URL."""
+    """Every change, newest first; filters and place are in the URL. An open list asks how many came since `newest`."""
     query = listing.parse(request.args)
+    if query.newest and htmx.is_htmx():
+        news = audit.count(query.wanted, newer_than=query.newest)
+        return Response(render_template("audit/_news.html", news=news, query=query))
     stretch = audit.list_stretch(query.wanted, older_than=query.before, newer_than=query.after)
     rows = view.changes(stretch.entries, actor())
     values: dict[str, Any] = {

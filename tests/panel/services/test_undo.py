@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from panel.config import Config
 from panel.errors import Conflict, Forbidden
 from panel.extensions import db, transaction
 from panel.models import Agent, Certificate, Command, Event, ProxyHost, Role, User
+from panel.models.types import utcnow
 from panel.services import accounts, audit, authorities, certificates, channels, deployments, proxy_hosts, undo
 from panel.services.proxy_hosts import ProxyHostSpec, spec_of
 from panel.services.undo import Standing, Undone
@@ -242,3 +245,31 @@ def test_the_log_is_read_in_stretches_and_filtered(save: Save, bob: User, alice:
     at = first.entries[0].event.at
     assert audit.count(audit.Wanted(noun="proxy_host", until=at)) == 6
     assert audit.count(audit.Wanted(noun="proxy_host", since=at)) == 1
+
+
+@pytest.mark.skipif("WAYPOST_TEST_DATABASE" in os.environ, reason="reads the plans of SQLite")
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        audit.Wanted(person="alice"),
+        audit.Wanted(person=audit.NOBODY),
+        audit.Wanted(noun="proxy_host"),
+        audit.Wanted(noun="proxy_host", object_id="1"),
+        audit.Wanted(verb="proxy_host:update"),
+        audit.Wanted(since=utcnow(), until=utcnow()),
+    ],
+    ids=str,
+)
+def test_no_filter_walks_through_the_whole_log(alice: User, wanted: audit.Wanted) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, values: Any, *_rest: object) -> None:
+        asked.append((statement, values))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    audit.count(wanted)
+    event.remove(db.engine, "before_cursor_execute", note)
+    [(statement, values)] = [one for one in asked if "event" in one[0]]
+    rows = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    plan = "\n".join(str(row[-1]) for row in rows)
+    assert "SEARCH event USING" in plan, plan

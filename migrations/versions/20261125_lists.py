@@ -25,7 +25,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("proxy_host_id", "name", name=op.f("pk_host_tag")),
     )
     op.create_index(op.f("ix_host_tag_name"), "host_tag", ["name"])
-    op.create_index(op.f("ix_proxy_host_deleted_at"), "proxy_host", ["deleted_at"])
+    op.create_index("ix_proxy_host_deleted_at_changed_at", "proxy_host", ["deleted_at", "changed_at", "id"])
     op.add_column("certificate", sa.Column("due_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index("ix_certificate_due_at", "certificate", ["due_at"])
     op.create_index(op.f("ix_certificate_authority_id"), "certificate", ["authority_id"])
@@ -47,6 +47,6 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_certificate_authority_id"), table_name="certificate")
     op.drop_index("ix_certificate_due_at", table_name="certificate")
     op.drop_column("certificate", "due_at")
-    op.drop_index(op.f("ix_proxy_host_deleted_at"), table_name="proxy_host")
+    op.drop_index("ix_proxy_host_deleted_at_changed_at", table_name="proxy_host")
     op.drop_index(op.f("ix_host_tag_name"), table_name="host_tag")
     op.drop_table("host_tag")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import JSON, ForeignKey, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from panel.extensions import Model
@@ -20,6 +20,8 @@ class ProxyHost(Model):
     """Names of one agent and where their requests go. Deleted ones stay for undo and give their names back."""
 
     __tablename__ = "proxy_host"
+    # The list as it is opened: those that are not deleted, the last changed first; a page of it reads no more rows.
+    __table_args__ = (Index("ix_proxy_host_deleted_at_changed_at", "deleted_at", "changed_at", "id"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     agent_id: Mapped[str] = mapped_column(ForeignKey("agent.id"), index=True)
@@ -38,7 +40,7 @@ class ProxyHost(Model):
 
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
     changed_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
-    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
+    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Raised by each save; a form that was opened on an older one is told so.
     version: Mapped[int] = mapped_column(default=1)
 

@@ -17,7 +17,7 @@ from panel.nginx.grammar import display_name
 from panel.services import deployments, domain_names, events, generations, host_queries, proxy_hosts, tags
 from panel.services.host_queries import HostFilter
 
-_BREATH = 100  # hosts between two moments in which others get their turn
+_BREATH = 50  # hosts between two moments in which others get their turn
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,11 @@ class Step:
 
 def find(selection: Selection) -> list[ProxyHost]:
     """The selected hosts by name, those that were deleted meanwhile too when they were selected one by one."""
-    if selection.wanted is not None:
-        hosts = list(db.session.scalars(host_queries.select_hosts(selection.wanted)).unique())
-    else:
-        hosts = host_queries.by_ids(selection.ids)
+    ids = selection.ids if selection.wanted is None else host_queries.find_ids(selection.wanted)
+    hosts: list[ProxyHost] = []
+    for start in range(0, len(ids), _BREATH):
+        hosts += host_queries.by_ids(ids[start : start + _BREATH])
+        breathe()
     return sorted(hosts, key=lambda host: host.primary_name)
 
 
@@ -145,7 +146,9 @@ def save(steps: Sequence[Step], left: Iterable[Left], actor: User | None) -> Out
     for number, step in enumerate(steps):
         step.change(step.host)
         _mark(step, generation)
-        _breathe(number)
+        if number % _BREATH == _BREATH - 1:
+            db.session.flush()
+            breathe()
     db.session.flush()
     domain_names.release_all([step.host.id for step in steps if step.host.is_deleted])
     ids = _record(steps, before, actor)
@@ -176,7 +179,8 @@ def _record(steps: Sequence[Step], before: Sequence[dict[str, Any]], actor: User
         known = None if step.verb == "restore" else old
         event = events.record(actor, "proxy_host", step.verb, host.id, host.primary_name, before=known, after=after)
         found.append(event.id)
-        _breathe(number)
+        if number % _BREATH == _BREATH - 1:
+            breathe()
     return found
 
 
@@ -186,7 +190,9 @@ def _apply(agents: Iterable[Agent], actor: User | None) -> list[str]:
     return [deployments.apply(agent, actor, at_once=True).id for agent in wanted]
 
 
-def _breathe(number: int) -> None:
-    """Lets others go on between parts of a long change; they may read, and writers wait for its end as ever."""
-    if number % _BREATH == _BREATH - 1:
-        gevent.sleep(0)
+def breathe() -> None:
+    """Lets others go on between parts of a long change; they may read, and writers wait for its end as ever.
+
+    Not sleep(0): that lets only those go on who are ready, and never looks at sockets and clocks.
+    """
+    gevent.sleep(0.001)

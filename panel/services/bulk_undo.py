@@ -1,5 +1,5 @@
 """Taking a bulk change back: each host gets back what that change took, unless somebody changed it since.
-May import: panel.services.{bulk,coverage,domain_names,host_queries,proxy_hosts}, panel.models, panel.errors …"""
+May import: panel.services.{bulk,coverage,domain_names,proxy_hosts}, panel.models, panel.errors …"""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from panel.errors import Invalid
 from panel.extensions import db
 from panel.models import DomainName, Event, ProxyHost, User
 from panel.nginx.grammar import display_name
-from panel.services import bulk, coverage, domain_names, host_queries, proxy_hosts
-from panel.services.bulk import Left, Outcome, Step
+from panel.services import bulk, coverage, domain_names, proxy_hosts
+from panel.services.bulk import Left, Outcome, Selection, Step
 
 # What a bulk change records, and what its opposite is called.
 _OPPOSITES = {"delete": "restore", "enable": "disable", "disable": "enable", "update": "update", "link": "update"}
+_AT_ONCE = 200  # hosts whose names are written between two moments for others
 MOST = 10_000  # events of one change
 
 
@@ -26,7 +27,7 @@ def undo(first: int, last: int, actor: User) -> Outcome:
     """
     proxy_hosts.require_editor(actor)
     done = _events(first, min(last, first + MOST), actor)
-    hosts = {host.id: host for host in host_queries.by_ids([int(event.object_id) for event in done])}
+    hosts = {host.id: host for host in bulk.find(Selection(tuple(int(event.object_id) for event in done)))}
     taken = _holders([hosts[int(e.object_id)] for e in done if e.after is None and int(e.object_id) in hosts])
     steps, left = [], []
     for event in done:
@@ -37,7 +38,10 @@ def undo(first: int, last: int, actor: User) -> Outcome:
         else:
             left.append(Left(display_name(event.object_name), step))
     outcome = bulk.save(steps, left, actor)
-    domain_names.claim_all([step.host for step in steps if step.verb == "restore"])
+    back = [step.host for step in steps if step.verb == "restore"]
+    for start in range(0, len(back), _AT_ONCE):
+        domain_names.claim_all(back[start : start + _AT_ONCE])
+        bulk.breathe()
     return outcome
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from panel.errors import Invalid
@@ -47,12 +47,13 @@ def release_all(host_ids: Sequence[int]) -> None:
 
 def claim_all(hosts: Iterable[ProxyHost]) -> None:
     """Gives these hosts their names, which must be free: whoever calls it has looked, in the same transaction."""
-    db.session.add_all(
-        DomainName(agent_id=host.agent_id, name=name, proxy_host_id=host.id)
+    rows = [
+        {"agent_id": host.agent_id, "name": name, "proxy_host_id": host.id}
         for host in hosts
         for name in host.domain_names
-    )
-    db.session.flush()
+    ]
+    if rows:
+        db.session.execute(insert(DomainName), rows)
 
 
 def refuse_taken(agent_id: str, names: Iterable[str], *, but_not: ProxyHost | None = None) -> None:

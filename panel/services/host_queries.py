@@ -108,6 +108,12 @@ def count_by_agent(agent_ids: Sequence[str]) -> dict[str, HostCount]:
     return {agent_id: found.get(agent_id, HostCount()) for agent_id in agent_ids}
 
 
+def find_ids(wanted: HostFilter) -> list[int]:
+    """The ids of the hosts that pass the filter."""
+    statement = select(ProxyHost.id).join(Agent, Agent.id == ProxyHost.agent_id).where(*_conditions(wanted))
+    return list(db.session.scalars(statement))
+
+
 def by_ids(ids: Sequence[int]) -> list[ProxyHost]:
     """The hosts with these ids that exist, deleted ones too, in this order; with their tags."""
     found: dict[int, ProxyHost] = {}

@@ -3,16 +3,15 @@ May import: panel.models, panel.nginx.grammar, panel.services, panel.web.hosts.p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from panel.models import Agent, CommandKind, ProxyHost
 from panel.nginx.grammar import display_name
-from panel.services import commands, deployments, history, host_queries
+from panel.services import commands, deployments, history, host_queries, waiting
 from panel.services.history import Change
 from panel.web.hosts import preview
 from panel.web.hosts.preview import FileView
-from panel.web.hosts.view import name_some
 
 
 @dataclass(frozen=True)
@@ -28,16 +27,16 @@ class Dock:
 
 def dock() -> Dock | None:
     """The bar for now, or None when everything that is saved is live."""
-    hosts = deployments.unapplied_hosts()
-    if not hosts:
+    found = waiting.read()
+    if not found.count:
         return None
-    agents = {host.agent_id: host.agent for host in hosts}
+    more = found.count - len(found.names)
     return Dock(
-        count=len(hosts),
-        names=name_some([display_name(host.primary_name) for host in hosts]),
-        people=_people(history.last_changes("proxy_host", [host.id for host in hosts]).values()),
-        agent_count=len(agents),
-        job_url=_job_url(agents),
+        count=found.count,
+        names=", ".join(map(display_name, found.names)) + (f" and {more:,} more" if more else ""),
+        people=_people(found.people),
+        agent_count=len(found.agent_ids),
+        job_url=_job_url(found.agent_ids),
     )
 
 
@@ -85,9 +84,8 @@ def _what(host: ProxyHost) -> str:
     return "Changed" if host.is_live else "New"
 
 
-def _people(changes: Iterable[Change]) -> str:
+def _people(names: Sequence[str]) -> str:
     """Who saved them, so that nobody applies another's work unknowingly."""
-    names = sorted({change.person for change in changes if change.person})
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
 
 

@@ -112,12 +112,12 @@ def _host_counts() -> _Counts:
         (ProxyHost.changed_generation > Agent.applied_generation, "waiting"),
         (ProxyHost.is_enabled.is_(False), "off"),
         else_="serving",
-    )
+    ).label("word")
     query = (
         select(ProxyHost.agent_id, word, func.count(), func.sum(case((host_queries.IS_LIVE, 1), else_=0)))
         .join(Agent, Agent.id == ProxyHost.agent_id)
         .where(ProxyHost.deleted_at.is_(None), Agent.revoked_at.is_(None))
-        .group_by(ProxyHost.agent_id, word)
+        .group_by(ProxyHost.agent_id, "word")  # by its name: its values are parameters, each another one
     )
     found: dict[str, dict[str, int]] = {}
     for agent_id, kind, number, live in db.session.execute(query):

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from panel.extensions import db
-from panel.models import AcmeAuthority, Certificate, CertificateSource, Command, DnsCredential
+from panel.models import DUE_PART, AcmeAuthority, Certificate, CertificateSource, Command, DnsCredential
 from panel.services import certificate_queries, jobs
 
 _COLUMNS = (
@@ -87,9 +87,9 @@ def next_to_end(limit: int) -> list[Certificate]:
 
 def _suspects(ids: Sequence[int]) -> list[Suspect]:
     found = db.session.scalars(select(Certificate).where(Certificate.id.in_(ids)).order_by(Certificate.id)).all()
-    users = certificate_queries.count_users(ids)
+    users = certificate_queries.users_of(ids)
     under_way: Mapping[int, Command] = jobs.open_about(ids)
-    return [Suspect(one, tuple(users.get(one.id, ())), under_way.get(one.id)) for one in found]
+    return [Suspect(one, tuple(name for _, name in users.get(one.id, ())), under_way.get(one.id)) for one in found]
 
 
 def _word(row: Any, now: datetime) -> str:
@@ -101,7 +101,7 @@ def _word(row: Any, now: datetime) -> str:
         return "good"
     if row.not_after <= now:
         return "bad"
-    is_due = row.not_after - now <= (row.not_after - row.not_before) / certificate_queries.DUE_PART
+    is_due = row.not_after - now <= (row.not_after - row.not_before) / DUE_PART
     return "due" if is_due or row.failures or row.problem else "good"
 
 

@@ -8,7 +8,7 @@ Create Date: 2026-11-25 10:40:02.310874
 from alembic import op
 
 revision = "c41e8b07d2f9"
-down_revision = "8e2d41c7a905"
+down_revision = "c41d8e5f2a90"
 branch_labels = None
 depends_on = None
 

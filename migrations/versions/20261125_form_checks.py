@@ -1,7 +1,7 @@
 """indexes for what forms ask, and for lists of jobs without it
 
 Revision ID: c41e8b07d2f9
-Revises: 8e2d41c7a905
+Revises: c41d8e5f2a90
 Create Date: 2026-11-25 10:40:02.310874
 """
 

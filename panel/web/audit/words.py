@@ -113,7 +113,6 @@ VERBS = {
     "user:hide_first_steps": "put the first steps away",
     "user:show_first_steps": "had the first steps shown again",
     "user:demo": "filled this panel with a demo: nothing before is real",
-    "user:switch_shortcuts": "switched single-key shortcuts",
     "user:enter": "came by the provider for the first time",
     "user:accept_invitation": "accepted an invitation",
     "invitation:create": "invited somebody: {}",

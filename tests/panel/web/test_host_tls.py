@@ -223,7 +223,8 @@ def test_tls_settings_are_saved_and_told_as_history(
     with app.app_context():
         host = proxy_hosts.get(host_id)
         assert (host.certificate_id, host.force_ssl, host.hsts, host.http2) == (certificate_id, True, True, False)
-    assert "certificate, redirect to https, hsts, http/2" in main_of(bobs, f"/hosts/{host_id}").text
+    changed = [name.text for name in main_of(bobs, f"/hosts/{host_id}").select("ul.hist li:first-child dt")]
+    assert changed[-4:] == ["Certificate", "Redirect to HTTPS", "HSTS", "HTTP/2"]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ PROTOC := $(BIN)/python -m grpc_tools.protoc -I. --plugin=protoc-gen-mypy=$(BIN)
 	--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc
 
 .DEFAULT_GOAL := help
-.PHONY: help run agent test test-newer test-postgresql test-docker check bench bench-docker soak protos protos-current lock screenshots clean
+.PHONY: help run agent test test-newer test-postgresql test-docker check bench bench-docker bench-lighthouse soak protos protos-current lock screenshots clean
 
 help: ## This list
 	@echo "Waypost"
@@ -97,6 +97,10 @@ bench: ## Measure the promises: apply, round trip, form, burst, idle agents, liv
 bench-docker: ## Measure the containers: image sizes, memory, from up to the setup link, networks put back
 	@$(PROVISION) docker
 	@$(BIN)/python -m benchmarks.docker
+
+bench-lighthouse: ## Measure the five main pages with Lighthouse, as on a phone (needs Node.js; nothing else may run)
+	@$(PROVISION) bench
+	@$(BIN)/python -m benchmarks.lighthouse $(ARGS)
 
 soak: ## Ten minutes of edits and random kills; nothing may be lost (ARGS="--minutes 60")
 	@$(PROVISION) bench

@@ -28,6 +28,11 @@ class Operator:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
+    @property
+    def cookie(self) -> str:
+        """The header that makes somebody else's request one of this session."""
+        return "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+
     def set_up(self, link: str) -> None:
         """Makes the administrator, who is logged in by that."""
         parts = urlsplit(link)
@@ -78,7 +83,7 @@ class Operator:
             raise
 
     def _exchange(self, method: str, address: str, fields: dict[str, str | int] | None) -> tuple[int, str, str]:
-        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
+        headers = {"Cookie": self.cookie}
         if fields is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         self._connection.request(method, address, urlencode(fields) if fields is not None else None, headers)

@@ -181,7 +181,7 @@ def seed_demo(hosts: int, *, password_stdin: bool) -> None:
     with _plain_errors():
         sentence = seed(password, _config(), hosts=hosts)
     click.echo(sentence)
-    click.echo("Nothing in it is real, and none of its machines exists. Never use this panel for real sites.")
+    click.echo("Nothing in it is real, and none of its machines exists. Never use this panel for real hosts.")
     names = ", ".join(f"{name} ({role})" for name, role in PEOPLE)
     click.echo(f"Log in as {names}" + ("." if password_stdin else f" with the password {password}"))
     click.echo("`flask demo keep` lets its agents look alive while it runs.")

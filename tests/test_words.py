@@ -17,7 +17,8 @@ GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
 RIGHT = re.compile(
     r"flask (--app wsgi )?admin|declare[sd] it invalid|the order became invalid|(their|its|the) website", re.IGNORECASE
 )
-# Files whose strings are another language: nginx's, certbot's, SQL, patterns over what authorities say.
+# Files whose strings are another language: nginx's, certbot's, SQL, patterns over what authorities say, and what people
+# may search for who know another word.
 NOT_WORDS = {
     "agent/acme/certbot.py",
     "agent/acme/rules.py",
@@ -25,6 +26,8 @@ NOT_WORDS = {
     "agent/upstreams/exec.py",
     "agent/failpoints.py",
     "panel/failpoints.py",
+    "panel/demo/papers.py",
+    "panel/web/palette/commands.py",
 }
 SHOWN = ("aria-label", "title", "placeholder", "alt", "data-confirm", "data-confirm-label", "label")
 REFUSALS = {"Invalid", "Conflict", "Forbidden", "NotFound", "Throttled", "ValidationError"}

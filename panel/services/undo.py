@@ -102,7 +102,7 @@ def undo(event: Event, actor: User) -> Undone:
     """Takes one change back, which is a change of its own. Raises Forbidden, Conflict with the reason."""
     way = WAYS.get(event.verb)
     if way is None:
-        raise Conflict("This cannot be undone.")
+        raise Conflict("This cannot be undone. Change it by hand.")
     if not is_allowed(event, actor):
         raise Forbidden("Your role does not let you undo this. Ask an administrator.")
     if standings([event])[event.id] is not Standing.NOW:
@@ -129,7 +129,7 @@ def bring_back_version(event: Event, actor: User) -> Undone:
     Raises Forbidden, Conflict with the reason: the host is deleted, or what it used then is gone.
     """
     if not is_version(event):
-        raise Conflict("This entry holds no version of the host that could be brought back.")
+        raise Conflict("This entry holds no version of the host. Choose another one from its history.")
     host = proxy_hosts.get(int(event.object_id))
     proxy_hosts.lock(host)
     try:

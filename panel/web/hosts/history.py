@@ -29,7 +29,7 @@ def restore_version(host_id: int, event_id: int) -> BaseResponse:
         with transaction():
             event = undo.get(event_id)
             if (event.noun, event.object_id) != ("proxy_host", str(host_id)):
-                raise NotFound("This host has no such version.")
+                raise NotFound("This host has no such version. Choose one from its history.")
             done = undo.bring_back_version(event, actor())
             url = offer.undo_url("proxy_host")
             said = f"Version of {event.at.day} {event.at:%b %Y, %H:%M} UTC restored. {offer.progress(done)}"

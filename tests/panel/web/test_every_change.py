@@ -25,6 +25,7 @@ from panel.services import (
     accounts,
     audit,
     browser_sessions,
+    bulk,
     certificates,
     channels,
     checklist,
@@ -63,6 +64,8 @@ NO_CHANGE = {
     "/agents/<agent_id>/check": "a question; its job is kept",
     "/certificates/check": "a question; its job is kept",
     "/hosts/<int:host_id>/check-upstream": "a question; its job is kept",
+    "/hosts/check-names": "a question of a form",
+    "/hosts/check-upstream": "a question of a form",
     "/hosts/<int:host_id>/test": "a test; its job is kept",
     "/hosts/preview": "saves nothing",
     "/hosts/test": "a test; its job is kept",
@@ -93,6 +96,10 @@ def form_of_authority(v: Values) -> dict[str, Any]:
     return {"name": f"New {v['name']}", "directory_url": url, "eab_kid": "kid", "eab_key": SECRETS[4]}
 
 
+def query_of_bulk_undo(v: Values) -> str:
+    return f"?first={v['event_id']}&last={v['event_id']}"
+
+
 def nothing(_values: Values) -> dict[str, Any]:
     return {}
 
@@ -111,10 +118,18 @@ FORMS: dict[str, Callable[[Values], dict[str, Any]]] = {
     "/certificates/<int:certificate_id>/revoke": lambda v: {"phrase": f"revoke {v['name']}.example.com", "reason": "0"},
     "/certificates/<int:certificate_id>/take-over": form_of_certificate,
     "/certificates/<int:certificate_id>/use": lambda v: {"host": str(v["host_id"])},
+    "/certificates/bulk": lambda v: {
+        "action": "renew",
+        "certificate": str(v["certificate_id"]),
+        "confirmed": "y",
+        "count": "1",
+    },
     "/certificates/new": form_of_certificate,
     "/certificates/upload": form_of_upload,
     "/containers/accept": lambda v: {"agent": v["agent_id"], "container": "id-of-app"},
     "/hosts/<int:host_id>/edit": form_of_host,
+    "/hosts/<int:host_id>/quick": form_of_host,
+    "/hosts/bulk": lambda v: {"action": "disable", "host": str(v["host_id"])},
     "/hosts/new": form_of_host,
     "/invite": lambda v: {
         "token": v["token"],
@@ -145,7 +160,11 @@ FORMS: dict[str, Callable[[Values], dict[str, Any]]] = {
     "/users/<int:user_id>/role": lambda _: {"role": "operator"},
     "/users/invite": lambda _: {"note": "Maya", "role": "viewer", "days": "7"},
 }
-QUERIES = {"/settings/dns/new": "?provider=cloudflare", "/settings/notifications/new": "?kind=apprise"}
+QUERIES: dict[str, Callable[[Values], str]] = {
+    "/hosts/bulk/undo": query_of_bulk_undo,
+    "/settings/dns/new": lambda _: "?provider=cloudflare",
+    "/settings/notifications/new": lambda _: "?kind=apprise",
+}
 
 
 def with_second_factor(app: Flask, client: FlaskClient, v: Values, *, is_on: bool = True) -> None:
@@ -224,6 +243,12 @@ def _edited(v: Values) -> None:
     proxy_hosts.set_enabled(host, False, None)
 
 
+def _switched_off(v: Values) -> None:
+    me = db.session.get_one(User, v["me"])
+    bulk.set_enabled(bulk.Selection((v["host_id"],)), False, me)
+    v["event_id"] = audit.of_object("proxy_host", v["host_id"], 1)[0].event.id
+
+
 PREPARED: dict[str, Prepare] = {
     "/account/second-factor/confirm": lambda *a: with_second_factor(*a, is_on=False),
     "/account/second-factor/recovery-codes": with_second_factor,
@@ -239,6 +264,7 @@ PREPARED: dict[str, Prepare] = {
     "/hosts/<int:host_id>/enable": doing(lambda v: proxy_hosts.set_enabled(proxy_hosts.get(v["host_id"]), False, None)),
     "/hosts/<int:host_id>/restore": doing(_deleted),
     "/hosts/<int:host_id>/versions/<int:event_id>": doing(_edited),
+    "/hosts/bulk/undo": doing(_switched_off),
     "/invite": logged_out,
     "/jobs/<command_id>/request": doing(_rehearsed),
     "/jobs/<command_id>/retry": doing(_finish),
@@ -306,7 +332,7 @@ def call(app: Flask, path: str, v: Values) -> tuple[int, list[Event]]:
     if path in PREPARED:
         PREPARED[path](app, client, v)
     before = newest_id(app)
-    url = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(v[match[1]]), path) + QUERIES.get(path, "")
+    url = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(v[match[1]]), path) + QUERIES.get(path, lambda _: "")(v)
     form = FORMS.get(path, nothing)(v)
     response = client.post(url, data=form, environ_base={"REMOTE_ADDR": ADDRESS})
     return response.status_code, entries_since(app, before)

@@ -1,15 +1,15 @@
 """Tells the panel of the certificates on this machine: all of them in each session, then whenever something differs.
-May import: protos, agent.acme, agent.handlers.certificate_wire."""
+May import: protos, agent.acme, agent.handlers.{certificate_wire,told}."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-import threading
 from collections.abc import Callable
 
 from agent.acme.certificates import Certificates
 from agent.handlers.certificate_wire import write_state
+from agent.handlers.told import Send, Told
 from protos import command_stream_pb2 as pb
 
 _log = logging.getLogger(__name__)
@@ -19,40 +19,28 @@ class CertificateReporter:
     """Thread-safe: the session's loop looks with every heartbeat, so that files which somebody else changed are told
     of, and a command tells at once what it changed."""
 
-    def __init__(
-        self,
-        certificates: Certificates,
-        facts: Callable[[], pb.NginxFacts],
-        send: Callable[[pb.AgentMessage], bool],
-    ) -> None:
+    def __init__(self, certificates: Certificates, facts: Callable[[], pb.NginxFacts], send: Send) -> None:
         """`send` answers whether there was a stream to send on."""
         self._certificates = certificates
-        self._facts = facts
-        self._send = send
-        self._told: bytes | None = None
-        self._lock = threading.Lock()
+        self._told = Told(facts, send)
 
     def restart(self) -> None:
         """A new session: the panel is told everything anew."""
-        with self._lock:
-            self._told = None
+        self._told.restart()
 
     def report(self) -> None:
         """Looks, and tells all of it when anything is new."""
-        with self._lock:
-            try:
-                found = self._look()
-            except (OSError, sqlite3.Error) as error:
-                _log.warning("the certificates could not be looked at: %s", error)
-                return
-            digest = found.SerializeToString(deterministic=True)
-            if digest == self._told:
-                return
-            report = pb.Report(nginx=self._facts(), certificates=found)
-            if self._send(pb.AgentMessage(report=report)):
-                self._told = digest
+        self._told.tell(self._look)
 
-    def _look(self) -> pb.CertificateReport:
+    def _look(self) -> tuple[pb.Report, bytes] | None:
+        try:
+            found = self._describe()
+        except (OSError, sqlite3.Error) as error:
+            _log.warning("the certificates could not be looked at: %s", error)
+            return None
+        return pb.Report(certificates=found), found.SerializeToString(deterministic=True)
+
+    def _describe(self) -> pb.CertificateReport:
         certificates = self._certificates
         return pb.CertificateReport(
             certificates=[write_state(status) for status in certificates.statuses()],

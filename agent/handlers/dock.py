@@ -15,8 +15,9 @@ from agent.docker.knock import DockerUnavailable, has_address
 from agent.docker.snapshot import Camera, Snapshot
 from agent.docker.watch import Watch
 from agent.errors import AgentError
-from agent.handlers.docker_reports import DockerReporter, Send, UpstreamReporter
+from agent.handlers.docker_reports import DockerReporter, UpstreamReporter
 from agent.handlers.docker_wire import write_report
+from agent.handlers.told import Send
 from agent.nginx.layout import Layout
 from agent.nginx.machine import detect
 from agent.nginx.release import Releases

@@ -1,12 +1,12 @@
 """Tells the panel of files that somebody else has changed: all of it in each session, then whenever it differs.
-May import: protos, agent.nginx."""
+May import: protos, agent.handlers.told, agent.nginx."""
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 
+from agent.handlers.told import Send, Told
 from agent.nginx.drift import Drift, DriftedFile, DriftWatch
 from protos import command_stream_pb2 as pb
 
@@ -18,34 +18,26 @@ _KINDS = {"changed": pb.DriftedFile.CHANGED, "missing": pb.DriftedFile.MISSING, 
 class DriftReporter:
     """Thread-safe: the session's loop looks with every heartbeat, an apply before it replaces files."""
 
-    def __init__(
-        self, watch: DriftWatch, facts: Callable[[], pb.NginxFacts], send: Callable[[pb.AgentMessage], bool]
-    ) -> None:
+    def __init__(self, watch: DriftWatch, facts: Callable[[], pb.NginxFacts], send: Send) -> None:
         """`send` answers whether there was a stream to send on."""
         self._watch = watch
-        self._facts = facts
-        self._send = send
-        self._told: Drift | None = None
-        self._lock = threading.Lock()
+        self._told = Told(facts, send)
 
     def restart(self) -> None:
         """A new session: the panel is told everything anew."""
-        with self._lock:
-            self._told = None
+        self._told.restart()
 
     def report(self) -> None:
         """Looks, and tells what is new."""
-        with self._lock:
-            try:
-                drift = self._watch.look()
-            except OSError as error:
-                _log.warning("the files of the current release could not be looked at: %s", error)
-                return
-            if drift == self._told:
-                return
-            report = pb.Report(nginx=self._facts(), drift=write_drift(drift))
-            if self._send(pb.AgentMessage(report=report)):
-                self._told = drift
+        self._told.tell(self._look)
+
+    def _look(self) -> tuple[pb.Report, bytes] | None:
+        try:
+            drift = write_drift(self._watch.look())
+        except OSError as error:
+            _log.warning("the files of the current release could not be looked at: %s", error)
+            return None
+        return pb.Report(drift=drift), drift.SerializeToString(deterministic=True)
 
 
 def write_drift(drift: Drift) -> pb.Drift:

@@ -11,6 +11,12 @@ from panel.models import Role
 ADDRESSES = {"maya": "203.0.113.24", "jonas": "203.0.113.57", "priya": "198.51.100.8", "tom": "203.0.113.91"}
 PEOPLE = (("maya", Role.ADMINISTRATOR), ("jonas", Role.OPERATOR), ("priya", Role.OPERATOR), ("tom", Role.VIEWER))
 
+BROWSERS = {
+    "jonas": "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0",
+    "priya": "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/26.0 Safari/605.1.15",
+    "tom": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/141.0 Safari/537.36 Edg/141.0",
+}
+
 
 @dataclass(frozen=True)
 class Machine:

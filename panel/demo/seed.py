@@ -35,7 +35,6 @@ from panel.services import (
     docker_reports,
     enrollments,
     events,
-    invitations,
     proxy_hosts,
     sessions,
 )
@@ -108,7 +107,6 @@ def _prepare(stage: Stage, config: Config, moment: datetime) -> None:
         # A name that leads nowhere, by RFC 2606: nothing of a demo reaches anybody.
         hook = {"url": "jsons://hooks.acme.invalid/waypost"}
         channels.create("Team chat", "apprise", hook, owner, config)
-        invitations.create(Role.VIEWER, "Lena, support", 30, owner)
         checklist.set_hidden(owner, is_hidden=True)
 
 
@@ -164,7 +162,8 @@ def _report_now(stage: Stage) -> None:
             refused = frozenset({"10.0.4.31:8080"})
             docker_reports.observe_upstreams(agent, surroundings.health(stage.live_hosts(agent), refused, now), now)
             if number == FRA:
-                docker_reports.observe(agent, surroundings.docker(), now)
+                with stage.voice(number):
+                    docker_reports.observe(agent, surroundings.docker(), now)
             agent.last_seen_at = agent.connected_at = now
             agent.is_connected = agent.is_synced = machine.is_online
     with transaction():

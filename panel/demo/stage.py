@@ -4,6 +4,8 @@ May import: panel.demo, panel.services, panel.models, panel.extensions."""
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -13,7 +15,7 @@ from panel.demo import fleet, jobs, papers
 from panel.demo.fleet import Paper, Site
 from panel.extensions import db
 from panel.models import AcmeAuthority, Agent, Certificate, CommandKind, CommandState, Notification, ProxyHost, User
-from panel.services import accounts, agents, certificate_reports, commands, deployments, notifications
+from panel.services import accounts, agents, certificate_reports, commands, context, deployments, notifications
 from panel.services.certificate_states import CertificateState
 from panel.services.proxy_hosts import ProxyHostSpec
 
@@ -55,8 +57,6 @@ class Stage:
     def spec(self, site: Site) -> ProxyHostSpec:
         """The host as a person would have entered it."""
         parts = urlsplit(site.upstream)
-        known = ProxyHostSpec.__dataclass_fields__
-        extra = {"tags": site.tags} if "tags" in known else {}
         return ProxyHostSpec(
             agent_id=self.agent(site.machine).id,
             domain_names=site.names,
@@ -64,7 +64,7 @@ class Stage:
             forward_host=parts.hostname or "",
             forward_port=parts.port or 80,
             notes=site.notes,
-            **extra,  # type: ignore[arg-type]
+            tags=site.tags,
         )
 
     def live_hosts(self, agent: Agent) -> list[ProxyHost]:
@@ -81,8 +81,15 @@ class Stage:
 
     def observe(self, machine: int, moment: datetime) -> None:
         """The agent reports all that lies on its disk."""
-        states = list(self.reports[machine].values())
-        certificate_reports.observe(self.agent(machine), states, papers.FOLDER, "", moment)
+        agent, states = self.agent(machine), list(self.reports[machine].values())
+        with self.voice(machine):
+            certificate_reports.observe(agent, states, papers.FOLDER, "", moment)
+
+    @contextmanager
+    def voice(self, machine: int) -> Iterator[None]:
+        """What is recorded within comes from the agent."""
+        with context.coming_from(f"{context.AGENT}{self.agent(machine).id}"):
+            yield
 
     def apply_waiting(self, machine: int, moment: datetime) -> None:
         """Ends the applies that services asked for on the way."""

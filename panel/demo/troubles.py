@@ -13,9 +13,10 @@ from panel.demo import fleet, jobs, papers, surroundings
 from panel.demo.fleet import FRA, IAD, SIN, Paper
 from panel.demo.past import happened
 from panel.demo.stage import Stage
-from panel.models import Challenge, CommandKind, User
+from panel.models import Challenge, CommandKind, Role, User
 from panel.services import (
     agent_jobs,
+    browser_sessions,
     bundles,
     certificate_jobs,
     certificate_links,
@@ -26,9 +27,11 @@ from panel.services import (
     deployments,
     dns_credentials,
     drift,
+    invitations,
     proxy_hosts,
 )
 from panel.services.agent_jobs import StartedCommand
+from panel.services.browser_sessions import Visit
 from panel.services.certificate_specs import CertificateSpec
 
 Chapter = tuple[float, Callable[[datetime], None]]
@@ -49,6 +52,8 @@ def chapters(stage: Stage) -> list[Chapter]:
         (0.2, partial(_drift, stage)),
         (0.04, partial(_leave_waiting, stage)),
         (0.015, partial(_save_only, stage)),
+        *((days, partial(_log_in, stage, name)) for days, name in ((0.05, "jonas"), (0.02, "priya"), (1.3, "tom"))),
+        (0.6, partial(_invite, stage)),
         (0.0004, partial(_renew_now, stage)),
     ]
 
@@ -84,7 +89,8 @@ def _order(stage: Stage, paper: Paper, actor: User, moment: datetime) -> None:
         challenge=Challenge.HTTP_01 if credential is None else Challenge.DNS_01,
         dns_credential_id=credential,
     )
-    command = certificate_requests.request(spec, actor, host=stage.host(sites[0]))
+    host = stage.host(sites[0]) if paper.state == "absent" else None
+    command = certificate_requests.request(spec, actor, host=host)
     certificate = stage.certificate(paper)
     if paper.state == "absent":
         jobs.fail_issue(command, moment, certificate, papers.failure(certificate, moment, None))
@@ -174,7 +180,8 @@ def _drift(stage: Stage, moment: datetime) -> None:
     with happened(moment):
         agent, host = stage.agent(FRA), stage.host("git.acme.example")
         text = bundles.content(host.live_sha256) or ""
-        drift.report(agent, [surroundings.edit(host.live_path, text)], 0, moment)
+        with stage.voice(FRA):
+            drift.report(agent, [surroundings.edit(host.live_path, text)], 0, moment)
 
 
 def _leave_waiting(stage: Stage, moment: datetime) -> None:
@@ -196,6 +203,19 @@ def _save_only(stage: Stage, moment: datetime) -> None:
     with happened(moment + timedelta(minutes=9), priya):
         site = fleet.Site(("helpdesk.acme.example",), "http://10.0.4.80:8080", FRA, 0, "priya", ("internal",))
         proxy_hosts.create(stage.spec(site), priya)
+
+
+def _log_in(stage: Stage, name: str, moment: datetime) -> None:
+    """Nobody has the key of this session."""
+    user = stage.user(name)
+    with happened(moment, user):
+        browser_sessions.start(user, Visit(fleet.ADDRESSES[name], fleet.BROWSERS[name]), by="password")
+
+
+def _invite(stage: Stage, moment: datetime) -> None:
+    owner = stage.user("maya")
+    with happened(moment, owner):
+        invitations.create(Role.VIEWER, "Lena, support", 7, owner)
 
 
 def _renew_now(stage: Stage, moment: datetime) -> None:

@@ -17,7 +17,7 @@ from tests.docker.conftest import Yard
 from tests.docker.engine import NGINX, restart_engine
 from tests.docker.stack import SHOP, Stack, make_images
 from tests.docker.visitor import NAME, PASSWORD, Visitor
-from tests.product import fetch, wait_until
+from tests.product import Answer, fetch, wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -67,11 +67,17 @@ def is_joined(stack: Stack, network: str) -> bool:
     return container is not None and container.is_running and container.endpoint(network) is not None
 
 
-def is_served(stack: Stack) -> bool:
+def answer(stack: Stack) -> Answer | None:
+    """What a visitor of the shop gets; None while nothing listens."""
     try:
-        return PAGE in fetch(stack.http_port, SHOP).body
+        return fetch(stack.http_port, SHOP)
     except OSError:
-        return False
+        return None
+
+
+def is_served(stack: Stack) -> bool:
+    got = answer(stack)
+    return got is not None and PAGE in got.body
 
 
 def served_certificate(stack: Stack) -> str:
@@ -89,7 +95,8 @@ def served_certificate(stack: Stack) -> str:
 
 
 def test_nginx_answers_on_both_ports_before_anybody_has_set_it_up(stack: Stack) -> None:
-    assert fetch(stack.http_port, SHOP).status == 404
+    got = wait_until(lambda: answer(stack), "nginx answers")
+    assert got.status == 404
     with socket.create_connection(("127.0.0.1", stack.https_port), timeout=5) as plain:
         context = ssl.create_default_context()
         with pytest.raises(ssl.SSLError, match="unrecognized name"):
@@ -198,6 +205,16 @@ def test_down_and_up_keep_everything(stack: Stack, land: Yard, visitor: Visitor)
     wait_until(lambda: is_joined(stack, land.name("back")), "nginx is in the network again")
     visitor.until("/agents", "local", "Online")
     visitor.until("/hosts/1", "Serving", "Reachable")
+
+
+def test_nginx_starts_from_disk_without_agent_and_panel(stack: Stack, land: Yard) -> None:
+    certificate = served_certificate(stack)
+    stack.down()
+    stack.compose("up", "-d", "--no-build", "nginx")
+    wait_until(lambda: served_certificate(stack) == certificate, "the same certificate is served")
+    assert not stack.container("agent")
+    stack.up()
+    wait_until(lambda: is_joined(stack, land.name("back")), "nginx is in the network again")
 
 
 def test_without_the_socket_the_agent_says_so_and_hosts_go_on(stack: Stack, visitor: Visitor, tmp_path: Path) -> None:

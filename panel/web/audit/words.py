@@ -20,10 +20,13 @@ NOUNS = {
     "notification_channel": "Notification channel",
     "user": "Person",
     "invitation": "Invitation",
+    "panel": "Panel",
 }
 
 # What somebody did; {} is the object.
 VERBS = {
+    "panel:demo": "filled this panel with a demo: nothing before this is real",
+    "user:switch_shortcuts": "switched the single-key shortcuts of {}",
     "proxy_host:create": "created host {}",
     "proxy_host:update": "changed host {}",
     "proxy_host:enable": "enabled host {}",

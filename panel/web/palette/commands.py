@@ -56,6 +56,7 @@ PAGES = (
     Command("Networks", "networks.index", "net", "docker", "g n"),
     Command("Containers", "containers.index", "docker", "docker engine", "g k"),
     Command("Jobs", "jobs.index", "jobs", "commands output log", "g j"),
+    Command("Audit log", "audit.index", "audit", "history events who changed csv", "g l"),
     Command("Saved changes", "changes.index", "diff", "review unapplied pending difference", "g r"),
     Command("Settings", "settings.index", "settings", "options configuration", "g s"),
     Command("Certificate authorities", "settings.authorities", "cert", "settings acme letsencrypt staging"),

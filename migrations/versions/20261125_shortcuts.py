@@ -1,7 +1,7 @@
 """shortcuts: a switch of each person's own
 
 Revision ID: c7a15e80d2f6
-Revises: 2c9a7f4be810, 2c9d4e0b7f15, c41d8e5f2a90
+Revises: 2c9d4e0b7f15, c41d8e5f2a90
 Create Date: 2026-11-25 01:08:31.402117
 """
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "c7a15e80d2f6"
-down_revision = ("2c9a7f4be810", "2c9d4e0b7f15", "c41d8e5f2a90")
+down_revision = ("2c9d4e0b7f15", "c41d8e5f2a90")
 branch_labels = None
 depends_on = None
 

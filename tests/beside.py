@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-# In the order in which they begin, the longest first. Each folder is in the group that names it, or a folder above it
-# that no other group names.
+# In the order in which they begin, the longest first. Each folder or file is in the group that names it, or a folder
+# above it that no other group names.
 GROUPS: dict[str, tuple[str, ...]] = {
     "rest": ("tests",),
     "pages": ("tests/panel/web",),
@@ -21,6 +21,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "agent": ("tests/agent",),
     "certificates": ("tests/agent/certificates", "tests/agent/dns"),
     "e2e": ("tests/e2e",),
+    "browser": ("tests/e2e/test_pages.py", "tests/e2e/test_journeys.py"),
 }
 AT_ONCE = 4  # more would make two cores so slow that what waits for seconds gives up
 APART = ("tests/docker", "tests/newer")  # targets of their own

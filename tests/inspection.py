@@ -139,19 +139,11 @@ def axe(page: Page, scope: str = "", rules: Iterable[str] = ()) -> list[str]:
     return [f"{rule} ({help_}): {target}: {why}" for rule, help_, nodes in violations for target, why in nodes]
 
 
-def html_errors(text: str) -> list[str]:
-    """What the HTML standard calls a parse error, and ids that stand twice in what was sent."""
-    return _errors(text, is_page=True)
-
-
-def fragment_errors(text: str) -> list[str]:
-    """The same of a piece that htmx puts into a page."""
-    return _errors(text, is_page=False)
-
-
-def _errors(text: str, *, is_page: bool) -> list[str]:
+def html_errors(text: str, container: str = "") -> list[str]:
+    """What the HTML standard calls a parse error, and ids that stand twice in what was sent: a page, or a piece that
+    htmx puts into an element of the name `container`."""
     parser = html5lib.HTMLParser(tree=html5lib.getTreeBuilder("etree"), namespaceHTMLElements=False)
-    root: ET.Element = parser.parse(text) if is_page else parser.parseFragment(text)
+    root: ET.Element = parser.parseFragment(text, container) if container else parser.parse(text)
     found = [
         f"line {place[0]}, column {place[1]}: {PARSE_ERRORS[code] % values}" for place, code, values in parser.errors
     ]

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.faces import ELSEWHERE, PAGES
 from tests.fleet import Fleet, stock
-from tests.inspection import BOTH_ENDS, EVERY_SHAPE, PHONE, Inspector, Visitor
+from tests.inspection import BOTH_ENDS, EVERY_SHAPE, PHONE, Inspector, Visitor, html_errors
 from tests.person import NAME, PASSWORD, Person
 from tests.product import Product, running_product
 from tests.routes import ROUTES
@@ -121,6 +121,25 @@ def test_pages(ada: Visitor, fleet: Fleet, titles: dict[str, str], address: str)
     ada.open(fleet.fill(address), shapes=EVERY_SHAPE if address in FIRST_FACES else BOTH_ENDS)
     template = SAME_TITLE.sub("", address)
     assert titles.setdefault(ada.person.page.title(), template) == template
+
+
+# What htmx asks for, and the element that it goes into.
+PIECES = {
+    "/hosts?q=site": "div",
+    "/certificates": "div",
+    "/agents": "div",
+    "/jobs": "div",
+    "/palette?q=app": "div",
+    "/hosts/{app}/quick": "tbody",
+    "/hosts/{app}/row": "tbody",
+}
+
+
+@pytest.mark.parametrize("address", PIECES)
+def test_pieces_of_pages(ada: Visitor, fleet: Fleet, address: str) -> None:
+    answer = ada.person.context.request.get(fleet.fill(address), headers={"HX-Request": "true"})
+    assert answer.status == 200
+    assert html_errors(answer.text(), PIECES[address]) == []
 
 
 # ---- people who are not logged in ----

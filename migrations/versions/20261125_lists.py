@@ -1,7 +1,7 @@
 """lists: tags of hosts, when a certificate falls due, indexes for filters and sorting
 
 Revision ID: c41d8e5f2a90
-Revises: 8e2d41c7a905
+Revises: c7a15e80d2f6
 Create Date: 2026-11-25 00:55:12.408112
 """
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "c41d8e5f2a90"
-down_revision = "8e2d41c7a905"
+down_revision = "c7a15e80d2f6"
 branch_labels = None
 depends_on = None
 

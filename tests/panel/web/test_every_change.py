@@ -332,7 +332,9 @@ def call(app: Flask, path: str, v: Values) -> tuple[int, list[Event]]:
     if path in PREPARED:
         PREPARED[path](app, client, v)
     before = newest_id(app)
-    url = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(v[match[1]]), path) + QUERIES.get(path, lambda _: "")(v)
+    url = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(v[match[1]]), path) + (
+        QUERIES[path](v) if path in QUERIES else ""
+    )
     form = FORMS.get(path, nothing)(v)
     response = client.post(url, data=form, environ_base={"REMOTE_ADDR": ADDRESS})
     return response.status_code, entries_since(app, before)

@@ -62,9 +62,9 @@ def add_authority(app: Flask, _agent: Agent, _alice: User) -> str:
     return "Our own CA"
 
 
-def name_agent(app: Flask, agent: Agent, _alice: User) -> str:
+def name_agent(app: Flask, _agent: Agent, _alice: User) -> str:
     with app.app_context(), transaction():
-        db.session.get_one(Agent, agent.id).name = "edge-2"
+        db.session.add(Agent(id="b", name="edge-2", joined_at=utcnow()))
         wake_after_commit("agents")
     return "edge-2"
 
@@ -81,7 +81,7 @@ def save_host(app: Flask, agent: Agent, _alice: User) -> str:
         ("users", make_viewer, "people"),
         ("account", log_in_elsewhere, "sessions"),
         ("authorities", add_authority, "authorities"),
-        ("agents", name_agent, "agent-7d5f4a0e-0000-4000-8000-000000000001"),
+        ("agents", name_agent, "list-80cd9cc6"),
         ("changes", save_host, "change-list"),
     ],
 )

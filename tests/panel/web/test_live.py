@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from panel.extensions import db, transaction, wake_after_commit
 from panel.models import Agent, Role, User
+from panel.models.types import utcnow
 from panel.services import accounts, authorities, browser_sessions, invitations
 from panel.services.authorities import AuthoritySpec
 from panel.services.browser_sessions import Visit

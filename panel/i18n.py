@@ -29,13 +29,13 @@ def language() -> str:
     return chosen if chosen in LANGUAGES else request.accept_languages.best_match([*LANGUAGES]) or "en"
 
 
-def gettext(text: str, **values: object) -> str:
+def gettext(text: str, /, **values: object) -> str:
     """The sentence in the reader's language, with `values` in its %(name)s places. What is stored stays English:
     outside of a request nobody reads."""
     return str(flask_babel.gettext(text, **values))
 
 
-def ngettext(one: str, many: str, num: int, **values: object) -> str:
+def ngettext(one: str, many: str, num: int, /, **values: object) -> str:
     """One of two sentences by a number, which is %(num)s in them."""
     return str(flask_babel.ngettext(one, many, num, **values))
 

@@ -1,13 +1,13 @@
 """The words of the interface in the language of whoever looks; English wherever nobody does.
-May import: Flask, Flask-Babel, Werkzeug."""
+May import: Flask, Flask-Babel, markupsafe."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import flask_babel
 from flask import Flask, has_request_context, request
+from markupsafe import escape
 
 # By code, as each language calls itself. The catalogs lie in panel/translations; docs/patterns.md, "Words".
 LANGUAGES = {"en": "English", "de": "Deutsch"}
@@ -45,6 +45,36 @@ def mark(text: str) -> str:
     return text
 
 
+class Lazy(str):
+    """Words that a module holds: a str in English, and in the reader's language wherever they become part of a page."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return gettext(self.english)
+
+    def __html__(self) -> str:
+        return str(escape(str(self)))
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __add__(self, other: str) -> str:
+        return str(self) + other
+
+    def __radd__(self, other: str) -> str:
+        return other + str(self)
+
+    def lower(self) -> str:
+        """As of any str, for words in the midst of a sentence."""
+        return str(self).lower()
+
+    @property
+    def english(self) -> str:
+        """The words as they stand in the code."""
+        return str.__str__(self)
+
+
 def lazy_gettext(text: str) -> str:
-    """For words that a module holds: looked up when they are shown. It acts as a str, and is none for json or bytes."""
-    return cast("str", flask_babel.lazy_gettext(text))
+    """For words that a module holds: looked up when they are shown."""
+    return Lazy(text)

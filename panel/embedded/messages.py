@@ -22,7 +22,7 @@ LEFT_OUT = tuple(
     f'"{name}'.encode()
     for name in ("POT-Creation", "PO-Revision", "Report-Msgid", "Last-Translator", "Language-Team", "Generated-By")
 )
-KEYWORDS = {"_": None, "gettext": None, "lazy_gettext": None, "mark": None, "ngettext": (1, 2)}
+KEYWORDS = {"_": None, "gettext": None, "lazy_gettext": None, "mark": None, "ngettext": (1, 2), "_counted": (1, 2)}
 
 
 def extract() -> Catalog:

@@ -10,7 +10,36 @@ from flask_babel import format_date, format_datetime, format_decimal
 from markupsafe import Markup
 
 from panel.i18n import gettext as _
+from panel.i18n import ngettext
 from panel.models.types import utcnow
+
+
+def _counted(one: str, many: str) -> tuple[str, str]:
+    """Marks both for translation."""
+    return one, many
+
+
+# What is counted on pages, by the word that callers use.
+COUNTED = {
+    "agent": _counted("%(count)s agent", "%(count)s agents"),
+    "answer": _counted("%(count)s answer", "%(count)s answers"),
+    "certificate": _counted("%(count)s certificate", "%(count)s certificates"),
+    "change": _counted("%(count)s change", "%(count)s changes"),
+    "container": _counted("%(count)s container", "%(count)s containers"),
+    "day": _counted("%(count)s day", "%(count)s days"),
+    "doubt": _counted("%(count)s doubt", "%(count)s doubts"),
+    "file": _counted("%(count)s file", "%(count)s files"),
+    "host": _counted("%(count)s host", "%(count)s hosts"),
+    "hour": _counted("%(count)s hour", "%(count)s hours"),
+    "matching host": _counted("%(count)s matching host", "%(count)s matching hosts"),
+    "more day": _counted("%(count)s more day", "%(count)s more days"),
+    "more provider": _counted("%(count)s more provider", "%(count)s more providers"),
+    "name": _counted("%(count)s name", "%(count)s names"),
+    "network": _counted("%(count)s network", "%(count)s networks"),
+    "nginx module": _counted("%(count)s nginx module", "%(count)s nginx modules"),
+    "offer": _counted("%(count)s offer", "%(count)s offers"),
+    "recovery code": _counted("%(count)s recovery code", "%(count)s recovery codes"),
+}
 
 
 def register(app: Flask) -> None:
@@ -75,6 +104,7 @@ def duration(value: timedelta | None) -> str:
     return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    """As in "1 host" and "3 hosts"."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def plural(count: int, noun: str) -> str:
+    """As in "1 host" and "3 hosts". `noun` is one of COUNTED."""
+    one, many = COUNTED[noun]
+    return ngettext(one, many, count, count=format_decimal(count))

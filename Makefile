@@ -28,7 +28,7 @@ PROTOC := $(BIN)/python -m grpc_tools.protoc -I. --plugin=protoc-gen-mypy=$(BIN)
 	--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc
 
 .DEFAULT_GOAL := help
-.PHONY: help run agent test test-newer test-postgresql test-docker check bench bench-docker bench-lighthouse soak protos protos-current lock screenshots clean
+.PHONY: help run agent test test-newer test-postgresql test-docker check bench bench-docker bench-lighthouse soak protos protos-current messages lock screenshots clean
 
 help: ## This list
 	@echo "Waypost"
@@ -82,6 +82,7 @@ check: protos-current ## Lint, types, import rules, templates, generated code an
 	$(BIN)/lint-imports --config setup.cfg
 	$(BIN)/djlint templates --lint --quiet --profile jinja --ignore H015,H043,J018
 	$(BIN)/python -m panel.embedded.lock check
+	$(BIN)/python -m panel.embedded.messages check
 
 bench: ## Measure the promises: apply, round trip, form, burst, idle agents, live pages, certificates, footprint
 	@$(PROVISION) bench
@@ -118,6 +119,10 @@ protos-current:
 	for file in "$$generated"/protos/*; do \
 		diff -u "protos/$${file##*/}" "$$file" || { echo "Generated code is not current: run make protos."; exit 1; }; \
 	done && echo "Generated code is current."
+
+messages: ## Write the catalogs of translations from the words in code and templates; says what is missing
+	@$(PROVISION) check
+	@$(BIN)/python -m panel.embedded.messages write
 
 lock: ## Write requirements.txt from the virtual environment, after a change of setup.cfg
 	@$(PROVISION) check

@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Flask
 
 import panel.models  # noqa: F401 - the database knows every table
-from panel import web
+from panel import i18n, web
 from panel.config import Config
 from panel.extensions import csrf, db, login_manager
 
@@ -24,6 +24,7 @@ def create_app(config: Config) -> Flask:
     db.init_app(app)
     login_manager.init_app(app)
     csrf.init_app(app)
+    i18n.register(app)
     web.register(app)
     return app
 

@@ -84,6 +84,7 @@ ROUTES = """
 /jobs/<command_id>/retry POST:operator
 /jobs/<command_id>/stream GET:viewer
 /jobs/<command_id>/try-on-staging POST:operator
+/language POST:anyone
 /live GET:viewer
 /login GET:anyone POST:anyone
 /login/code GET:anyone POST:anyone

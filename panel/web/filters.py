@@ -1,14 +1,45 @@
 """How values read on pages: times, durations, counts.
-May import: Flask, markupsafe, panel.models."""
+May import: Flask, Flask-Babel, markupsafe, panel.i18n, panel.models."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 from flask import Flask
+from flask_babel import format_date, format_datetime, format_decimal
 from markupsafe import Markup
 
+from panel.i18n import gettext as _
+from panel.i18n import ngettext
 from panel.models.types import utcnow
+
+
+def _counted(one: str, many: str) -> tuple[str, str]:
+    """Marks both for translation."""
+    return one, many
+
+
+# What is counted on pages, by the word that callers use.
+COUNTED = {
+    "agent": _counted("%(count)s agent", "%(count)s agents"),
+    "answer": _counted("%(count)s answer", "%(count)s answers"),
+    "certificate": _counted("%(count)s certificate", "%(count)s certificates"),
+    "change": _counted("%(count)s change", "%(count)s changes"),
+    "container": _counted("%(count)s container", "%(count)s containers"),
+    "day": _counted("%(count)s day", "%(count)s days"),
+    "doubt": _counted("%(count)s doubt", "%(count)s doubts"),
+    "file": _counted("%(count)s file", "%(count)s files"),
+    "host": _counted("%(count)s host", "%(count)s hosts"),
+    "hour": _counted("%(count)s hour", "%(count)s hours"),
+    "matching host": _counted("%(count)s matching host", "%(count)s matching hosts"),
+    "more day": _counted("%(count)s more day", "%(count)s more days"),
+    "more provider": _counted("%(count)s more provider", "%(count)s more providers"),
+    "name": _counted("%(count)s name", "%(count)s names"),
+    "network": _counted("%(count)s network", "%(count)s networks"),
+    "nginx module": _counted("%(count)s nginx module", "%(count)s nginx modules"),
+    "offer": _counted("%(count)s offer", "%(count)s offers"),
+    "recovery code": _counted("%(count)s recovery code", "%(count)s recovery codes"),
+}
 
 
 def register(app: Flask) -> None:
@@ -18,7 +49,7 @@ def register(app: Flask) -> None:
 
 def utc(at: datetime) -> str:
     """The exact moment: 23 Nov 2026, 07:12:03 UTC."""
-    return f"{at.day} {at:%b %Y, %H:%M:%S} UTC"
+    return f"{format_datetime(at, 'd MMM y, HH:mm:ss', rebase=False)} UTC"
 
 
 def clock_time(at: datetime) -> str:
@@ -46,21 +77,22 @@ def relative(at: datetime, now: datetime) -> str:
     """As in "12 min ago" and "in 3 h"; a date when it is more than 30 days away."""
     seconds = (now - at).total_seconds()
     if abs(seconds) < 5:
-        return "now"
+        return _("now")
     if abs(seconds) >= 30 * 86_400:
-        return f"{at.day} {at:%b %Y}"
+        return str(format_date(at, "d MMM y", rebase=False))
     amount = _amount(abs(seconds))
-    return f"{amount} ago" if seconds > 0 else f"in {amount}"
+    return (_("{} ago") if seconds > 0 else _("in {}")).format(amount)
 
 
 def _amount(seconds: float) -> str:
     if seconds < 60:
-        return f"{int(seconds)} s"
+        return _("{} s").format(int(seconds))
     if seconds < 3600:
-        return f"{int(seconds // 60)} min"
+        return _("{} min").format(int(seconds // 60))
     if seconds < 86_400:
-        return f"{int(seconds // 3600)} h"
-    return plural(int(seconds // 86_400), "day")
+        return _("{} h").format(int(seconds // 3600))
+    days = int(seconds // 86_400)
+    return (_("{} day") if days == 1 else _("{} days")).format(days)
 
 
 def duration(value: timedelta | None) -> str:
@@ -71,7 +103,7 @@ def duration(value: timedelta | None) -> str:
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{format_decimal(round(seconds, 1), '0.0')} s"
     if seconds < 60:
         return f"{seconds:.0f} s"
     if seconds < 3600:
@@ -79,6 +111,7 @@ def duration(value: timedelta | None) -> str:
     return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    """As in "1 host" and "3 hosts"."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def plural(count: int, noun: str) -> str:
+    """As in "1 host" and "3 hosts". `noun` is one of COUNTED."""
+    one, many = COUNTED[noun]
+    return ngettext(one, many, count, count=format_decimal(count))

@@ -1,5 +1,5 @@
 """What surrounds every page: counts in the navigation, the running jobs, the theme.
-May import: Flask, panel.services, panel.web.htmx."""
+May import: Flask, panel.i18n, panel.services, panel.web.htmx, panel.web.script_words."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from flask import Flask, current_app, g, render_template, request
 
 from panel import __version__
 from panel.config import Config
+from panel.i18n import LANGUAGES, language
 from panel.services import counts
 from panel.web import htmx
+from panel.web.script_words import script_words
 
 THEMES = ("light", "dark")
 # What changes the numbers that stand on every page.
@@ -18,11 +20,13 @@ MENUS = ("nav", "menu")  # beside the page, and the one that opens on phones
 
 
 def register(app: Flask) -> None:
-    """Gives the layouts `shell()`, `theme()` and `queued_toasts()`; nothing is read until a layout asks."""
+    """Gives layouts what surrounds pages: `shell()`, `theme()`, `language()` …; nothing is read until one asks."""
     app.add_template_global(shell)
     app.add_template_global(theme)
     app.add_template_global(htmx.queued_toasts)
-    app.jinja_env.globals["version"] = __version__
+    app.add_template_global(language)
+    app.add_template_global(script_words)
+    app.jinja_env.globals.update(version=__version__, languages=LANGUAGES)
 
 
 def shell() -> counts.Counts:

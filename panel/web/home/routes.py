@@ -1,11 +1,14 @@
-"""The overview, its first steps, and the theme switch.
-May import: Flask, panel.web, panel.services."""
+"""The overview, its first steps, and the switches of theme and language.
+May import: Flask, panel.i18n, panel.web, panel.services."""
 
 from __future__ import annotations
+
+from collections.abc import Container
 
 from flask import Blueprint, current_app, redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from panel import i18n
 from panel.config import Config
 from panel.extensions import db, transaction
 from panel.models import User
@@ -45,12 +48,22 @@ def show_first_steps() -> Response:
 @access.public
 def set_theme() -> Response:
     """Remembers light or dark in this browser, also without JavaScript."""
+    return _remember("theme", request.form.get("theme", ""), shell.THEMES)
+
+
+@bp.post("/language")
+@access.public
+def set_language() -> Response:
+    """Remembers the language of the interface in this browser."""
+    return _remember(i18n.COOKIE, request.form.get("language", ""), i18n.LANGUAGES)
+
+
+def _remember(cookie: str, value: str, allowed: Container[str]) -> Response:
+    """Back to where the button was, with what was chosen there; for a year."""
     config: Config = current_app.config["WAYPOST"]
-    came_from = access.local_path(_path_of_referrer()) or "/"
-    response = redirect(came_from, 303)
-    theme = request.form.get("theme", "")
-    if theme in shell.THEMES:
-        response.set_cookie("theme", theme, 31_536_000, samesite="Lax", secure=config.secure_cookies)
+    response = redirect(access.local_path(_path_of_referrer()) or "/", 303)
+    if value in allowed:
+        response.set_cookie(cookie, value, 31_536_000, samesite="Lax", secure=config.secure_cookies)
     return response
 
 

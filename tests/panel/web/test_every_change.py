@@ -72,6 +72,7 @@ NO_CHANGE = {
     "/settings/dns/<int:credential_id>/test": "a question; its job is kept",
     "/settings/notifications/<int:channel_id>/test": "a test message, which the list of messages keeps",
     "/setup": "below, where nobody is there yet",
+    "/language": "a cookie",
     "/theme": "a cookie",
 }
 

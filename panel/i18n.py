@@ -1,0 +1,80 @@
+"""The words of the interface in the language of whoever looks; English wherever nobody does.
+May import: Flask, Flask-Babel, markupsafe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import flask_babel
+from flask import Flask, has_request_context, request
+from markupsafe import escape
+
+# By code, as each language calls itself. The catalogs lie in panel/translations; docs/patterns.md, "Words".
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+COOKIE = "language"
+CATALOGS = Path(__file__).resolve().parent / "translations"
+
+
+def register(app: Flask) -> None:
+    """Gives templates `_`, `ngettext` and `{% trans %}`."""
+    flask_babel.Babel(app, locale_selector=language, default_translation_directories=str(CATALOGS))
+    app.jinja_env.policies["ext.i18n.trimmed"] = True
+
+
+def language() -> str:
+    """The code of the language for this request: what this browser chose, else the best that it asks for."""
+    if not has_request_context():
+        return "en"
+    chosen = request.cookies.get(COOKIE, "")
+    return chosen if chosen in LANGUAGES else request.accept_languages.best_match([*LANGUAGES]) or "en"
+
+
+def gettext(text: str, /, **values: object) -> str:
+    """The sentence in the reader's language, with `values` in its %(name)s places. What is stored stays English:
+    outside of a request nobody reads."""
+    return str(flask_babel.gettext(text, **values))
+
+
+def ngettext(one: str, many: str, num: int, /, **values: object) -> str:
+    """One of two sentences by a number, which is %(num)s in them."""
+    return str(flask_babel.ngettext(one, many, num, **values))
+
+
+def mark(text: str) -> str:
+    """Says that a sentence is to be translated where it is shown; here it stays as it is."""
+    return text
+
+
+class Lazy(str):
+    """Words that a module holds: a str in English, and in the reader's language wherever they become part of a page."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return gettext(self.english)
+
+    def __html__(self) -> str:
+        return str(escape(str(self)))
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __add__(self, other: str) -> str:
+        return str(self) + other
+
+    def __radd__(self, other: str) -> str:
+        return other + str(self)
+
+    def lower(self) -> str:
+        """As of any str, for words in the midst of a sentence."""
+        return str(self).lower()
+
+    @property
+    def english(self) -> str:
+        """The words as they stand in the code."""
+        return str.__str__(self)
+
+
+def lazy_gettext(text: str) -> str:
+    """For words that a module holds: looked up when they are shown."""
+    return Lazy(text)

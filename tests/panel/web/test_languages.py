@@ -1,0 +1,57 @@
+"""The language of the interface: chosen, asked for by the browser, or English."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from panel.i18n import COOKIE, gettext
+from panel.web.script_words import WORDS
+
+STATIC = Path(__file__).resolve().parents[3] / "static"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "asked", "expected"),
+    [
+        ("", "", "en"),
+        ("", "de-AT,de;q=0.9,en;q=0.5", "de"),
+        ("", "fr-FR,fr;q=0.9", "en"),
+        ("", "fr-FR,fr;q=0.9,de;q=0.5,en;q=0.3", "de"),
+        ("en", "de", "en"),
+        ("de", "en-GB", "de"),
+        ("../../etc", "de", "de"),
+    ],
+)
+def test_a_page_speaks_the_language_of_its_reader(client: FlaskClient, chosen: str, asked: str, expected: str) -> None:
+    if chosen:
+        client.set_cookie(COOKIE, chosen)
+    page = client.get("/login", headers={"Accept-Language": asked} if asked else {}).text
+    assert f'<html lang="{expected}"' in page
+    assert ("<h1>Anmelden</h1>" in page) == (expected == "de")
+
+
+def test_a_language_is_chosen_by_a_button_and_kept(client: FlaskClient) -> None:
+    answer = client.post("/language", data={"language": "de"}, headers={"Referer": "http://localhost/login"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/login")
+    assert '<html lang="de"' in client.get("/login").text
+    client.post("/language", data={"language": "tlh"})
+    assert '<html lang="de"' in client.get("/login").text
+
+
+def test_what_nobody_reads_now_is_said_in_english(app: Flask) -> None:
+    with app.app_context():
+        assert gettext("Log in") == "Log in"
+    with app.test_request_context(headers={"Accept-Language": "de"}):
+        assert gettext("Log in") == "Anmelden"
+
+
+def test_every_word_that_a_script_says_is_known() -> None:
+    said = {word for file in STATIC.glob("*.js") for word in re.findall(r"\bt\(\s*'([^']+)'", file.read_text())}
+    said |= set(re.findall(r"'(\{\} [a-z]+)'", (STATIC / "app.js").read_text()))
+    assert said <= set(WORDS)
+    assert len(said) > 10

@@ -30,6 +30,7 @@ NOT_WORDS = {
     "panel/web/palette/commands.py",
 }
 SHOWN = ("aria-label", "title", "placeholder", "alt", "data-confirm", "data-confirm-label", "label")
+MARKED = {"_", "gettext", "lazy_gettext"}  # for translation
 REFUSALS = {"Invalid", "Conflict", "Forbidden", "NotFound", "Throttled", "ValidationError"}
 # How a next step begins, where a refusal is one sentence.
 STEPS = re.compile(
@@ -54,7 +55,7 @@ FORBIDDEN = re.compile(rf"(?<![\w.@/-])({_EACH})(?![\w@/-]|\.\w)", re.IGNORECASE
 def sentences_of_template(path: Path) -> Iterator[str]:
     """What a page shows: text, the attributes that are read out, and the words that macros are called with."""
     source = path.read_text()
-    for constant in Environment(autoescape=True, extensions=["jinja2.ext.do"]).parse(source).find_all(nodes.Const):
+    for constant in Environment(autoescape=True, extensions=["jinja2.ext.do", "jinja2.ext.i18n"]).parse(source).find_all(nodes.Const):
         if isinstance(constant.value, str) and " " in constant.value.strip():
             yield constant.value
     plain = re.sub(r"\{#.*?#\}|\{%.*?%\}", " ", source, flags=re.DOTALL)
@@ -91,6 +92,8 @@ def text_of(node: ast.AST) -> str:
     """A literal's text, with an ellipsis for what is filled in; "" for anything else."""
     if isinstance(node, ast.JoinedStr):
         return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKED:
+        return re.sub(r"%\(\w+\)s", "…", text_of(node.args[0])).replace("%%", "%")
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 

@@ -21,6 +21,7 @@ def _counted(one: str, many: str) -> tuple[str, str]:
 
 # What is counted on pages, by the word that callers use.
 COUNTED = {
+    "alias": _counted("%(count)s alias", "%(count)s aliases"),
     "agent": _counted("%(count)s agent", "%(count)s agents"),
     "answer": _counted("%(count)s answer", "%(count)s answers"),
     "certificate": _counted("%(count)s certificate", "%(count)s certificates"),
@@ -38,6 +39,8 @@ COUNTED = {
     "network": _counted("%(count)s network", "%(count)s networks"),
     "nginx module": _counted("%(count)s nginx module", "%(count)s nginx modules"),
     "offer": _counted("%(count)s offer", "%(count)s offers"),
+    "provider": _counted("%(count)s provider", "%(count)s providers"),
+    "result": _counted("%(count)s result", "%(count)s results"),
     "recovery code": _counted("%(count)s recovery code", "%(count)s recovery codes"),
 }
 

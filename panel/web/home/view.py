@@ -107,7 +107,7 @@ def _segments(parts: Sequence[tuple[str, int]]) -> tuple[Segment, ...]:
     widths = [max(LEAST, 100 * number / total) for _, number in present]
     scale = 100 / sum(widths) if widths else 1.0
     found, at = [], 0.0
-    for (tone, _), width in zip(present, widths, strict=True):
+    for (tone, _number), width in zip(present, widths, strict=True):
         end = at + width * scale
         found.append(Segment(tone, round(at, 2), round(end - at - (GAP if end < LAST else 0), 2)))
         at = end

@@ -97,7 +97,7 @@ def _names(found: Sequence[ProxyHost]) -> list[str]:
 
 def _name(host: ProxyHost) -> str:
     more = len(host.domain_names) - 1
-    return display_name(host.primary_name) + (f", {plural(more, 'alias', 'aliases')}" if more else "")
+    return display_name(host.primary_name) + (f", {plural(more, 'alias')}" if more else "")
 
 
 def _switch_question(verb: str, effect: str) -> Callable[[Sequence[ProxyHost]], Question]:

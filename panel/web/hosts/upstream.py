@@ -53,7 +53,7 @@ def status(health: Health | None, agent_status: AgentStatus) -> Status:
     """The pill of an upstream; of an agent that is away only what was seen last."""
     if health is None:
         return UNCHECKED
-    tone, word, _ = ("ok", "Reachable", "") if health.is_ok else _CAUSES.get(health.cause, _OTHER)
+    tone, word, _code = ("ok", "Reachable", "") if health.is_ok else _CAUSES.get(health.cause, _OTHER)
     detail = health.sentence or ("nginx can connect to it." if health.is_ok else "nginx cannot use it.")
     if agent_status not in _HERE:
         return Status("off", word, f"Seen before the agent went away. {detail}")
@@ -83,7 +83,7 @@ def health_of(agents: Iterable[Agent]) -> Mapping[str, Mapping[Upstream, Health]
 
 
 def _headline(host: ProxyHost, health: Health) -> str:
-    _, word, code = _CAUSES.get(health.cause, _OTHER)
+    _tone, word, code = _CAUSES.get(health.cause, _OTHER)
     if not code:
         return f"Visitors may get errors: {word.lower()}"
     verb = "get" if host.is_live else "would get"

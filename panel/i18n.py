@@ -45,6 +45,46 @@ def mark(text: str) -> str:
     return text
 
 
+def _counted(one: str, many: str) -> tuple[str, str]:
+    """Marks both for translation."""
+    return one, many
+
+
+# What is counted on pages, by the word that callers use.
+COUNTED = {
+    "alias": _counted("%(count)s alias", "%(count)s aliases"),
+    "DNS credential": _counted("%(count)s DNS credential", "%(count)s DNS credentials"),
+    "agent": _counted("%(count)s agent", "%(count)s agents"),
+    "answer": _counted("%(count)s answer", "%(count)s answers"),
+    "authority": _counted("%(count)s authority", "%(count)s authorities"),
+    "certificate": _counted("%(count)s certificate", "%(count)s certificates"),
+    "change": _counted("%(count)s change", "%(count)s changes"),
+    "channel": _counted("%(count)s channel", "%(count)s channels"),
+    "container": _counted("%(count)s container", "%(count)s containers"),
+    "day": _counted("%(count)s day", "%(count)s days"),
+    "doubt": _counted("%(count)s doubt", "%(count)s doubts"),
+    "file": _counted("%(count)s file", "%(count)s files"),
+    "host": _counted("%(count)s host", "%(count)s hosts"),
+    "hour": _counted("%(count)s hour", "%(count)s hours"),
+    "matching host": _counted("%(count)s matching host", "%(count)s matching hosts"),
+    "more day": _counted("%(count)s more day", "%(count)s more days"),
+    "more provider": _counted("%(count)s more provider", "%(count)s more providers"),
+    "name": _counted("%(count)s name", "%(count)s names"),
+    "network": _counted("%(count)s network", "%(count)s networks"),
+    "nginx module": _counted("%(count)s nginx module", "%(count)s nginx modules"),
+    "offer": _counted("%(count)s offer", "%(count)s offers"),
+    "provider": _counted("%(count)s provider", "%(count)s providers"),
+    "result": _counted("%(count)s result", "%(count)s results"),
+    "recovery code": _counted("%(count)s recovery code", "%(count)s recovery codes"),
+}
+
+
+def plural(number: int, noun: str) -> str:
+    """As in "1 host" and "3 hosts". `noun` is one of COUNTED."""
+    one, many = COUNTED[noun]
+    return ngettext(one, many, number, count=flask_babel.format_decimal(number))
+
+
 class Lazy(str):
     """Words that a module holds: a str in English, and in the reader's language wherever they become part of a page."""
 
@@ -64,6 +104,14 @@ class Lazy(str):
 
     def __radd__(self, other: str) -> str:
         return other + str(self)
+
+    def format(self, *args: object, **values: object) -> str:
+        """As of any str."""
+        return str(self).format(*args, **values)
+
+    def capitalize(self) -> str:
+        """As of any str."""
+        return str(self).capitalize()
 
     def lower(self) -> str:
         """As of any str, for words in the midst of a sentence."""

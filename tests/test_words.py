@@ -55,7 +55,8 @@ FORBIDDEN = re.compile(rf"(?<![\w.@/-])({_EACH})(?![\w@/-]|\.\w)", re.IGNORECASE
 def sentences_of_template(path: Path) -> Iterator[str]:
     """What a page shows: text, the attributes that are read out, and the words that macros are called with."""
     source = path.read_text()
-    for constant in Environment(autoescape=True, extensions=["jinja2.ext.do", "jinja2.ext.i18n"]).parse(source).find_all(nodes.Const):
+    environment = Environment(autoescape=True, extensions=["jinja2.ext.do", "jinja2.ext.i18n"])
+    for constant in environment.parse(source).find_all(nodes.Const):
         if isinstance(constant.value, str) and " " in constant.value.strip():
             yield constant.value
     plain = re.sub(r"\{#.*?#\}|\{%.*?%\}", " ", source, flags=re.DOTALL)

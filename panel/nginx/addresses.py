@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from panel.i18n import gettext as _
 from panel.nginx.text import bare_host, quote
 
 # Where clouds answer with the machine's credentials; link-local as a whole is refused beside these.
@@ -28,7 +29,10 @@ def parse_ipv4(text: str) -> str:
         address = ipaddress.IPv4Address(text)
     except ValueError:
         raise ValueError(
-            f"{quote(text)} is not a valid IP address. Use four numbers from 0 to 255, for example 10.0.0.5."
+            _(
+                "%(quote)s is not a valid IP address. Use four numbers from 0 to 255, for example 10.0.0.5.",
+                quote=quote(text),
+            )
         ) from None
     _refuse_special(address)
     return str(address)
@@ -37,15 +41,23 @@ def parse_ipv4(text: str) -> str:
 def parse_ipv6(text: str) -> str:
     """An IPv6 address, with or without brackets, in its canonical spelling. Raises ValueError(sentence)."""
     if "%" in text:
-        raise ValueError(f"{quote(text)} names a network card after the %. Use an address that needs none.")
+        raise ValueError(
+            _("%(quote)s names a network card after the %%. Use an address that needs none.", quote=quote(text))
+        )
     host = bare_host(text)
     if host and host != text:
-        raise ValueError(f"{quote(text)} has a port. Write only {host} here; the port has its own field.")
+        raise ValueError(
+            _(
+                "%(quote)s has a port. Write only %(host)s here; the port has its own field.",
+                quote=quote(text),
+                host=host,
+            )
+        )
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
         address = ipaddress.IPv6Address(bare)
     except ValueError:
-        raise ValueError(f"{quote(text)} is not a valid IPv6 address. Use one like fd00::5.") from None
+        raise ValueError(_("%(quote)s is not a valid IPv6 address. Use one like fd00::5.", quote=quote(text))) from None
     _refuse_special(address)
     return str(address.ipv4_mapped or address)
 
@@ -53,15 +65,21 @@ def parse_ipv6(text: str) -> str:
 def refuse_metadata_name(name: str) -> None:
     """Raises ValueError for names by which clouds hand out a machine's credentials."""
     if name in _METADATA_NAMES:
-        raise ValueError(f"{quote(name)} is the metadata service of a cloud, which no host may lead to.")
+        raise ValueError(
+            _("%(quote)s is the metadata service of a cloud, which no host may lead to.", quote=quote(name))
+        )
 
 
 def _refuse_special(address: Address) -> None:
     for form in (address, *_embedded(address)):
         if form.is_link_local or str(form) in _METADATA_ADDRESSES:
-            raise ValueError(f"{address} is a link-local or metadata address, which no host may lead to.")
+            raise ValueError(
+                _("%(address)s is a link-local or metadata address, which no host may lead to.", address=address)
+            )
         if form.is_unspecified or form.is_multicast or str(form) == "255.255.255.255":
-            raise ValueError(f"{address} is not the address of one machine. Use the upstream's own address.")
+            raise ValueError(
+                _("%(address)s is not the address of one machine. Use the upstream's own address.", address=address)
+            )
 
 
 def _embedded(address: Address) -> list[ipaddress.IPv4Address]:

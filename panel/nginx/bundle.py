@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from panel.i18n import gettext as _
+
 
 @dataclass(frozen=True)
 class ConfigFile:
@@ -40,7 +42,7 @@ class ConfigBundle:
         ordered = tuple(sorted(files, key=lambda file: file.path))
         bundle = cls(files=ordered, revision=revision_of({file.path: file.sha256 for file in ordered}))
         if len(bundle.manifest) != len(ordered):
-            raise ValueError("Two files of one bundle have the same path.")
+            raise ValueError(_("Two files of one bundle have the same path."))
         return bundle
 
     @cached_property

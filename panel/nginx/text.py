@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from panel.i18n import gettext as _
+
 URL_PATTERN = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]{0,20}:/{1,2}(?P<rest>.*)\Z")
 
 _BAD_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
@@ -27,7 +29,14 @@ def refuse_invisible(text: str) -> None:
     """Raises ValueError naming the first invisible character and where it stands."""
     for position, character in enumerate(text, start=1):
         if is_invisible(character):
-            raise ValueError(f"Character {position} of {quote(text)} is {_name(character)}. Remove it.")
+            raise ValueError(
+                _(
+                    "Character %(position)s of %(quote)s is %(name)s. Remove it.",
+                    position=position,
+                    quote=quote(text),
+                    name=_name(character),
+                )
+            )
 
 
 def _name(character: str) -> str:

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from panel.errors import Invalid
+from panel.i18n import gettext as _
 from panel.notifiers.notifier import Field, Message, Notifier, NotifierError, Settings
 
 # What speaks to this machine instead of a service: desktops, a lamp, the system's log; and what starts a program.
@@ -45,9 +46,11 @@ def check(settings: Settings) -> None:
     url = settings["url"]
     found = _SCHEMA.fullmatch(url)
     if not found or len(url) > MAX_LENGTH or not url.isprintable():
-        raise Invalid("url", "Use one Apprise URL, for example ntfys://ntfy.sh/topic or jsons://example.com/hook.")
+        raise Invalid("url", _("Use one Apprise URL, for example ntfys://ntfy.sh/topic or jsons://example.com/hook."))
     if found.group(1).lower() in LOCAL:
-        raise Invalid("url", f"{found.group(1).lower()}:// does not reach another machine. Use a service's URL.")
+        raise Invalid(
+            "url", _("%(lower)s:// does not reach another machine. Use a service's URL.", lower=found.group(1).lower())
+        )
 
 
 def summarize(settings: Settings) -> str:

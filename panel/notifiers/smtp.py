@@ -14,6 +14,7 @@ from email.utils import formatdate, parseaddr
 from socket import gaierror
 
 from panel.errors import Invalid
+from panel.i18n import gettext as _
 from panel.notifiers.notifier import Field, Message, Notifier, NotifierError, Settings
 
 SECONDS = 10.0  # for each answer of the server
@@ -41,20 +42,23 @@ _NO_MAIL_SERVER = "The answers were not those of a mail server. Check the server
 def check(settings: Settings) -> None:
     """Raises Invalid at the field whose shape is wrong."""
     if not _HOST.fullmatch(settings["server"]):
-        raise Invalid("server", "Use the name or address of the mail server, for example smtp.example.com.")
+        raise Invalid("server", _("Use the name or address of the mail server, for example smtp.example.com."))
     port = settings["port"]
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
-        raise Invalid("port", "Use a number from 1 to 65535; mail servers mostly listen on 587 or 465.")
+        raise Invalid("port", _("Use a number from 1 to 65535; mail servers mostly listen on 587 or 465."))
     if not _ADDRESS.fullmatch(parseaddr(settings["sender"])[1]) or not settings["sender"].isprintable():
-        raise Invalid("sender", "Use one address, for example waypost@example.com.")
+        raise Invalid("sender", _("Use one address, for example waypost@example.com."))
     addresses = recipients(settings)
     bad = [address for address in addresses if not _ADDRESS.fullmatch(address)]
     if bad or not 1 <= len(addresses) <= MAX_RECIPIENTS:
-        raise Invalid("recipients", f"Use 1 to {MAX_RECIPIENTS} addresses, with commas or one per line.")
+        raise Invalid(
+            "recipients",
+            _("Use 1 to %(max_recipients)s addresses, with commas or one per line.", max_recipients=MAX_RECIPIENTS),
+        )
     if settings["username"] and settings["security"] == "none" and settings["server"] not in _OWN:
-        raise Invalid("security", "The password would cross the network in the clear. Choose STARTTLS or TLS.")
+        raise Invalid("security", _("The password would cross the network in the clear. Choose STARTTLS or TLS."))
     if settings["username"] and not settings["password"]:
-        raise Invalid("password", "Enter the password of this user, or leave the user empty.")
+        raise Invalid("password", _("Enter the password of this user, or leave the user empty."))
     _context(settings)
 
 
@@ -116,7 +120,7 @@ def _context(settings: Settings) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cadata=settings["ca_pem"])
         except (ssl.SSLError, ValueError) as error:
-            raise Invalid("ca_pem", "This is no certificate as PEM. It begins with BEGIN CERTIFICATE.") from error
+            raise Invalid("ca_pem", _("This is no certificate as PEM. It begins with BEGIN CERTIFICATE.")) from error
     return context
 
 

@@ -18,6 +18,7 @@ from panel import passwords
 from panel.config import Config
 from panel.errors import Conflict, Forbidden, Invalid, NotFound
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import OneTimeToken, Role, TokenPurpose, User
 from panel.models.types import utcnow
 from panel.services import browser_sessions, events
@@ -48,7 +49,7 @@ def parse_username(text: str) -> str:
     if not _USERNAME.fullmatch(name):
         raise Invalid(
             "username",
-            "Use 1 to 64 letters a to z, digits, dots, hyphens, underscores or @; a letter or digit at both ends.",
+            _("Use 1 to 64 letters a to z, digits, dots, hyphens, underscores or @; a letter or digit at both ends."),
         )
     return name
 
@@ -56,13 +57,21 @@ def parse_username(text: str) -> str:
 def check_password(username: str, password: str) -> None:
     """Raises Invalid with the rule that the password breaks."""
     if len(password) < MIN_PASSWORD_LENGTH:
-        raise Invalid("password", f"Use at least {MIN_PASSWORD_LENGTH} characters. A few words in a row do well.")
+        raise Invalid(
+            "password",
+            _(
+                "Use at least %(min_password_length)s characters. A few words in a row do well.",
+                min_password_length=MIN_PASSWORD_LENGTH,
+            ),
+        )
     if len(password) > MAX_PASSWORD_LENGTH:
-        raise Invalid("password", f"Use at most {MAX_PASSWORD_LENGTH} characters.")
+        raise Invalid(
+            "password", _("Use at most %(max_password_length)s characters.", max_password_length=MAX_PASSWORD_LENGTH)
+        )
     if password.strip().lower() == username.lower():
-        raise Invalid("password", "Choose a password that is not your user name.")
+        raise Invalid("password", _("Choose a password that is not your user name."))
     if len(set(password)) < 4:
-        raise Invalid("password", "Use more than a few different characters.")
+        raise Invalid("password", _("Use more than a few different characters."))
 
 
 def has_administrator() -> bool:
@@ -106,7 +115,9 @@ def set_up(token: str, credentials: Credentials) -> User:
         update(OneTimeToken).where(*_unused(token)).values(used_at=utcnow()).returning(OneTimeToken.id)
     )
     if spent is None or has_administrator():
-        raise NotFound("This setup link is not valid any more. Log in, or use the newest link of the panel's output.")
+        raise NotFound(
+            _("This setup link is not valid any more. Log in, or use the newest link of the panel's output.")
+        )
     user = add(credentials, Role.ADMINISTRATOR)
     events.record(user, "user", "setup", user.id, user.username, after={"role": user.role})
     return user
@@ -129,7 +140,7 @@ def get_by_id(user_id: int) -> User:
     """Raises NotFound."""
     user = db.session.get(User, user_id)
     if user is None:
-        raise NotFound("There is no such user. The list of users shows who is there.")
+        raise NotFound(_("There is no such user. The list of users shows who is there."))
     return user
 
 
@@ -142,7 +153,7 @@ def get(username: str) -> User:
     """The person of this name. Raises NotFound."""
     user = find(username)
     if user is None:
-        raise NotFound(f"There is no user named {username}. Look at the spelling.")
+        raise NotFound(_("There is no user named %(username)s. Look at the spelling.", username=username))
     return user
 
 
@@ -177,7 +188,7 @@ def disable(user: User, actor: User | None = None) -> None:
     """Shuts somebody out, at once in all sessions. Raises Forbidden, Conflict for the last administrator."""
     require_administrator(actor)
     if not user.is_active:
-        raise Conflict(f"{user.username} is disabled already, so nothing was changed.")
+        raise Conflict(_("%(username)s is disabled already, so nothing was changed.", username=user.username))
     _keep_an_administrator(user)
     user.disabled_at = utcnow()
     browser_sessions.end_all(user)
@@ -189,7 +200,7 @@ def enable(user: User, actor: User | None = None) -> None:
     """Lets somebody in again, with the password and role of before. Raises Forbidden, Conflict."""
     require_administrator(actor)
     if user.is_active:
-        raise Conflict(f"{user.username} is not disabled, so nothing was changed.")
+        raise Conflict(_("%(username)s is not disabled, so nothing was changed.", username=user.username))
     user.disabled_at = None
     db.session.flush()
     _record_access(actor, user)
@@ -222,13 +233,15 @@ def is_last_administrator(user: User) -> bool:
 def require_administrator(actor: User | None) -> None:
     """Raises Forbidden. None is the terminal of the panel's own machine."""
     if actor is not None and not actor.may_administer:
-        raise Forbidden("Only administrators manage people. Ask one of them.")
+        raise Forbidden(_("Only administrators manage people. Ask one of them."))
 
 
 def add(credentials: Credentials, role: Role) -> User:
     """The row of a new person; who calls has checked that it may be made. Raises Conflict when the name is taken."""
     if find(credentials.username) is not None:
-        raise Conflict(f"There is already a user named {credentials.username}. Choose another name.")
+        raise Conflict(
+            _("There is already a user named %(username)s. Choose another name.", username=credentials.username)
+        )
     user = User(username=credentials.username, password_hash=credentials.password_hash, role=role)
     db.session.add(user)
     db.session.flush()
@@ -259,7 +272,7 @@ def _keep_an_administrator(user: User) -> None:
     """Locks the rows where the database can: of two administrators who demote each other one is refused."""
     db.session.execute(_administrators().with_for_update()).all()
     if is_last_administrator(user):
-        raise Conflict("This is the only administrator. Make somebody else one first.")
+        raise Conflict(_("This is the only administrator. Make somebody else one first."))
 
 
 def _unused(token: str) -> tuple[ColumnElement[bool], ...]:

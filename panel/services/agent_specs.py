@@ -9,6 +9,7 @@ from typing import Any
 
 from panel.errors import Conflict
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import AcmeAuthority, Certificate, Challenge, Command, DnsCredential, UploadedKey
 from panel.services import authorities, certificate_links, context, dns_credentials
 from panel.services.certificate_specs import CertificateSpec, spec_of
@@ -98,7 +99,7 @@ def upload_for(command: Command) -> AgentUpload:
     certificate = certificate_of(command)
     key = db.session.get(UploadedKey, command.id)
     if key is None:
-        raise Conflict("The key of this upload is not there any more. Upload the certificate and its key again.")
+        raise Conflict(_("The key of this upload is not there any more. Upload the certificate and its key again."))
     return AgentUpload(
         certificate.name,
         command.payload["fullchain_pem"],
@@ -110,7 +111,7 @@ def upload_for(command: Command) -> AgentUpload:
 def _render(name: str, spec: CertificateSpec, *, is_paused: bool) -> AgentSpec:
     authority = db.session.get(AcmeAuthority, spec.authority_id or 0)
     if authority is None or not authority.directory_url:
-        raise Conflict("The authority of this certificate is not there any more. Choose another one for it.")
+        raise Conflict(_("The authority of this certificate is not there any more. Choose another one for it."))
     is_by_dns = spec.challenge == Challenge.DNS_01
     return AgentSpec(
         name=name,
@@ -143,6 +144,6 @@ def _authority(authority: AcmeAuthority) -> AgentAuthority:
 def _credential(credential_id: int | None) -> AgentCredential:
     credential = db.session.get(DnsCredential, credential_id or 0)
     if credential is None:
-        raise Conflict("The DNS credential of this certificate was deleted. Choose another one for it.")
+        raise Conflict(_("The DNS credential of this certificate was deleted. Choose another one for it."))
     values = dns_credentials.open_values(credential)
     return AgentCredential(str(credential.id), credential.name, credential.provider, values)

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from panel.i18n import gettext as _
+from panel.i18n import plural
 from panel.models import Agent, AgentStatus
 from panel.services.estate import Estate, Waiting
-from panel.services.troubles import Action, Kind, Tone, Trouble, count, sentence, some
+from panel.services.troubles import Action, Kind, Tone, Trouble, sentence, some
 
 # So long may a change be saved and not applied before it is likely to have been forgotten.
 FORGOTTEN_AFTER = timedelta(minutes=15)
@@ -31,33 +33,65 @@ def find(estate: Estate) -> Iterator[Trouble]:
 
 def _absence(estate: Estate, agent: Agent, status: AgentStatus) -> Iterator[Trouble]:
     hosts, waiting = estate.host_counts[agent.id], estate.waiting.get(agent.id)
-    waits = f"{count(waiting.count, 'change')} for it {'waits' if waiting.count == 1 else 'wait'}" if waiting else ""
-    keeps = f"Its {count(hosts.live, 'host')} {'keeps' if hosts.live == 1 else 'keep'} serving" if hosts.live else ""
+    waits = (
+        _(
+            "%(count)s for it %(value)s",
+            count=plural(waiting.count, "change"),
+            value="waits" if waiting.count == 1 else "wait",
+        )
+        if waiting
+        else ""
+    )
+    keeps = (
+        _(
+            "Its %(count)s %(value)s serving",
+            count=plural(hosts.live, "host"),
+            value="keeps" if hosts.live == 1 else "keep",
+        )
+        if hosts.live
+        else ""
+    )
     if status is AgentStatus.OFFLINE:
-        revision = f"{keeps} revision {agent.short_revision} until it returns" if keeps else ""
-        why = sentence(revision, waits) or "No host is served by it."
-        yield _trouble(Kind.AGENT_GONE, Tone.BAD, agent, "Agent {} stopped reporting", why, seen=True)
+        revision = (
+            _(
+                "%(keeps)s revision %(short_revision)s until it returns",
+                keeps=keeps,
+                short_revision=agent.short_revision,
+            )
+            if keeps
+            else ""
+        )
+        why = sentence(revision, waits) or _("No host is served by it.")
+        yield _trouble(Kind.AGENT_GONE, Tone.BAD, agent, _("Agent {} stopped reporting"), why, seen=True)
     if status is AgentStatus.REFUSED:
         why = sentence(agent.refused_because, keeps, waits)
-        yield _trouble(Kind.AGENT_REFUSED, Tone.BAD, agent, "Agent {} is not let in", why)
+        yield _trouble(Kind.AGENT_REFUSED, Tone.BAD, agent, _("Agent {} is not let in"), why)
     is_late = estate.now - agent.created_at > JOINED_WITHIN
     if status is AgentStatus.WAITING and hosts.total and is_late:
-        why = f"{count(hosts.total, 'host')} saved for it {'is' if hosts.total == 1 else 'are'} served by nobody."
-        yield _trouble(Kind.AGENT_WAITING, Tone.WARN, agent, "Agent {} has not joined yet", why)
+        why = _(
+            "%(count)s saved for it %(value)s served by nobody.",
+            count=plural(hosts.total, "host"),
+            value="is" if hosts.total == 1 else "are",
+        )
+        yield _trouble(Kind.AGENT_WAITING, Tone.WARN, agent, _("Agent {} has not joined yet"), why)
 
 
 def _nginx(estate: Estate, agent: Agent) -> Iterator[Trouble]:
     live = estate.host_counts[agent.id].live
     if not agent.nginx_running:
-        dark = f"{count(live, 'host')} {'is' if live == 1 else 'are'} not served" if live else ""
+        dark = (
+            _("%(count)s %(value)s not served", count=plural(live, "host"), value="is" if live == 1 else "are")
+            if live
+            else ""
+        )
         why = sentence(dark, agent.nginx_problem)
-        yield _trouble(Kind.NGINX_DOWN, Tone.BAD, agent, "nginx on {} is not running", why)
+        yield _trouble(Kind.NGINX_DOWN, Tone.BAD, agent, _("nginx on {} is not running"), why)
     elif agent.nginx_problem:
         why = sentence(agent.nginx_problem)
-        yield _trouble(Kind.NGINX_PROBLEM, Tone.WARN, agent, "Something is wrong with nginx on {}", why)
+        yield _trouble(Kind.NGINX_PROBLEM, Tone.WARN, agent, _("Something is wrong with nginx on {}"), why)
     if agent.certificates_problem:
-        what = "Agent {} cannot look after its certificates"
-        why = sentence(agent.certificates_problem, "None of them is renewed until that is mended")
+        what = _("Agent {} cannot look after its certificates")
+        why = sentence(agent.certificates_problem, _("None of them is renewed until that is mended"))
         yield _trouble(Kind.CERTIFICATES_STUCK, Tone.WARN, agent, what, why)
 
 
@@ -70,9 +104,13 @@ def _forgotten(estate: Estate, agent: Agent) -> Iterator[Trouble]:
         Kind.UNAPPLIED,
         Tone.WARN,
         agent.name,
-        f"{count(waiting.count, 'change')} for {{}} {'is' if is_one else 'are'} saved but not live",
-        sentence(f"{some(waiting.names)}: visitors get what was applied before"),
-        Action("Review changes", "/changes"),
+        _(
+            "%(count)s for {} %(value)s saved but not live",
+            count=plural(waiting.count, "change"),
+            value="is" if is_one else "are",
+        ),
+        sentence(_("%(some)s: visitors get what was applied before", some=some(waiting.names))),
+        Action(_("Review changes"), "/changes"),
         agent_id=agent.id,
         agent_name=agent.name,
         at=waiting.since,
@@ -85,9 +123,9 @@ def _failed_apply(agent: Agent) -> Trouble:
         Kind.APPLY_FAILED,
         Tone.BAD,
         agent.name,
-        "The last apply on {} failed",
-        sentence(agent.apply_error, "What was live before keeps serving"),
-        Action("Open job" if agent.apply_error_command_id else "Open agent", address),
+        _("The last apply on {} failed"),
+        sentence(agent.apply_error, _("What was live before keeps serving")),
+        Action(_("Open job") if agent.apply_error_command_id else _("Open agent"), address),
         agent_id=agent.id,
         agent_name=agent.name,
     )
@@ -95,14 +133,18 @@ def _failed_apply(agent: Agent) -> Trouble:
 
 def _drift(agent: Agent) -> Trouble:
     number = len(agent.drift)
-    what = f"{count(number, 'file')} of nginx on {{}} {'was' if number == 1 else 'were'} changed by hand"
+    what = _(
+        "%(count)s of nginx on {} %(value)s changed by hand",
+        count=plural(number, "file"),
+        value="was" if number == 1 else "were",
+    )
     return Trouble(
         Kind.DRIFT,
         Tone.WARN,
         agent.name,
         what,
-        "The next apply writes them anew.",
-        Action("Show difference", f"/agents/{agent.id}#h-edits"),
+        _("The next apply writes them anew."),
+        Action(_("Show difference"), f"/agents/{agent.id}#h-edits"),
         agent_id=agent.id,
         agent_name=agent.name,
         at=agent.drift_at,
@@ -116,9 +158,9 @@ def _trouble(kind: Kind, tone: Tone, agent: Agent, what: str, why: str, *, seen:
         agent.name,
         what,
         why,
-        Action("Open agent", f"/agents/{agent.id}"),
+        Action(_("Open agent"), f"/agents/{agent.id}"),
         agent_id=agent.id,
         agent_name=agent.name,
         at=agent.last_seen_at if seen else None,
-        since="last heard from" if seen else "since",
+        since=_("last heard from") if seen else "since",
     )

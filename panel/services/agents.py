@@ -16,6 +16,7 @@ from panel import pki
 from panel.config import Config
 from panel.errors import Conflict, Forbidden, Invalid, NotFound
 from panel.extensions import db, vitals, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import OPEN_STATES, Agent, AgentStatus, Command, CommandState, User
 from panel.models.types import utcnow
 from panel.services import enrollments, events, transitions
@@ -42,7 +43,7 @@ def create(name: str, actor: User | None, config: Config) -> tuple[Agent, str]:
     _require_administrator(actor)
     name = parse_name(name)
     if db.session.scalar(select(Agent.id).where(Agent.name == name)) is not None:
-        raise Invalid("name", f"There is already an agent with the name {name}. Choose another name.")
+        raise Invalid("name", _("There is already an agent with the name %(name)s. Choose another name.", name=name))
     agent = Agent(id=str(uuid4()), name=name, created_at=utcnow())
     db.session.add(agent)
     db.session.flush()
@@ -73,7 +74,7 @@ def revoke(agent: Agent, actor: User | None) -> None:
     """
     _require_administrator(actor)
     if agent.is_revoked:
-        raise Conflict(f"The agent {agent.name} is revoked already, so nothing was changed.")
+        raise Conflict(_("The agent %(name)s is revoked already, so nothing was changed.", name=agent.name))
     now = utcnow()
     agent.revoked_at = now
     agent.is_connected = agent.is_synced = False
@@ -89,7 +90,7 @@ def get(agent_id: str) -> Agent:
     """The agent with this id. Raises NotFound."""
     agent = db.session.get(Agent, agent_id)
     if agent is None:
-        raise NotFound("There is no such agent. The list of agents shows those that exist.")
+        raise NotFound(_("There is no such agent. The list of agents shows those that exist."))
     return agent
 
 
@@ -97,7 +98,7 @@ def find_by_name(name: str) -> Agent:
     """The agent with this name. Raises NotFound."""
     agent = db.session.scalar(select(Agent).where(Agent.name == name))
     if agent is None:
-        raise NotFound(f"There is no agent with the name {name}. Look at the spelling.")
+        raise NotFound(_("There is no agent with the name %(name)s. Look at the spelling.", name=name))
     return agent
 
 
@@ -179,4 +180,4 @@ def _ca_fingerprint(config: Config) -> str:
 
 def _require_administrator(actor: User | None) -> None:
     if actor is not None and not actor.may_administer:
-        raise Forbidden("Only administrators add and revoke agents. Ask one of them.")
+        raise Forbidden(_("Only administrators add and revoke agents. Ask one of them."))

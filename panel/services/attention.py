@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
+from panel.i18n import lazy_gettext, plural
 from panel.services import agent_troubles, certificate_troubles, host_troubles, setting_troubles
 from panel.services.certificate_census import Census
 from panel.services.estate import Estate
-from panel.services.troubles import RANKS, Action, Kind, Tone, Trouble, count, listed, sentence
+from panel.services.troubles import RANKS, Action, Kind, Tone, Trouble, listed, sentence
 
 MANY = 3  # more of one kind are told together
 
@@ -33,34 +34,77 @@ class Together:
 
 _CERTIFICATES = "/certificates?status="
 _GROUPS = {
-    Kind.AGENT_REFUSED: Together("agent", "{} are not let in", "Show agents", "/agents"),
-    Kind.AGENT_GONE: Together("agent", "{} stopped reporting", "Show agents", "/agents"),
-    Kind.AGENT_WAITING: Together("agent", "{} have not joined yet", "Show agents", "/agents"),
-    Kind.NGINX_DOWN: Together("agent", "nginx does not run on {}", "Show agents", "/agents"),
-    Kind.NGINX_PROBLEM: Together("agent", "Something is wrong with nginx on {}", "Show agents", "/agents"),
-    Kind.CERTIFICATES_STUCK: Together("agent", "{} cannot look after their certificates", "Show agents", "/agents"),
-    Kind.DRIFT: Together("agent", "Files of nginx on {} were changed by hand", "Show agents", "/agents"),
-    Kind.APPLY_FAILED: Together(
-        "agent", "The last apply on {} failed", "Show failed jobs", "/jobs?kind=apply_config&state=failed"
+    Kind.AGENT_REFUSED: Together("agent", lazy_gettext("{} are not let in"), lazy_gettext("Show agents"), "/agents"),
+    Kind.AGENT_GONE: Together("agent", lazy_gettext("{} stopped reporting"), lazy_gettext("Show agents"), "/agents"),
+    Kind.AGENT_WAITING: Together(
+        "agent", lazy_gettext("{} have not joined yet"), lazy_gettext("Show agents"), "/agents"
     ),
-    Kind.UNAPPLIED: Together("agent", "Changes for {} are saved but not live", "Review changes", "/changes"),
-    Kind.HOST_REFUSED: Together("host", "nginx refused {}", "Show hosts", "/hosts?status=refused&agent={agent}"),
-    Kind.UPSTREAM: Together("host", "{} answer with errors", "Show hosts", "/hosts?q={query}&agent={agent}"),
-    Kind.CERTIFICATE_EXPIRED: Together("certificate", "{} have expired", "Show certificates", _CERTIFICATES + "due"),
-    Kind.CERTIFICATE_REVOKED: Together("certificate", "{} were revoked", "Show certificates", "/certificates"),
+    Kind.NGINX_DOWN: Together(
+        "agent", lazy_gettext("nginx does not run on {}"), lazy_gettext("Show agents"), "/agents"
+    ),
+    Kind.NGINX_PROBLEM: Together(
+        "agent", lazy_gettext("Something is wrong with nginx on {}"), lazy_gettext("Show agents"), "/agents"
+    ),
+    Kind.CERTIFICATES_STUCK: Together(
+        "agent", lazy_gettext("{} cannot look after their certificates"), lazy_gettext("Show agents"), "/agents"
+    ),
+    Kind.DRIFT: Together(
+        "agent", lazy_gettext("Files of nginx on {} were changed by hand"), lazy_gettext("Show agents"), "/agents"
+    ),
+    Kind.APPLY_FAILED: Together(
+        "agent",
+        lazy_gettext("The last apply on {} failed"),
+        lazy_gettext("Show failed jobs"),
+        "/jobs?kind=apply_config&state=failed",
+    ),
+    Kind.UNAPPLIED: Together(
+        "agent", lazy_gettext("Changes for {} are saved but not live"), lazy_gettext("Review changes"), "/changes"
+    ),
+    Kind.HOST_REFUSED: Together(
+        "host", lazy_gettext("nginx refused {}"), lazy_gettext("Show hosts"), "/hosts?status=refused&agent={agent}"
+    ),
+    Kind.UPSTREAM: Together(
+        "host", lazy_gettext("{} answer with errors"), lazy_gettext("Show hosts"), "/hosts?q={query}&agent={agent}"
+    ),
+    Kind.CERTIFICATE_EXPIRED: Together(
+        "certificate", lazy_gettext("{} have expired"), lazy_gettext("Show certificates"), _CERTIFICATES + "due"
+    ),
+    Kind.CERTIFICATE_REVOKED: Together(
+        "certificate", lazy_gettext("{} were revoked"), lazy_gettext("Show certificates"), "/certificates"
+    ),
     Kind.CERTIFICATE_MISSING: Together(
-        "certificate", "{} are missing", "Show certificates", _CERTIFICATES + "failing&agent={agent}"
+        "certificate",
+        lazy_gettext("{} are missing"),
+        lazy_gettext("Show certificates"),
+        _CERTIFICATES + "failing&agent={agent}",
     ),
     Kind.CERTIFICATE_FAILED: Together(
-        "certificate", "{} could not be obtained", "Show certificates", _CERTIFICATES + "failing&agent={agent}"
+        "certificate",
+        lazy_gettext("{} could not be obtained"),
+        lazy_gettext("Show certificates"),
+        _CERTIFICATES + "failing&agent={agent}",
     ),
     Kind.CERTIFICATE_FAILING: Together(
-        "certificate", "The renewals of {} fail", "Show certificates", _CERTIFICATES + "failing&agent={agent}"
+        "certificate",
+        lazy_gettext("The renewals of {} fail"),
+        lazy_gettext("Show certificates"),
+        _CERTIFICATES + "failing&agent={agent}",
     ),
-    Kind.CERTIFICATE_DUE: Together("certificate", "{} expire soon", "Show certificates", _CERTIFICATES + "due"),
-    Kind.CREDENTIAL: Together("DNS credential", "{} do not work", "Show DNS credentials", "/settings/dns"),
-    Kind.AUTHORITY: Together("authority", "{} cannot be asked", "Show authorities", "/settings/authorities"),
-    Kind.CHANNEL: Together("channel", "News does not arrive by {}", "Show channels", "/settings/notifications"),
+    Kind.CERTIFICATE_DUE: Together(
+        "certificate", lazy_gettext("{} expire soon"), lazy_gettext("Show certificates"), _CERTIFICATES + "due"
+    ),
+    Kind.CREDENTIAL: Together(
+        "DNS credential",
+        lazy_gettext("{} do not work"),
+        lazy_gettext("Show DNS credentials"),
+        "/settings/dns",
+    ),
+    Kind.AUTHORITY: Together(
+        "authority", lazy_gettext("{} cannot be asked"), lazy_gettext("Show authorities"), "/settings/authorities"
+    ),
+    Kind.CHANNEL: Together(
+        "channel", lazy_gettext("News does not arrive by {}"), lazy_gettext("Show channels"), "/settings/notifications"
+    ),
 }
 
 
@@ -92,7 +136,7 @@ def _together(found: Iterable[Trouble]) -> list[Trouble]:
 def _join(group: Together, members: Sequence[Trouble]) -> Trouble:
     """One sentence for all of them: their number, the first names, and the cause when all have the same."""
     first = members[0]
-    number = count(len(members), group.noun) if group.noun != "authority" else f"{len(members)} authorities"
+    number = plural(len(members), group.noun)
     causes, queries = {one.why for one in members}, {one.query for one in members}
     query = first.query if len(queries) == 1 else ""
     moments = [one.at for one in members if one.at is not None]

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from panel.errors import Conflict, Forbidden, Invalid, NotFound
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import AcmeAuthority, Certificate, CertificateSource, User
 from panel.models.types import utcnow
 from panel.services import authority_rules as rules
@@ -37,7 +38,7 @@ class AuthoritySpec:
 def require_administrator(actor: User | None) -> None:
     """Raises Forbidden for everybody else: accounts and credentials reach further than the hosts of one panel."""
     if actor is not None and not actor.may_administer:
-        raise Forbidden("Only administrators change authorities and DNS credentials. Ask one of them.")
+        raise Forbidden(_("Only administrators change authorities and DNS credentials. Ask one of them."))
 
 
 def list_all() -> list[AcmeAuthority]:
@@ -50,7 +51,7 @@ def get(authority_id: int) -> AcmeAuthority:
     """The authority with this id. Raises NotFound."""
     authority = db.session.get(AcmeAuthority, authority_id) if 0 < authority_id < 2**31 else None
     if authority is None:
-        raise NotFound("There is no such authority. The settings list those that exist.")
+        raise NotFound(_("There is no such authority. The settings list those that exist."))
     return authority
 
 
@@ -119,13 +120,22 @@ def delete(authority: AcmeAuthority, actor: User | None) -> None:
     """Removes an authority. Raises Forbidden, Conflict for one in use, the default, or one that comes with Waypost."""
     require_administrator(actor)
     if authority.is_builtin:
-        raise Conflict(f"{authority.name} comes with Waypost and stays. Nothing is asked there unless you choose it.")
+        raise Conflict(
+            _(
+                "%(name)s comes with Waypost and stays. Nothing is asked there unless you choose it.",
+                name=authority.name,
+            )
+        )
     if authority.is_default:
-        raise Conflict(f"{authority.name} is the default. Make another authority the default first.")
+        raise Conflict(_("%(name)s is the default. Make another authority the default first.", name=authority.name))
     users = users_of(authority)
     if users:
         raise Conflict(
-            f"{authority.name} renews {name_some(users)}. Choose another authority for those certificates first."
+            _(
+                "%(name)s renews %(name_some)s. Choose another authority for those certificates first.",
+                name=authority.name,
+                name_some=name_some(users),
+            )
         )
     _record(actor, "delete", authority, before=describe(authority))
     db.session.delete(authority)
@@ -138,7 +148,7 @@ def set_default(authority: AcmeAuthority, actor: User | None) -> None:
     if authority.is_default:
         return
     if not authority.is_ready:
-        raise Conflict(f"{authority.name} needs the two values of an external account first.")
+        raise Conflict(_("%(name)s needs the two values of an external account first.", name=authority.name))
     make_default(authority, actor)
 
 
@@ -148,7 +158,9 @@ def set_fallbacks(authority_ids: Sequence[int], actor: User | None) -> None:
     chosen = [get(authority_id) for authority_id in dict.fromkeys(authority_ids)]
     for authority in chosen:
         if not authority.is_ready:
-            raise Invalid("fallbacks", f"{authority.name} needs the two values of an external account first.")
+            raise Invalid(
+                "fallbacks", _("%(name)s needs the two values of an external account first.", name=authority.name)
+            )
     before = [authority.name for authority in fallbacks()]
     after = [authority.name for authority in chosen]
     if before == after:
@@ -210,9 +222,9 @@ def _check(spec: AuthoritySpec, known: AcmeAuthority | None) -> AuthoritySpec:
     key = rules.parse_eab_key(spec.eab_key) if spec.eab_key else None
     has_key = key is not None or bool(known and known.eab_key_sealed)
     if kid and not has_key:
-        raise Invalid("eab_key", "Write the HMAC key that belongs to this key ID.")
+        raise Invalid("eab_key", _("Write the HMAC key that belongs to this key ID."))
     if key and not kid:
-        raise Invalid("eab_kid", "Write the key ID that belongs to this HMAC key.")
+        raise Invalid("eab_kid", _("Write the key ID that belongs to this HMAC key."))
     account = {"email": rules.parse_email(spec.email), "eab_kid": kid, "eab_key": key}
     return AuthoritySpec(**{**_fields(checked), **account})
 
@@ -229,13 +241,15 @@ def _check_place(spec: AuthoritySpec, known: AcmeAuthority | None) -> AuthorityS
     )
     if checked.staging_directory_url == checked.directory_url:
         raise Invalid(
-            "staging_directory_url", "The address for rehearsals is the same as the real one. Leave it empty."
+            "staging_directory_url", _("The address for rehearsals is the same as the real one. Leave it empty.")
         )
     for column, value in (("name", checked.name), ("directory_url", checked.directory_url)):
         query = select(AcmeAuthority).where(getattr(AcmeAuthority, column) == value)
         other = db.session.scalar(query.where(AcmeAuthority.id != (known.id if known else 0)).limit(1))
         if other is not None:
-            raise Invalid(column, f"The authority {other.name} has this already. Change that one, or use another.")
+            raise Invalid(
+                column, _("The authority %(name)s has this already. Change that one, or use another.", name=other.name)
+            )
     return checked
 
 

@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from panel.errors import Invalid
+from panel.i18n import gettext as _
 from panel.nginx import grammar
 
 MAX_NAME = 64
@@ -32,9 +33,9 @@ def parse_name(text: str) -> str:
     """A name for people, of one line. Raises Invalid("name")."""
     name = " ".join(text.split())
     if not name:
-        raise Invalid("name", "Give it a name, for example the name of your company's authority.")
+        raise Invalid("name", _("Give it a name, for example the name of your company's authority."))
     if len(name) > MAX_NAME or _has_controls(name):
-        raise Invalid("name", f"Use at most {MAX_NAME} characters, and no control characters.")
+        raise Invalid("name", _("Use at most %(max_name)s characters, and no control characters.", max_name=MAX_NAME))
     return name
 
 
@@ -43,15 +44,24 @@ def parse_directory_url(text: str, field: str = "directory_url") -> str:
     url = text.strip()
     example = "for example https://acme.example.com/directory"
     if not url.startswith("https://"):
-        raise Invalid(field, f"Write the address of its directory beginning with https://, {example}.")
+        raise Invalid(
+            field, _("Write the address of its directory beginning with https://, %(example)s.", example=example)
+        )
     if len(url) > MAX_URL or not url.isascii() or _has_controls(url) or any(c in url for c in ' "<>\\^`{|}'):
-        raise Invalid(field, f"Write it without spaces or special characters, at most {MAX_URL} characters, {example}.")
+        raise Invalid(
+            field,
+            _(
+                "Write it without spaces or special characters, at most %(max_url)s characters, %(example)s.",
+                max_url=MAX_URL,
+                example=example,
+            ),
+        )
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise Invalid(field, f"This is not an address. Write one, {example}.") from None
+        raise Invalid(field, _("This is not an address. Write one, %(example)s.", example=example)) from None
     if "@" in parts.netloc or parts.fragment or not parts.netloc:
-        raise Invalid(field, f"Write it without a user name and without a #, {example}.")
+        raise Invalid(field, _("Write it without a user name and without a #, %(example)s.", example=example))
     _check_place(parts, field)
     return url
 
@@ -61,15 +71,20 @@ def parse_ca_pem(text: str) -> str:
     if not text.strip():
         return ""
     if len(text) > MAX_BUNDLE:
-        raise Invalid("ca_pem", "This is too long for the certificates of an authority. Give only those that it needs.")
+        raise Invalid(
+            "ca_pem", _("This is too long for the certificates of an authority. Give only those that it needs.")
+        )
     if _PRIVATE_KEY.search(text):
-        raise Invalid("ca_pem", "There is a private key in this field. Take it out, and give only certificates.")
+        raise Invalid("ca_pem", _("There is a private key in this field. Take it out, and give only certificates."))
     try:
         found = x509.load_pem_x509_certificates(text.encode())
     except ValueError:
-        raise Invalid("ca_pem", "This is no PEM certificate. It begins with -----BEGIN CERTIFICATE-----.") from None
+        raise Invalid("ca_pem", _("This is no PEM certificate. It begins with -----BEGIN CERTIFICATE-----.")) from None
     if len(found) > MAX_BUNDLED:
-        raise Invalid("ca_pem", f"Give at most {MAX_BUNDLED} certificates; these are {len(found)}.")
+        raise Invalid(
+            "ca_pem",
+            _("Give at most %(max_bundled)s certificates; these are %(len)s.", max_bundled=MAX_BUNDLED, len=len(found)),
+        )
     return "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in found)
 
 
@@ -81,7 +96,7 @@ def parse_email(text: str) -> str:
     local, at, domain = email.rpartition("@")
     is_plain = local.isascii() and local.isprintable() and not any(c in local for c in ' "(),:;<>@[\\]')
     if not at or not local or not is_plain or len(email) > MAX_EMAIL:
-        raise Invalid("email", "Write one e-mail address, for example admin@example.com, or leave it empty.")
+        raise Invalid("email", _("Write one e-mail address, for example admin@example.com, or leave it empty."))
     try:
         return f"{local}@{grammar.parse_domain_name(domain)}"
     except ValueError as error:
@@ -92,7 +107,7 @@ def parse_eab_kid(text: str) -> str:
     """The key identifier of an external account, or "". Raises Invalid("eab_kid")."""
     kid = text.strip()
     if len(kid) > MAX_KID or not kid.isascii() or not kid.isprintable() or " " in kid:
-        raise Invalid("eab_kid", "Copy the key ID as the authority shows it: one word of plain characters.")
+        raise Invalid("eab_kid", _("Copy the key ID as the authority shows it: one word of plain characters."))
     return kid
 
 
@@ -107,7 +122,7 @@ def parse_eab_key(text: str) -> str:
     except binascii.Error:
         raise Invalid("eab_key", sentence) from None
     if len(data) < MIN_EAB_KEY:
-        raise Invalid("eab_key", "This HMAC key is too short. Copy all of it.")
+        raise Invalid("eab_key", _("This HMAC key is too short. Copy all of it."))
     return key
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import delete, select, update
 
 from panel.errors import NotFound
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import BrowserSession, User
 from panel.models.types import utcnow
 from panel.services import events
@@ -109,7 +110,7 @@ def end(session_id: int, user: User) -> None:
     """Ends one of the person's own logins. Raises NotFound, also for somebody else's."""
     mine = delete(BrowserSession).where(BrowserSession.id == session_id, BrowserSession.user_id == user.id)
     if db.session.scalar(mine.returning(BrowserSession.id)) is None:
-        raise NotFound("This session has ended already, so nothing is left to end.")
+        raise NotFound(_("This session has ended already, so nothing is left to end."))
     events.record(user, "user", "end_session", user.id, user.username)
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from panel.errors import Conflict, Invalid
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import Certificate, Command, ProxyHost, User
 from panel.nginx.grammar import display_name
 from panel.services import bulk, certificate_queries, certificates, coverage, proxy_hosts
@@ -83,7 +84,14 @@ def _each_of(ids: Sequence[int], act: Callable[[Certificate], Command | None]) -
 
 def _refuse_too_many(count: int, what: str) -> None:
     if count > MOST:
-        raise Conflict(f"{what} at most {MOST} at a time, and {count:,} are selected. Select fewer, and go on then.")
+        raise Conflict(
+            _(
+                "%(what)s at most %(most)s at a time, and %(count)s are selected. Select fewer, and go on then.",
+                what=what,
+                most=MOST,
+                count=f"{count:,}",
+            )
+        )
 
 
 def _each(

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from panel.errors import Conflict
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import Agent, Certificate, Command, ProxyHost, User
 from panel.services import certificate_queries, coverage, deployments, proxy_hosts
 from panel.services.proxy_hosts import require_editor
@@ -24,7 +25,7 @@ def link(
     require_editor(actor)
     proxy_hosts.lock(host)
     if host.is_deleted:
-        raise Conflict("This host was deleted. Bring it back before changing it.")
+        raise Conflict(_("This host was deleted. Bring it back before changing it."))
     coverage.require(certificate.id, host.agent, host.domain_names)
     before = proxy_hosts.describe(host)
     was_serving = host.has_tls

@@ -12,6 +12,7 @@ from sqlalchemy.orm import joinedload
 
 from panel.errors import NotFound
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import DUE_PART, Agent, Certificate, CertificateSource, ProxyHost
 from panel.models.types import utcnow
 from panel.services import coverage
@@ -34,7 +35,7 @@ def get(certificate_id: int) -> Certificate:
     """The certificate with this id. Raises NotFound."""
     certificate = db.session.get(Certificate, certificate_id) if 0 < certificate_id < 2**31 else None
     if certificate is None:
-        raise NotFound("There is no such certificate. The list of certificates shows those that exist.")
+        raise NotFound(_("There is no such certificate. The list of certificates shows those that exist."))
     return certificate
 
 

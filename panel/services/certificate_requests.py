@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from panel.errors import Conflict, Invalid
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import Agent, Certificate, CertificateSource, Challenge, Command, CommandKind, ProxyHost, User
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
@@ -66,7 +67,7 @@ def request_for_host(host: ProxyHost, actor: User | None, *, force_ssl: bool = T
     require_editor(actor)
     proxy_hosts.lock(host)
     if host.is_deleted:
-        raise Conflict("This host was deleted. Bring it back before changing it.")
+        raise Conflict(_("This host was deleted. Bring it back before changing it."))
     _lock(host.agent_id)
     linked = host.certificate
     if linked is not None and coverage.covers(linked, host.domain_names):
@@ -113,12 +114,12 @@ def retry(
     """
     require_editor(actor)
     if command.is_open:
-        raise Conflict("This job is still under way. Wait for its end, or cancel it.")
+        raise Conflict(_("This job is still under way. Wait for its end, or cancel it."))
     if command.kind not in ORDERS:
         return commands.retry(command, actor)
     certificate = db.session.get(Certificate, command.certificate_id or 0)
     if certificate is None:
-        raise Conflict("This certificate was deleted meanwhile. Request it again.")
+        raise Conflict(_("This certificate was deleted meanwhile. Request it again."))
     is_plain = not accept_warnings and not staging
     if is_plain and command.kind == CommandKind.RENEW_CERTIFICATE:
         return renew(certificate, actor, retry_of=command.id)
@@ -160,12 +161,14 @@ def check(spec: CertificateSpec, actor: User | None) -> Command:
 def require_renewable(certificate: Certificate) -> None:
     """Raises Conflict for a certificate that its agent does not obtain by itself, with what to do instead."""
     if certificate.source == CertificateSource.UPLOAD:
-        raise Conflict(f"{certificate.name} was uploaded. Upload its successor in its place.")
+        raise Conflict(_("%(name)s was uploaded. Upload its successor in its place.", name=certificate.name))
     if certificate.source == CertificateSource.CERTBOT:
-        raise Conflict(f"certbot looks after {certificate.name}. Take it over first.")
+        raise Conflict(_("certbot looks after %(name)s. Take it over first.", name=certificate.name))
     authority = certificate.authority
     if authority is None or not authority.is_ready:
-        raise Conflict(f"{certificate.name} has no authority that can be asked. Choose one for it first.")
+        raise Conflict(
+            _("%(name)s has no authority that can be asked. Choose one for it first.", name=certificate.name)
+        )
 
 
 def without_doubles(names: Sequence[str]) -> tuple[str, ...]:
@@ -185,7 +188,9 @@ def _again(linked: Certificate, actor: User | None, *, staging: bool) -> Command
     if under_way is not None:
         return under_way
     if coverage.is_usable(linked, utcnow()) and not staging:
-        raise Conflict(f"This host has a certificate already: {linked.name}. It can be renewed on its own page.")
+        raise Conflict(
+            _("This host has a certificate already: %(name)s. It can be renewed on its own page.", name=linked.name)
+        )
     return order(linked, actor, dry_run=staging) if linked.is_renewable else None
 
 
@@ -214,7 +219,11 @@ def _find_same(spec: CertificateSpec, *, dry_run: bool) -> Certificate | None:
         if coverage.is_usable(one, utcnow()) and not is_under_way and not dry_run:
             raise Invalid(
                 "domain_names",
-                f"There is a certificate for exactly these names already: {one.name}. Use it, or renew it on its page.",
+                _(
+                    "There is a certificate for exactly these names already: %(name)s. Use it, or "
+                    "renew it on its page.",
+                    name=one.name,
+                ),
             )
         return one
     return None
@@ -250,8 +259,12 @@ def _defaults(host: ProxyHost, names: tuple[str, ...]) -> CertificateSpec:
         if credential is None:
             raise Invalid(
                 "dns_credential_id",
-                f"{display_name(wildcard)} is a wildcard, which authorities check by DNS only, and no DNS credential "
-                "is known to fit. Request this certificate with the form, and choose the credential there.",
+                _(
+                    "%(display_name)s is a wildcard, which authorities check by DNS only, and no DNS "
+                    "credential is known to fit. Request this certificate with the form, and choose "
+                    "the credential there.",
+                    display_name=display_name(wildcard),
+                ),
             )
         spec = CertificateSpec(host.agent_id, names, challenge=Challenge.DNS_01, dns_credential_id=credential.id)
     return certificate_specs.check(spec)
@@ -259,10 +272,13 @@ def _defaults(host: ProxyHost, names: tuple[str, ...]) -> CertificateSpec:
 
 def _check_fits(spec: CertificateSpec, host: ProxyHost) -> None:
     if host.agent_id != spec.agent_id:
-        raise Invalid("agent_id", f"This host is on the agent {host.agent.name}. Choose that one.")
+        raise Invalid("agent_id", _("This host is on the agent %(name)s. Choose that one.", name=host.agent.name))
     missing = coverage.find_uncovered(spec.domain_names, host.domain_names)
     if missing:
-        raise Invalid("domain_names", f"The host also has the name {display_name(missing[0])}. Add it.")
+        raise Invalid(
+            "domain_names",
+            _("The host also has the name %(display_name)s. Add it.", display_name=display_name(missing[0])),
+        )
 
 
 def _lock(agent_id: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from panel.errors import Invalid, NotFound
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import AcmeAuthority, Agent, Certificate, Challenge, DnsCredential, KeyType
 from panel.nginx import grammar
 from panel.nginx.grammar import display_name
@@ -77,7 +78,7 @@ def spec_of(certificate: Certificate) -> CertificateSpec:
 def _agent(agent_id: str) -> Agent:
     agent = db.session.get(Agent, agent_id)
     if agent is None or agent.is_revoked:
-        raise Invalid("agent_id", "This agent does not exist any more. Choose another one.")
+        raise Invalid("agent_id", _("This agent does not exist any more. Choose another one."))
     return agent
 
 
@@ -85,18 +86,21 @@ def _authority(authority_id: int | None) -> AcmeAuthority:
     if authority_id is None:
         found = authorities.default()
         if found is None:
-            raise Invalid("authority_id", "No authority is the default yet. Choose one.")
+            raise Invalid("authority_id", _("No authority is the default yet. Choose one."))
     else:
         try:
             found = authorities.get(authority_id)
         except NotFound:
-            raise Invalid("authority_id", "This authority was deleted meanwhile. Choose another one.") from None
+            raise Invalid("authority_id", _("This authority was deleted meanwhile. Choose another one.")) from None
     if not found.directory_url:
-        raise Invalid("authority_id", f"{found.name} is not there any more. Choose another authority.")
+        raise Invalid("authority_id", _("%(name)s is not there any more. Choose another authority.", name=found.name))
     if not found.is_ready:
         raise Invalid(
             "authority_id",
-            f"{found.name} wants an external account. Enter its two values in the settings, or choose another one.",
+            _(
+                "%(name)s wants an external account. Enter its two values in the settings, or choose another one.",
+                name=found.name,
+            ),
         )
     return found
 
@@ -113,18 +117,32 @@ def _check_names(spec: CertificateSpec, authority: AcmeAuthority) -> None:
     if wildcards and spec.challenge != Challenge.DNS_01:
         raise Invalid(
             "challenge",
-            f"{display_name(wildcards[0])} is a wildcard, which authorities check by DNS only. Choose the DNS check.",
+            _(
+                "%(display_name)s is a wildcard, which authorities check by DNS only. Choose the DNS check.",
+                display_name=display_name(wildcards[0]),
+            ),
         )
     most = FEW_NAMES.get(spec.profile, grammar.MAX_DOMAIN_NAMES)
     if len(spec.domain_names) > most:
-        raise Invalid("domain_names", f"The profile {spec.profile} takes at most {most} names. Split them in two.")
+        raise Invalid(
+            "domain_names",
+            _(
+                "The profile %(profile)s takes at most %(most)s names. Split them in two.",
+                profile=spec.profile,
+                most=most,
+            ),
+        )
     plain = [name for name in spec.domain_names if name not in wildcards]
     covered = [name for name in plain if f"*.{name.partition('.')[2]}" in wildcards]
     if covered:
         raise Invalid(
             "domain_names",
-            f"{display_name(covered[0])} is covered by the wildcard *.{display_name(covered[0].partition('.')[2])} "
-            "already, and authorities refuse both together. Remove one of them.",
+            _(
+                "%(display_name)s is covered by the wildcard *.%(display_name_2)s already, and "
+                "authorities refuse both together. Remove one of them.",
+                display_name=display_name(covered[0]),
+                display_name_2=display_name(covered[0].partition(".")[2]),
+            ),
         )
     if authority.is_builtin and not authority.dns_server:
         for name in spec.domain_names:
@@ -136,23 +154,34 @@ def _refuse_home(name: str, authority: AcmeAuthority) -> None:
     if "." not in name or any(name == end or name.endswith(f".{end}") for end in _HOME_ENDINGS):
         raise Invalid(
             "domain_names",
-            f"{display_name(name)} exists at home only, so {authority.name} cannot check it. Use a name of your own "
-            "domain, or an authority of your own.",
+            _(
+                "%(display_name)s exists at home only, so %(name)s cannot check it. Use a name of"
+                " your own domain, or an authority of your own.",
+                display_name=display_name(name),
+                name=authority.name,
+            ),
         )
 
 
 def _credential(credential_id: int | None, agent: Agent) -> DnsCredential:
     if credential_id is None:
-        raise Invalid("dns_credential_id", "The DNS check needs a DNS credential. Choose one, or add one first.")
+        raise Invalid("dns_credential_id", _("The DNS check needs a DNS credential. Choose one, or add one first."))
     try:
         credential = dns_credentials.get(credential_id)
     except NotFound:
-        raise Invalid("dns_credential_id", "This DNS credential was deleted meanwhile. Choose another one.") from None
+        raise Invalid(
+            "dns_credential_id", _("This DNS credential was deleted meanwhile. Choose another one.")
+        ) from None
     if agent.dns_providers and credential.provider not in {one["id"] for one in agent.dns_providers}:
         raise Invalid(
             "dns_credential_id",
-            f"The agent {agent.name} cannot use {credential.name}: it does not know the provider "
-            f"{credential.provider}. Update it, or choose another one.",
+            _(
+                "The agent %(name)s cannot use %(name_2)s: it does not know the provider "
+                "%(provider)s. Update it, or choose another one.",
+                name=agent.name,
+                name_2=credential.name,
+                provider=credential.provider,
+            ),
         )
     return credential
 
@@ -167,11 +196,14 @@ def _word(field: str, words: type[Challenge] | type[KeyType], text: str, sentenc
 def _profile(text: str) -> str:
     profile = text.strip()
     if profile and not _PROFILE.match(profile):
-        raise Invalid("profile", "A profile is one word, as the authority's documentation names it.")
+        raise Invalid("profile", _("A profile is one word, as the authority's documentation names it."))
     return profile
 
 
 def _seconds(number: int) -> int:
     if not 0 <= number <= MAX_PROPAGATION:
-        raise Invalid("propagation_seconds", f"Use a number of seconds from 0 to {MAX_PROPAGATION}.")
+        raise Invalid(
+            "propagation_seconds",
+            _("Use a number of seconds from 0 to %(max_propagation)s.", max_propagation=MAX_PROPAGATION),
+        )
     return number

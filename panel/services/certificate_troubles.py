@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from panel.i18n import gettext as _
 from panel.models import Certificate, CertificateSource
 from panel.services.certificate_census import Suspect, is_looked_after, share_left
 from panel.services.troubles import Action, Kind, Tone, Trouble, left, sentence, some
@@ -39,20 +40,24 @@ def _look(suspect: Suspect, now: datetime) -> Trouble | None:
 def _revoked(suspect: Suspect) -> Trouble | None:
     if not suspect.hosts:
         return None
-    why = sentence("Browsers may refuse it", _used(suspect))
-    return _trouble(suspect, Kind.CERTIFICATE_REVOKED, Tone.BAD, "The certificate {} was revoked", why)
+    why = sentence(_("Browsers may refuse it"), _used(suspect))
+    return _trouble(suspect, Kind.CERTIFICATE_REVOKED, Tone.BAD, _("The certificate {} was revoked"), why)
 
 
 def _absent(suspect: Suspect) -> Trouble | None:
     certificate, failure = suspect.certificate, suspect.certificate.last_failure
-    plain = f"{some(suspect.hosts)} {_verb(suspect)} served without HTTPS" if suspect.hosts else ""
+    plain = (
+        _("%(some)s %(verb)s served without HTTPS", some=some(suspect.hosts), verb=_verb(suspect))
+        if suspect.hosts
+        else ""
+    )
     tone = Tone.BAD if suspect.hosts else Tone.WARN
     if failure and not certificate.serial:
         why = sentence(str(failure.get("sentence", "")), str(failure.get("next_step", "")), plain)
-        return _trouble(suspect, Kind.CERTIFICATE_FAILED, tone, "The certificate {} could not be obtained", why)
+        return _trouble(suspect, Kind.CERTIFICATE_FAILED, tone, _("The certificate {} could not be obtained"), why)
     if certificate.problem or (certificate.serial and suspect.hosts):
-        gone = certificate.problem or f"Its files are not on {certificate.agent.name} any more"
-        what = f"The certificate {{}} is missing on {certificate.agent.name}"
+        gone = certificate.problem or _("Its files are not on %(name)s any more", name=certificate.agent.name)
+        what = _("The certificate {} is missing on %(name)s", name=certificate.agent.name)
         return _trouble(suspect, Kind.CERTIFICATE_MISSING, tone, what, sentence(gone, plain))
     return None
 
@@ -61,11 +66,11 @@ def _expired(suspect: Suspect) -> Trouble | None:
     certificate = suspect.certificate
     if not suspect.hosts and not certificate.is_renewable:
         return None
-    warns = f"Browsers warn visitors of {some(suspect.hosts)}" if suspect.hosts else "No host uses it"
+    warns = _("Browsers warn visitors of %(some)s", some=some(suspect.hosts)) if suspect.hosts else _("No host uses it")
     why = sentence(warns, _cause(certificate))
     tone = Tone.BAD if suspect.hosts else Tone.WARN
     mend = None if suspect.job else _mend(certificate)
-    what = "The certificate {} has expired"
+    what = _("The certificate {} has expired")
     return _trouble(suspect, Kind.CERTIFICATE_EXPIRED, tone, what, why, mend=mend, at=certificate.not_after)
 
 
@@ -73,9 +78,9 @@ def _failing(suspect: Suspect, now: datetime) -> Trouble:
     certificate = suspect.certificate
     is_pressing = share_left(certificate, now) < VERY_LATE and bool(suspect.hosts)
     times = "once" if certificate.failures == 1 else f"{certificate.failures} times"
-    what = f"The renewal of {{}} failed {times}"
+    what = _("The renewal of {} failed %(times)s", times=times)
     if certificate.not_after is not None:
-        what += f", it expires in {left(certificate.not_after, now)}"
+        what += _(", it expires in %(left)s", left=left(certificate.not_after, now))
     why = sentence(_cause(certificate), _used(suspect))
     return _trouble(suspect, Kind.CERTIFICATE_FAILING, Tone.BAD if is_pressing else Tone.WARN, what, why)
 
@@ -88,7 +93,7 @@ def _due(suspect: Suspect, now: datetime) -> Trouble | None:
     if certificate.not_after is None or (not suspect.hosts and not certificate.is_renewable):
         return None
     tone = Tone.BAD if share < VERY_LATE and suspect.hosts else Tone.WARN
-    what = f"The certificate {{}} expires in {left(certificate.not_after, now)}"
+    what = _("The certificate {} expires in %(left)s", left=left(certificate.not_after, now))
     why = sentence(_cause(certificate), _used(suspect))
     return _trouble(suspect, Kind.CERTIFICATE_DUE, tone, what, why, mend=_mend(certificate))
 
@@ -97,27 +102,27 @@ def _cause(certificate: Certificate) -> str:
     """Why it was not renewed, as far as the panel knows."""
     failure = certificate.last_failure or {}
     if certificate.source == CertificateSource.UPLOAD:
-        return "It was uploaded, so nobody renews it by itself."
+        return _("It was uploaded, so nobody renews it by itself.")
     if certificate.source == CertificateSource.CERTBOT:
-        return "certbot looks after it and has not renewed it."
+        return _("certbot looks after it and has not renewed it.")
     if certificate.is_paused:
-        return "Its renewal is paused."
+        return _("Its renewal is paused.")
     if certificate.failures and failure:
         return sentence(str(failure.get("sentence", "")), str(failure.get("next_step", "")))
     if not certificate.agent.is_connected:
-        return f"Its agent {certificate.agent.name} is away; it may have renewed it meanwhile."
-    return "It was not renewed in time."
+        return _("Its agent %(name)s is away; it may have renewed it meanwhile.", name=certificate.agent.name)
+    return _("It was not renewed in time.")
 
 
 def _mend(certificate: Certificate) -> Action | None:
     address = f"/certificates/{certificate.id}"
     if certificate.source == CertificateSource.UPLOAD:
-        return Action("Upload the next one", f"{address}/replace")
+        return Action(_("Upload the next one"), f"{address}/replace")
     if certificate.source == CertificateSource.CERTBOT:
-        return Action("Take over renewal", f"{address}/take-over")
+        return Action(_("Take over renewal"), f"{address}/take-over")
     if certificate.is_paused:
-        return Action("Resume renewal", f"{address}/resume", is_post=True)
-    return Action("Renew now", f"{address}/renew", is_post=True)
+        return Action(_("Resume renewal"), f"{address}/resume", is_post=True)
+    return Action(_("Renew now"), f"{address}/renew", is_post=True)
 
 
 def _used(suspect: Suspect) -> str:
@@ -145,7 +150,7 @@ def _trouble(
         some(certificate.names[:1]) or certificate.name,
         what,
         why,
-        Action("Open certificate", f"/certificates/{certificate.id}"),
+        Action(_("Open certificate"), f"/certificates/{certificate.id}"),
         mend,
         agent_id=certificate.agent_id,
         agent_name=certificate.agent.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from panel.errors import Conflict, Invalid
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import Agent, Certificate, CertificateSource, Command, CommandKind, UploadedKey, User
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
@@ -39,7 +40,7 @@ def upload(
     require_editor(actor)
     agent = db.session.get(Agent, agent_id)
     if agent is None or agent.is_revoked:
-        raise Invalid("agent_id", "This agent does not exist any more. Choose another one.")
+        raise Invalid("agent_id", _("This agent does not exist any more. Choose another one."))
     found = uploads.parse(certificate_pem, chain_pem, key_pem, passphrase, utcnow())
     certificate = _create(agent, found, actor) if replaces is None else _replace(agent, found, replaces)
     values = {"fullchain_pem": found.fullchain_pem, "warnings": list(found.warnings)}
@@ -68,19 +69,32 @@ def _create(agent: Agent, found: Upload, actor: User | None) -> Certificate:
 def _replace(agent: Agent, found: Upload, certificate: Certificate) -> Certificate:
     if certificate.source != CertificateSource.UPLOAD:
         raise Conflict(
-            f"{certificate.name} is renewed by itself, so nothing can be uploaded in its place. Upload it as a new one."
+            _(
+                "%(name)s is renewed by itself, so nothing can be uploaded in its place. Upload it as a new one.",
+                name=certificate.name,
+            )
         )
     if certificate.agent_id != agent.id:
-        raise Conflict(f"{certificate.name} lies on the agent {certificate.agent.name}. Upload its successor there.")
+        raise Conflict(
+            _(
+                "%(name)s lies on the agent %(name_2)s. Upload its successor there.",
+                name=certificate.name,
+                name_2=certificate.agent.name,
+            )
+        )
     if certificate_jobs.find_open(certificate, CommandKind.INSTALL_CERTIFICATE) is not None:
-        raise Conflict(f"An upload for {certificate.name} is under way. Wait for its end, or cancel it.")
+        raise Conflict(_("An upload for %(name)s is under way. Wait for its end, or cancel it.", name=certificate.name))
     for host in certificate_queries.hosts_using(certificate):
         missing = coverage.find_uncovered(found.names, host.domain_names)
         if missing:
             shown = display_name(missing[0])
             raise Invalid(
                 "certificate_pem",
-                f"It is not for {shown}, which a host needs that uses {certificate.name}. Upload one for all of them.",
+                _(
+                    "It is not for %(shown)s, which a host needs that uses %(name)s. Upload one for all of them.",
+                    shown=shown,
+                    name=certificate.name,
+                ),
             )
     certificate.domain_names = list(found.names)
     certificate.changed_at = utcnow()

@@ -9,6 +9,8 @@ from typing import Any
 
 from panel.errors import Conflict, Invalid
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Agent, Certificate, CertificateSource, Command, CommandKind, ProxyHost, User
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
@@ -64,11 +66,11 @@ __all__ = [
 NOUN = "certificate"
 # RFC 5280 section 5.3.1; those that authorities take from a subscriber.
 REVOCATION_REASONS = {
-    0: "No particular reason",
-    1: "The key is in wrong hands",
-    3: "The names belong to somebody else now",
-    4: "Another certificate has taken its place",
-    5: "It is not needed any more",
+    0: lazy_gettext("No particular reason"),
+    1: lazy_gettext("The key is in wrong hands"),
+    3: lazy_gettext("The names belong to somebody else now"),
+    4: lazy_gettext("Another certificate has taken its place"),
+    5: lazy_gettext("It is not needed any more"),
 }
 
 
@@ -95,7 +97,10 @@ def update(certificate: Certificate, spec: CertificateSpec, actor: User | None) 
     require_editor(actor)
     if not certificate.is_renewable:
         raise Conflict(
-            f"The agent does not renew {certificate.name}, so there is nothing to set. Change it where it is renewed."
+            _(
+                "The agent does not renew %(name)s, so there is nothing to set. Change it where it is renewed.",
+                name=certificate.name,
+            )
         )
     spec = certificate_specs.check(_with_own_names(certificate, spec))
     before = describe(certificate)
@@ -126,11 +131,15 @@ def revoke(certificate: Certificate, actor: User | None, *, reason: int = 0) -> 
     """
     require_editor(actor)
     if reason not in REVOCATION_REASONS:
-        raise Invalid("reason", "Choose one of the reasons in the list.")
+        raise Invalid("reason", _("Choose one of the reasons in the list."))
     if certificate.source != CertificateSource.ACME:
-        raise Conflict(f"{certificate.name} was not issued through Waypost. Revoke it where it was bought.")
+        raise Conflict(
+            _("%(name)s was not issued through Waypost. Revoke it where it was bought.", name=certificate.name)
+        )
     if not certificate.serial or certificate.revoked_at is not None:
-        raise Conflict(f"{certificate.name} is revoked already, or was never issued, so there is nothing to revoke.")
+        raise Conflict(
+            _("%(name)s is revoked already, or was never issued, so there is nothing to revoke.", name=certificate.name)
+        )
     under_way = certificate_jobs.find_open(certificate, CommandKind.REVOKE_CERTIFICATE)
     if under_way is not None:
         return under_way
@@ -147,7 +156,9 @@ def take_over(certificate: Certificate, spec: CertificateSpec, actor: User | Non
     """
     require_editor(actor)
     if certificate.source != CertificateSource.CERTBOT:
-        raise Conflict(f"certbot does not look after {certificate.name}, so there is nothing to take over.")
+        raise Conflict(
+            _("certbot does not look after %(name)s, so there is nothing to take over.", name=certificate.name)
+        )
     spec = certificate_specs.check(_with_own_names(certificate, spec))
     under_way = certificate_jobs.find_open(certificate, CommandKind.TAKE_OVER_CERTIFICATE)
     if under_way is not None:
@@ -172,7 +183,9 @@ def delete(certificate: Certificate, actor: User | None, *, unlink: bool = False
     if hosts and not unlink:
         raise Conflict(_in_use(certificate, hosts))
     if certificate_jobs.find_open(certificate, *certificate_jobs.BRING_FILES) is not None:
-        raise Conflict(f"{certificate.name} is on its way to the agent. Cancel that job first, or wait for its end.")
+        raise Conflict(
+            _("%(name)s is on its way to the agent. Cancel that job first, or wait for its end.", name=certificate.name)
+        )
     certificate_links.unlink_all(certificate, actor)
     if certificate.agent.is_revoked:
         _record(actor, "delete", certificate, None, before=describe(certificate))
@@ -206,7 +219,7 @@ def describe(certificate: Certificate) -> dict[str, Any]:
 def _set_paused(certificate: Certificate, actor: User | None, *, is_paused: bool) -> Certificate:
     require_editor(actor)
     if not certificate.is_renewable:
-        raise Conflict(f"The agent does not renew {certificate.name}, so there is nothing to pause.")
+        raise Conflict(_("The agent does not renew %(name)s, so there is nothing to pause.", name=certificate.name))
     if certificate.is_paused == is_paused:
         return certificate
     certificate.is_paused = is_paused

@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 from panel.config import Config
 from panel.errors import Forbidden, Invalid, NotFound
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import Notification, NotificationChannel, User
 from panel.models.types import utcnow
 from panel.notifiers import registry
@@ -45,7 +46,7 @@ def get(channel_id: int) -> NotificationChannel:
     """The channel with this id. Raises NotFound."""
     channel = db.session.get(NotificationChannel, channel_id)
     if channel is None:
-        raise NotFound("There is no such channel. It may have been deleted.")
+        raise NotFound(_("There is no such channel. It may have been deleted."))
     return channel
 
 
@@ -53,7 +54,7 @@ def kind(name: str) -> Notifier:
     """The kind of this name. Raises NotFound."""
     found = registry.kinds().get(name)
     if found is None:
-        raise NotFound("There is no such kind of channel. Choose one from the list.")
+        raise NotFound(_("There is no such kind of channel. Choose one from the list."))
     return found
 
 
@@ -71,7 +72,10 @@ def create(
     _require_administrator(actor)
     notifier = kind(kind_name)
     if len(list_all()) >= MAX_CHANNELS:
-        raise Invalid("name", f"There are {MAX_CHANNELS} channels already. Delete one that nobody needs.")
+        raise Invalid(
+            "name",
+            _("There are %(max_channels)s channels already. Delete one that nobody needs.", max_channels=MAX_CHANNELS),
+        )
     name = _parse_name(name, None)
     now = utcnow()
     sealed = _seal(_merge(notifier, values, Stored(), now), config)
@@ -173,11 +177,11 @@ def _merge(notifier: Notifier, values: Mapping[str, str], stored: Stored, now: d
 
 def _check_field(name: str, text: str, choices: Sequence[str], *, optional: bool) -> None:
     if not text and not optional:
-        raise Invalid(name, "Enter a value.")
+        raise Invalid(name, _("Enter a value."))
     if len(text) > MAX_VALUE:
-        raise Invalid(name, f"Use at most {MAX_VALUE:,} characters.")
+        raise Invalid(name, _("Use at most %(max_value)s characters.", max_value=f"{MAX_VALUE:,}"))
     if choices and text not in choices:
-        raise Invalid(name, "Choose one of the values.")
+        raise Invalid(name, _("Choose one of the values."))
 
 
 def _refuse_moved_secrets(
@@ -191,16 +195,18 @@ def _refuse_moved_secrets(
     ]
     for name in notifier.secrets:
         if moved and new[name] and not values.get(name, "").strip():
-            raise Invalid(name, f"Enter it again: {moved[0].label} has changed, and this would be sent there.")
+            raise Invalid(
+                name, _("Enter it again: %(label)s has changed, and this would be sent there.", label=moved[0].label)
+            )
 
 
 def _parse_name(text: str, channel: NotificationChannel | None) -> str:
     name = " ".join(text.split())
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
-        raise Invalid("name", f"Use 1 to {MAX_NAME} characters.")
+        raise Invalid("name", _("Use 1 to %(max_name)s characters.", max_name=MAX_NAME))
     other = db.session.scalar(select(NotificationChannel.id).where(NotificationChannel.name == name))
     if other is not None and (channel is None or other != channel.id):
-        raise Invalid("name", f"There is already a channel with the name {name}. Choose another name.")
+        raise Invalid("name", _("There is already a channel with the name %(name)s. Choose another name.", name=name))
     return name
 
 
@@ -211,4 +217,4 @@ def _seal(stored: Stored, config: Config) -> str:
 
 def _require_administrator(actor: User | None) -> None:
     if actor is not None and not actor.may_administer:
-        raise Forbidden("Only administrators change where news goes. Ask one of them.")
+        raise Forbidden(_("Only administrators change where news goes. Ask one of them."))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import exists, select
 
 from panel.extensions import db
+from panel.i18n import lazy_gettext
 from panel.models import Agent, Certificate, Invitation, NotificationChannel, ProxyHost, User
 from panel.models.types import utcnow
 from panel.services import events
@@ -46,35 +47,47 @@ def set_hidden(user: User, *, is_hidden: bool) -> None:
 
 # Key, title, sentence, and the button with its page.
 _STEPS = (
-    ("setup", "Set up this panel", "You are its administrator.", "", ""),
-    ("agent", "Connect an agent", "It runs beside nginx and does what you decide here.", "Add agent", "/agents/new"),
-    ("host", "Add the first host", "A public name, and the service that answers for it.", "Add host", "/hosts/new"),
+    ("setup", lazy_gettext("Set up this panel"), lazy_gettext("You are its administrator."), "", ""),
+    (
+        "agent",
+        lazy_gettext("Connect an agent"),
+        lazy_gettext("It runs beside nginx and does what you decide here."),
+        lazy_gettext("Add agent"),
+        "/agents/new",
+    ),
+    (
+        "host",
+        lazy_gettext("Add the first host"),
+        lazy_gettext("A public name, and the service that answers for it."),
+        lazy_gettext("Add host"),
+        "/hosts/new",
+    ),
     (
         "certificate",
-        "Get the first certificate",
-        "One click on the page of a host requests it; the agent renews it.",
-        "Request certificate",
+        lazy_gettext("Get the first certificate"),
+        lazy_gettext("One click on the page of a host requests it; the agent renews it."),
+        lazy_gettext("Request certificate"),
         "/certificates/new",
     ),
     (
         "notifications",
-        "Let failures reach you",
-        "Authorities send no reminders: choose where news goes.",
-        "Add channel",
+        lazy_gettext("Let failures reach you"),
+        lazy_gettext("Authorities send no reminders: choose where news goes."),
+        lazy_gettext("Add channel"),
         "/settings/notifications/new",
     ),
     (
         "people",
-        "Invite a second person",
-        "So that somebody can act while you are away.",
-        "Invite somebody",
+        lazy_gettext("Invite a second person"),
+        lazy_gettext("So that somebody can act while you are away."),
+        lazy_gettext("Invite somebody"),
         "/users/invite",
     ),
     (
         "second_factor",
-        "Turn on your second factor",
-        "A stolen password alone is worth nothing then.",
-        "Set up second factor",
+        lazy_gettext("Turn on your second factor"),
+        lazy_gettext("A stolen password alone is worth nothing then."),
+        lazy_gettext("Set up second factor"),
         "/account/second-factor",
     ),
 )

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 
 from panel.errors import Conflict, Forbidden, NotFound
 from panel.extensions import db, wakeups
+from panel.i18n import gettext as _
 from panel.models import OPEN_STATES, Agent, Command, CommandKind, CommandOutput, CommandState, User
 from panel.models.types import utcnow
 from panel.services import events, transitions
@@ -44,7 +45,7 @@ def enqueue(
     """
     _require_editor(actor)
     if agent.is_revoked:
-        raise Conflict(f"The agent {agent.name} was revoked. Add it again before sending it anything.")
+        raise Conflict(_("The agent %(name)s was revoked. Add it again before sending it anything.", name=agent.name))
     known = _by_key(agent, kind, idempotency_key)
     if known is not None:
         return known
@@ -78,7 +79,7 @@ def get(command_id: str) -> Command:
     """The command with this id. Raises NotFound."""
     command = db.session.get(Command, command_id)
     if command is None:
-        raise NotFound("There is no such job. The list of jobs shows those that are kept.")
+        raise NotFound(_("There is no such job. The list of jobs shows those that are kept."))
     return command
 
 
@@ -100,7 +101,7 @@ def cancel(command: Command, actor: User | None) -> Command:
     """
     _require_editor(actor)
     if not command.is_open:
-        raise Conflict("This job has ended before it could be cancelled. Its page shows the result.")
+        raise Conflict(_("This job has ended before it could be cancelled. Its page shows the result."))
     now = utcnow()
     outcome = {"reason": "CANCELLED", "error": "Cancelled before it was sent.", "finished_at": now}
     if not transitions.change(command.id, (CommandState.QUEUED,), state=CommandState.CANCELLED, **outcome):
@@ -117,10 +118,10 @@ def retry(command: Command, actor: User | None) -> Command:
     """
     _require_editor(actor)
     if command.is_open:
-        raise Conflict("This job is still under way. Wait for its end, or cancel it.")
+        raise Conflict(_("This job is still under way. Wait for its end, or cancel it."))
     kind = CommandKind(command.kind)
     if kind is CommandKind.INSTALL_CERTIFICATE:
-        raise Conflict("The key of this upload was not kept. Upload the certificate and its key again.")
+        raise Conflict(_("The key of this upload was not kept. Upload the certificate and its key again."))
     key = f"retry:{command.id}"
     is_repeated = _by_key(command.agent, kind, key) is not None
     again = enqueue(
@@ -197,17 +198,17 @@ def next_seq(agent: Agent) -> int:
         .execution_options(synchronize_session=False)
     )
     if following is None:
-        raise NotFound("There is no such agent. The list of agents shows those that exist.")
+        raise NotFound(_("There is no such agent. The list of agents shows those that exist."))
     return int(following) - 1
 
 
 def _by_key(agent: Agent, kind: CommandKind, key: str | None) -> Command | None:
     command = None if key is None else db.session.scalar(select(Command).where(Command.idempotency_key == key))
     if command is not None and (command.agent_id != agent.id or command.kind != kind):
-        raise Conflict("This form was already used for another job. Reload the page and try again.")
+        raise Conflict(_("This form was already used for another job. Reload the page and try again."))
     return command
 
 
 def _require_editor(actor: User | None) -> None:
     if actor is not None and not actor.may_edit:
-        raise Forbidden("Your role lets you look, not change. Ask an administrator for the operator role.")
+        raise Forbidden(_("Your role lets you look, not change. Ask an administrator for the operator role."))

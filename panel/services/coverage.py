@@ -8,6 +8,7 @@ from datetime import datetime
 
 from panel.errors import Invalid
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import Agent, Certificate
 from panel.nginx.grammar import display_name
 
@@ -35,14 +36,26 @@ def require(certificate_id: int | None, agent: Agent, names: Iterable[str]) -> N
         return
     certificate = db.session.get(Certificate, certificate_id)
     if certificate is None:
-        raise Invalid("certificate_id", "This certificate was deleted meanwhile. Choose another one.")
+        raise Invalid("certificate_id", _("This certificate was deleted meanwhile. Choose another one."))
     if certificate.agent_id != agent.id:
         where = f"on the agent {certificate.agent.name}, and this host on {agent.name}"
-        raise Invalid("certificate_id", f"The certificate {certificate.name} lies {where}. Choose one of {agent.name}.")
+        raise Invalid(
+            "certificate_id",
+            _(
+                "The certificate %(name)s lies %(where)s. Choose one of %(name_2)s.",
+                name=certificate.name,
+                where=where,
+                name_2=agent.name,
+            ),
+        )
     missing = find_uncovered(certificate.names, names)
     if missing:
         shown = ", ".join(map(display_name, missing[:5]))
         raise Invalid(
             "certificate_id",
-            f"The certificate {certificate.name} is not for {shown}. Choose another one, or request one for all names.",
+            _(
+                "The certificate %(name)s is not for %(shown)s. Choose another one, or request one for all names.",
+                name=certificate.name,
+                shown=shown,
+            ),
         )

@@ -14,6 +14,7 @@ from sqlalchemy.orm import undefer
 
 from panel.errors import Conflict, Invalid, NotFound
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import Agent, Certificate, Command, CommandKind, DnsCredential, User
 from panel.models.types import utcnow
 from panel.nginx import grammar
@@ -77,7 +78,7 @@ def get(credential_id: int) -> DnsCredential:
     """The credential with this id. Raises NotFound."""
     credential = db.session.get(DnsCredential, credential_id) if 0 < credential_id < 2**31 else None
     if credential is None:
-        raise NotFound("There is no such DNS credential. The settings list those that exist.")
+        raise NotFound(_("There is no such DNS credential. The settings list those that exist."))
     return credential
 
 
@@ -137,7 +138,11 @@ def delete(credential: DnsCredential, actor: User | None) -> None:
     users = users_of(credential)
     if users:
         raise Conflict(
-            f"{credential.name} is needed to renew {name_some(users)}. Choose another credential for those first."
+            _(
+                "%(name)s is needed to renew %(name_some)s. Choose another credential for those first.",
+                name=credential.name,
+                name_some=name_some(users),
+            )
         )
     _record(actor, "delete", credential, before=describe(credential))
     db.session.delete(credential)
@@ -155,7 +160,7 @@ def test(credential: DnsCredential, zone: str, agent: Agent, actor: User | None)
     except ValueError as error:
         raise Invalid("zone", str(error)) from error
     if domain.startswith("*."):
-        raise Invalid("zone", f"Write the domain without the star: {domain[2:]}.")
+        raise Invalid("zone", _("Write the domain without the star: %(domain)s.", domain=domain[2:]))
     return _ask(credential, domain, agent, actor)
 
 
@@ -228,7 +233,7 @@ def _find_provider(provider_id: str) -> Provider | None:
 def _known_provider(provider_id: str) -> Provider:
     provider = _find_provider(provider_id)
     if provider is None:
-        raise Invalid("provider", "No agent knows this DNS provider. Choose one from the list.")
+        raise Invalid("provider", _("No agent knows this DNS provider. Choose one from the list."))
     return provider
 
 
@@ -236,7 +241,9 @@ def _name(text: str, known: DnsCredential | None) -> str:
     name = authority_rules.parse_name(text)
     query = select(DnsCredential.id).where(DnsCredential.name == name)
     if db.session.scalar(query.where(DnsCredential.id != (known.id if known else 0)).limit(1)) is not None:
-        raise Invalid("name", f"There is already a DNS credential with the name {name}. Choose another name.")
+        raise Invalid(
+            "name", _("There is already a DNS credential with the name %(name)s. Choose another name.", name=name)
+        )
     return name
 
 
@@ -245,12 +252,16 @@ def _values(provider: Provider, given: Mapping[str, str], stored: Mapping[str, s
     known = {one.name for one in provider.fields}
     for name in given:
         if name not in known:
-            raise Invalid("values", f"{provider.label} has no such field. Reload the page and try again.")
+            raise Invalid(
+                "values", _("%(label)s has no such field. Reload the page and try again.", label=provider.label)
+            )
     values = {}
     for one in provider.fields:
         value = _value(one, given.get(one.name, "")) or (stored.get(one.name, "") if one.is_secret else "")
         if not value and not one.is_optional:
-            raise Invalid(f"values.{one.name}", f"{provider.label} needs this: {one.label}.")
+            raise Invalid(
+                f"values.{one.name}", _("%(label)s needs this: %(label_2)s.", label=provider.label, label_2=one.label)
+            )
         if value:
             values[one.name] = value
     return values
@@ -259,9 +270,9 @@ def _values(provider: Provider, given: Mapping[str, str], stored: Mapping[str, s
 def _value(one: ProviderField, text: str) -> str:
     value = text.strip().replace("\r\n", "\n")
     if len(value) > MAX_VALUE:
-        raise Invalid(f"values.{one.name}", f"Use at most {MAX_VALUE} characters.")
+        raise Invalid(f"values.{one.name}", _("Use at most %(max_value)s characters.", max_value=MAX_VALUE))
     if any(unicodedata.category(character) in {"Cc", "Cs"} and character != "\n" for character in value):
-        raise Invalid(f"values.{one.name}", "There is a control character in it. Copy it again.")
+        raise Invalid(f"values.{one.name}", _("There is a control character in it. Copy it again."))
     return value
 
 

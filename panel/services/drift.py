@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from panel.errors import Conflict
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import Agent, Command, CommandKind, Event, User
 from panel.models.types import utcnow
 from panel.nginx.render import host_id_of
@@ -71,7 +72,9 @@ def put_back(agent: Agent, actor: User | None) -> Command:
         return under_way
     manifest = bundles.manifest_of(agent, agent.applied_revision)
     if manifest is None:
-        raise Conflict(f"Nothing was applied on {agent.name} yet, so there is nothing to put back. Apply first.")
+        raise Conflict(
+            _("Nothing was applied on %(name)s yet, so there is nothing to put back. Apply first.", name=agent.name)
+        )
     payload = {"exact": True, "revision": agent.applied_revision, "files": len(manifest)}
     command = commands.enqueue(agent, CommandKind.APPLY_CONFIG, payload=payload, actor=actor)
     events.record(actor, "agent", "put-back", agent.id, agent.name, command_id=command.id)

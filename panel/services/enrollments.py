@@ -12,6 +12,7 @@ from sqlalchemy import delete, select, update
 
 from panel.errors import Forbidden, Invalid
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import Agent, AgentCertificate, OneTimeToken, TokenPurpose
 from panel.models.types import utcnow
 from panel.pki import Authority, BadRequest, csr_public_key, key_sha256
@@ -67,7 +68,7 @@ def enroll(secret: str, csr_pem: bytes, hostname: str, authority: Authority, now
     token = _find_token(secret)
     key = _request_key(csr_pem)
     if not _redeem(token, key, now):
-        raise Forbidden("This join token was used by another machine. Make a new one on the agent's page.")
+        raise Forbidden(_("This join token was used by another machine. Make a new one on the agent's page."))
     agent = db.session.get_one(Agent, token.agent_id)
     if token.used_at == now:
         _end_certificates(agent, now)  # a new join moves the identity; an old copy of it must not live on
@@ -131,7 +132,7 @@ def _find_token(secret: str) -> OneTimeToken:
     )
     if token is None:
         raise Forbidden(
-            "This join token is not known, or a newer one has replaced it. Make a new one on the agent's page."
+            _("This join token is not known, or a newer one has replaced it. Make a new one on the agent's page.")
         )
     return token
 
@@ -139,7 +140,7 @@ def _find_token(secret: str) -> OneTimeToken:
 def _redeem(token: OneTimeToken, key: str, now: datetime) -> bool:
     """Uses the token up for this key; whoever else comes later, or at the same moment, finds it used."""
     if token.expires_at is None or token.expires_at <= now:
-        raise Forbidden("This join token has expired. Make a new one on the agent's page.")
+        raise Forbidden(_("This join token has expired. Make a new one on the agent's page."))
     db.session.execute(
         update(OneTimeToken)
         .where(OneTimeToken.id == token.id, OneTimeToken.used_at.is_(None))

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from panel.errors import Conflict, Throttled
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import BACKGROUND_KINDS, Agent, Command, CommandKind, CommandState, User
 from panel.models.types import utcnow
 from panel.services import authorities, commands
@@ -61,7 +62,12 @@ def addresses_of(agent: Agent, names: Sequence[str]) -> dict[str, dict[str, Any]
 def _ask(agent: Agent, kind: CommandKind, payload: dict[str, Any], actor: User | None) -> Command:
     require_editor(actor)
     if not agent.is_connected:
-        raise Conflict(f"{agent.name} is not connected, and only it can look from there. The host can be saved anyway.")
+        raise Conflict(
+            _(
+                "%(name)s is not connected, and only it can look from there. The host can be saved anyway.",
+                name=agent.name,
+            )
+        )
     now = utcnow()
     for known in _recent(agent, kind, now - JUST_NOW):
         if known.payload == payload and (known.is_open or known.has_succeeded):
@@ -86,4 +92,4 @@ def _throttle(actor: User | None, now: datetime) -> None:
         Command.created_at >= now - timedelta(minutes=1),
     )
     if (db.session.scalar(query) or 0) >= PER_MINUTE:
-        raise Throttled("You asked for many checks within a minute. Wait a minute, then check again.", 60)
+        raise Throttled(_("You asked for many checks within a minute. Wait a minute, then check again."), 60)

@@ -7,6 +7,7 @@ from sqlalchemy import update
 
 from panel.errors import NotFound
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import Agent
 
 
@@ -22,6 +23,6 @@ def raise_one(agent_id: str) -> int:
     )
     agent = db.session.get(Agent, agent_id)
     if generation is None or agent is None:
-        raise NotFound("There is no such agent. The list of agents shows those that exist.")
+        raise NotFound(_("There is no such agent. The list of agents shows those that exist."))
     db.session.refresh(agent, ["generation"])
     return int(generation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from panel.i18n import gettext as _
 from panel.nginx.grammar import display_name
 from panel.services.estate import Estate, Refused, Unreachable
 from panel.services.troubles import Action, Kind, Tone, Trouble, sentence
@@ -23,15 +24,15 @@ def find(estate: Estate) -> Iterator[Trouble]:
 
 
 def _refused(estate: Estate, host: Refused) -> Trouble:
-    affected = "The last good version keeps serving" if host.is_live else "It is not served; other hosts are"
+    affected = _("The last good version keeps serving") if host.is_live else _("It is not served; other hosts are")
     return Trouble(
         Kind.HOST_REFUSED,
         Tone.WARN if host.is_live else Tone.BAD,
         display_name(host.name),
-        "nginx refused {}",
+        _("nginx refused {}"),
         sentence(host.text[:_WORDS_SHOWN], affected),
-        Action("Open host", f"/hosts/{host.id}"),
-        Action("Edit host", f"/hosts/{host.id}/edit"),
+        Action(_("Open host"), f"/hosts/{host.id}"),
+        Action(_("Edit host"), f"/hosts/{host.id}/edit"),
         agent_id=host.agent_id,
         agent_name=estate.agent_names.get(host.agent_id, ""),
     )
@@ -45,9 +46,14 @@ def _unreachable(estate: Estate, host: Unreachable) -> Trouble:
         Kind.UPSTREAM,
         Tone.BAD if is_sure else Tone.WARN,
         display_name(host.name),
-        f"{{}} answers with {_CODES.get(health.cause, '502')}" if is_sure else "{} may answer with errors",
-        sentence(health.sentence or f"nginx cannot use {upstream.host}:{upstream.port}", health.next_step),
-        Action("Open host", f"/hosts/{host.id}"),
+        _("{} answers with %(get)s", get=_CODES.get(health.cause, "502"))
+        if is_sure
+        else _("{} may answer with errors"),
+        sentence(
+            health.sentence or _("nginx cannot use %(host)s:%(port)s", host=upstream.host, port=upstream.port),
+            health.next_step,
+        ),
+        Action(_("Open host"), f"/hosts/{host.id}"),
         agent_id=host.agent_id,
         agent_name=estate.agent_names.get(host.agent_id, ""),
         query=f"{upstream.host}:{upstream.port}",

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from panel.config import OidcSettings
 from panel.errors import Conflict, Forbidden, Invalid, NotFound
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import Identity, Role, User
 from panel.oidc import Person
 from panel.services import accounts, events
@@ -22,13 +23,13 @@ def sign_in(person: Person, settings: OidcSettings) -> User:
     """Who this is here, made or with a new role where the settings say so. Raises Forbidden with what to do."""
     role = _role(person, settings)
     if settings.role_claim and role is None:
-        raise Forbidden(f"{settings.name} gives you no role in this panel. Ask whoever runs it.")
+        raise Forbidden(_("%(name)s gives you no role in this panel. Ask whoever runs it.", name=settings.name))
     identity = _find(person)
     if identity is None:
         return _admit(person, role, settings)
     user = db.session.get_one(User, identity.user_id)
     if not user.is_active:
-        raise Forbidden("Your account here is disabled. Ask an administrator of this panel.")
+        raise Forbidden(_("Your account here is disabled. Ask an administrator of this panel."))
     identity.label = person.label
     if role is not None and role != user.role and not accounts.is_last_administrator(user):
         accounts.set_role(user, role)
@@ -41,9 +42,9 @@ def link(user: User, person: Person) -> None:
     if known is not None:
         mine = known.user_id == user.id
         raise Conflict(
-            "This is linked already, so nothing was changed."
+            _("This is linked already, so nothing was changed.")
             if mine
-            else "This sign-in belongs to another user of this panel. That user must unlink it first."
+            else _("This sign-in belongs to another user of this panel. That user must unlink it first.")
         )
     _add(user, person)
     after = {"issuer": person.issuer, "label": person.label}
@@ -54,9 +55,9 @@ def unlink(identity_id: int, user: User) -> None:
     """Takes one of the person's own identities away. Raises NotFound; Conflict when there is no other way in."""
     identity = db.session.get(Identity, identity_id)
     if identity is None or identity.user_id != user.id:
-        raise NotFound("There is no such sign-in. It may be unlinked already.")
+        raise NotFound(_("There is no such sign-in. It may be unlinked already."))
     if not user.has_password:
-        raise Conflict("You have no password here, so this is your only way in. Link another one first.")
+        raise Conflict(_("You have no password here, so this is your only way in. Link another one first."))
     before = {"issuer": identity.issuer, "label": identity.label}
     db.session.delete(identity)
     db.session.flush()
@@ -88,14 +89,22 @@ def _admit(person: Person, role: Role | None, settings: OidcSettings) -> User:
     """Somebody new. A name that is taken is no proof that it is the same person."""
     if not settings.admits_unknown:
         raise Forbidden(
-            f"{settings.name} knows you, but this panel does not. If you have an account here, log in with its "
-            "password and link the two on your account page. If not, ask an administrator for an invitation."
+            _(
+                "%(name)s knows you, but this panel does not. If you have an account here, log in"
+                " with its password and link the two on your account page. If not, ask an "
+                "administrator for an invitation.",
+                name=settings.name,
+            )
         )
     name = _username(person)
     if accounts.find(name) is not None:
         raise Forbidden(
-            f"There is a user named {name} here already. If that is you, log in with the password and link the two on "
-            "your account page. If not, ask an administrator for an invitation."
+            _(
+                "There is a user named %(name)s here already. If that is you, log in with the "
+                "password and link the two on your account page. If not, ask an administrator for"
+                " an invitation.",
+                name=name,
+            )
         )
     user = accounts.add(Credentials(name, ""), role or Role.VIEWER)
     _add(user, person)
@@ -112,7 +121,7 @@ def _username(person: Person) -> str:
     try:
         return accounts.parse_username(kept.strip("-")[:64].rstrip("-"))
     except Invalid as refusal:
-        raise Forbidden("The provider gives you no name that can be used here. Ask for an invitation.") from refusal
+        raise Forbidden(_("The provider gives you no name that can be used here. Ask for an invitation.")) from refusal
 
 
 def _role(person: Person, settings: OidcSettings) -> Role | None:

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, delete, or_, select, update
 
 from panel.errors import Invalid, NotFound
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import Invitation, Role, User
 from panel.models.types import utcnow
 from panel.services import accounts, events
@@ -28,9 +29,9 @@ def create(role: Role, note: str, days: int, actor: User | None) -> tuple[Invita
     accounts.require_administrator(actor)
     text = " ".join(note.split())
     if len(text) > 64 or not text.isprintable():
-        raise Invalid("note", "Use at most 64 letters and no control characters.")
+        raise Invalid("note", _("Use at most 64 letters and no control characters."))
     if days not in DAYS:
-        raise Invalid("days", "Choose how long the link is good for.")
+        raise Invalid("days", _("Choose how long the link is good for."))
     token = secrets.token_urlsafe(32)
     invitation = Invitation(
         secret_sha256=_hash(token),
@@ -54,7 +55,7 @@ def take_back(invitation_id: int, actor: User) -> Invitation:
         update(Invitation).where(*open_one).values(taken_back_at=utcnow()).returning(Invitation)
     )
     if invitation is None:
-        raise NotFound("This invitation was used or has ended. There is nothing to take back.")
+        raise NotFound(_("This invitation was used or has ended. There is nothing to take back."))
     before = {"role": invitation.role}
     events.record(actor, "invitation", "take_back", invitation.id, invitation.note, before=before)
     return invitation

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from panel.errors import Conflict, Forbidden, NotFound, PanelError
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import Agent, DomainName, ProxyHost, User
 from panel.services import certificates, deployments, docker_facts, events, labels, networks, proxy_hosts
 from panel.services.docker_facts import DockerFacts
@@ -37,9 +38,11 @@ def accept(agent: Agent, container_id: str, actor: User | None) -> ProxyHost:
     networks.require_docker(agent)
     wish = next((one for one in offers(agent) if one.container.id == container_id), None)
     if wish is None:
-        raise NotFound("This container offers no host any more. The list shows those that do.")
+        raise NotFound(_("This container offers no host any more. The list shows those that do."))
     if wish.spec is None:
-        raise Conflict(f"The labels of {wish.container.name} cannot be used. {wish.problem}")
+        raise Conflict(
+            _("The labels of %(name)s cannot be used. %(problem)s", name=wish.container.name, problem=wish.problem)
+        )
     return _make(agent, wish, wish.spec, actor)
 
 
@@ -66,7 +69,7 @@ def set_trust(agent: Agent, actor: User | None, *, is_on: bool) -> None:
     Raises Forbidden for everybody but administrators.
     """
     if actor is not None and not actor.may_administer:
-        raise Forbidden("Only administrators decide whether labels are trusted. Ask one of them.")
+        raise Forbidden(_("Only administrators decide whether labels are trusted. Ask one of them."))
     if agent.trusts_labels == is_on:
         return
     agent.trusts_labels = is_on

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from panel.i18n import gettext as _
 from panel.nginx import grammar
 from panel.services import containers
 from panel.services.docker_facts import Container, DockerFacts
@@ -50,11 +51,11 @@ def _wish(agent_id: str, facts: DockerFacts, container: Container, written: str)
     port = _value(labels, PORT, grammar.parse_port) if labels.get(PORT) else containers.choose_port(container)
     way = containers.suggest(facts, container, port=port, network=labels.get(NETWORK, ""))
     if labels.get(NETWORK) and facts.is_nginx_contained and not _is_in(container, labels[NETWORK]):
-        raise ValueError(f"{NETWORK}: the container is not in {labels[NETWORK]}.")
+        raise ValueError(_("%(network)s: the container is not in %(labels)s.", network=NETWORK, labels=labels[NETWORK]))
     if not way.host:
         raise ValueError(way.remark)
     if not port:
-        raise ValueError(f"It has no port that is known. Add the label {PORT}.")
+        raise ValueError(_("It has no port that is known. Add the label %(port)s.", port=PORT))
     spec = ProxyHostSpec(
         agent_id,
         names,

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from panel.errors import Conflict, Forbidden, NotFound
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import OPEN_STATES, Agent, Command, CommandKind, User
 from panel.services import commands, docker_facts, events
 from panel.services.docker_facts import DockerFacts, Network
@@ -26,7 +27,13 @@ def attach(agent: Agent, name: str, actor: User | None) -> Command:
     _require_editor(actor)
     network = _require_network(agent, name)
     if network.attach_refusal:
-        raise Conflict(f"nginx cannot be joined to {name}. {network.attach_refusal}")
+        raise Conflict(
+            _(
+                "nginx cannot be joined to %(name)s. %(attach_refusal)s",
+                name=name,
+                attach_refusal=network.attach_refusal,
+            )
+        )
     payload = {"network": name, "aliases": list(network.aliases)}
     return _change(agent, CommandKind.ATTACH_NETWORK, payload, actor)
 
@@ -39,7 +46,9 @@ def detach(agent: Agent, name: str, actor: User | None) -> Command:
     _require_editor(actor)
     network = _require_network(agent, name)
     if network.detach_refusal:
-        raise Conflict(f"nginx cannot leave {name}. {network.detach_refusal}")
+        raise Conflict(
+            _("nginx cannot leave %(name)s. %(detach_refusal)s", name=name, detach_refusal=network.detach_refusal)
+        )
     return _change(agent, CommandKind.DETACH_NETWORK, {"network": name}, actor)
 
 
@@ -68,10 +77,13 @@ def _require_network(agent: Agent, name: str) -> Network:
     facts = require_docker(agent)
     network = facts.network(name)
     if network is None:
-        raise NotFound("There is no such network on this agent any more. The list shows those that exist.")
+        raise NotFound(_("There is no such network on this agent any more. The list shows those that exist."))
     if not facts.is_nginx_contained:
         raise Conflict(
-            f"nginx of {agent.name} runs on the machine itself, which reaches every container without being joined."
+            _(
+                "nginx of %(name)s runs on the machine itself, which reaches every container without being joined.",
+                name=agent.name,
+            )
         )
     return network
 
@@ -80,10 +92,12 @@ def require_docker(agent: Agent) -> DockerFacts:
     """What is known of the agent's Engine. Raises Conflict when there is none that it can speak to."""
     facts = docker_facts.of(agent)
     if not facts.is_present:
-        raise Conflict(f"Docker is not reachable on {agent.name}. {facts.problem}".rstrip())
+        raise Conflict(
+            _("Docker is not reachable on %(name)s. %(problem)s", name=agent.name, problem=facts.problem).rstrip()
+        )
     return facts
 
 
 def _require_editor(actor: User | None) -> None:
     if actor is not None and not actor.may_edit:
-        raise Forbidden("Your role lets you look, not change. Ask an administrator for the operator role.")
+        raise Forbidden(_("Your role lets you look, not change. Ask an administrator for the operator role."))

@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from panel.errors import Invalid
+from panel.i18n import gettext as _
 
 MAX_FIELD = 64 << 10  # characters
 
@@ -26,22 +27,25 @@ def has_key(text: str) -> bool:
 def parse_certificates(text: str, field: str, what: str) -> list[x509.Certificate]:
     """The certificates of one field in their order; what stands around them is left out. Raises Invalid(field)."""
     if not text.strip():
-        raise Invalid(field, "Give the certificate as PEM: it begins with -----BEGIN CERTIFICATE-----.")
+        raise Invalid(field, _("Give the certificate as PEM: it begins with -----BEGIN CERTIFICATE-----."))
     refuse_huge(text, field)
     if has_key(text):
         raise Invalid(
-            field, f"There is a private key in the field of the {what}. Put it into the key's own field only."
+            field,
+            _("There is a private key in the field of the %(what)s. Put it into the key's own field only.", what=what),
         )
     blocks = _CERTIFICATE.findall(text)
     if not blocks:
-        raise Invalid(field, f"There is no PEM {what} in this field: it begins with -----BEGIN CERTIFICATE-----.")
+        raise Invalid(
+            field, _("There is no PEM %(what)s in this field: it begins with -----BEGIN CERTIFICATE-----.", what=what)
+        )
     return [_parse(block, field) for block in blocks]
 
 
 def refuse_huge(text: str, field: str) -> None:
     """Raises Invalid(field) for more than any chain or key has."""
     if len(text) > MAX_FIELD:
-        raise Invalid(field, f"This is too long: a field takes at most {MAX_FIELD // 1024} KB of PEM.")
+        raise Invalid(field, _("This is too long: a field takes at most %(value)s KB of PEM.", value=MAX_FIELD // 1024))
 
 
 def _parse(block: str, field: str) -> x509.Certificate:
@@ -50,6 +54,6 @@ def _parse(block: str, field: str) -> x509.Certificate:
         certificate.public_key()
     except (ValueError, UnsupportedAlgorithm) as error:
         raise Invalid(
-            field, "A certificate in this field is damaged. Copy it again, with its first and last line."
+            field, _("A certificate in this field is damaged. Copy it again, with its first and last line.")
         ) from error
     return certificate

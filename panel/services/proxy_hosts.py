@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from panel.errors import Conflict, Forbidden, Invalid, NotFound
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import Agent, ProxyHost, User
 from panel.models.types import utcnow
 from panel.nginx import grammar
@@ -70,7 +71,9 @@ def update(
     lock(host)
     _refuse_deleted(host)
     if host.version != version:
-        raise Conflict("Somebody else saved this host while you had it open. Compare both versions, then save again.")
+        raise Conflict(
+            _("Somebody else saved this host while you had it open. Compare both versions, then save again.")
+        )
     spec = check(spec)
     before = describe(host)
     if before == columns_of(spec) and not host.is_refused:
@@ -130,13 +133,17 @@ def restore(host: ProxyHost, actor: User | None) -> ProxyHost:
     if not host.is_deleted:
         return host
     if host.agent.is_revoked:
-        raise Conflict(f"The agent {host.agent.name} was revoked meanwhile. Create the host again on another agent.")
+        raise Conflict(
+            _("The agent %(name)s was revoked meanwhile. Create the host again on another agent.", name=host.agent.name)
+        )
     host.deleted_at = None
     mark_changed(host)
     try:
         domain_names.claim(host)
     except Invalid as error:
-        raise Conflict(f"{error.message} Change that host first, then bring this one back.") from error
+        raise Conflict(
+            _("%(message)s Change that host first, then bring this one back.", message=error.message)
+        ) from error
     record(actor, "restore", host, before=None)
     return host
 
@@ -145,7 +152,7 @@ def get(host_id: int) -> ProxyHost:
     """The host with this id, deleted ones too. Raises NotFound."""
     host = db.session.get(ProxyHost, host_id) if 0 < host_id < 2**31 else None
     if host is None:
-        raise NotFound("There is no such host. The list of hosts shows those that exist.")
+        raise NotFound(_("There is no such host. The list of hosts shows those that exist."))
     return host
 
 
@@ -188,7 +195,7 @@ def check(spec: ProxyHostSpec) -> ProxyHostSpec:
     """The spec in the grammar's spelling, for an agent that takes hosts. Raises Invalid(field)."""
     agent = db.session.get(Agent, spec.agent_id)
     if agent is None or agent.is_revoked:
-        raise Invalid("agent_id", "This agent does not exist any more. Choose another one.")
+        raise Invalid("agent_id", _("This agent does not exist any more. Choose another one."))
     names = _parse("domain_names", grammar.parse_domain_names, spec.domain_names)
     coverage.require(spec.certificate_id, agent, names)
     return replace(
@@ -270,13 +277,13 @@ def lock(host: ProxyHost) -> None:
 
 def _refuse_deleted(host: ProxyHost) -> None:
     if host.is_deleted:
-        raise Conflict("This host was deleted. Bring it back before changing it.")
+        raise Conflict(_("This host was deleted. Bring it back before changing it."))
 
 
 def require_editor(actor: User | None) -> None:
     """Raises Forbidden for people who may only look."""
     if actor is not None and not actor.may_edit:
-        raise Forbidden("Your role lets you look, not change. Ask an administrator for the operator role.")
+        raise Forbidden(_("Your role lets you look, not change. Ask an administrator for the operator role."))
 
 
 def record(actor: User | None, verb: str, host: ProxyHost, *, before: dict[str, Any] | None) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, select, update
 from panel import totp
 from panel.errors import Conflict, Invalid
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import RecoveryCode, User
 from panel.models.types import utcnow
 from panel.services import accounts, browser_sessions, context, events
@@ -34,7 +35,7 @@ _WRONG = "This code is not right. Take the one that the app shows now."
 def begin(user: User) -> None:
     """Makes a secret that counts only once it is confirmed. Raises Conflict when the second factor is on."""
     if user.has_second_factor:
-        raise Conflict("The second factor is on already. Turn it off first to set it up on another phone.")
+        raise Conflict(_("The second factor is on already. Turn it off first to set it up on another phone."))
     user.totp_sealed = context.vault().seal(totp.new_secret())
     db.session.flush()
 
@@ -53,10 +54,10 @@ def confirm(user: User, code: str) -> list[str]:
     """Turns the second factor on and gives the recovery codes, which are shown once. Raises Invalid, Conflict."""
     waiting = secret(user)
     if not waiting:
-        raise Conflict("There is nothing to confirm. Set the second factor up from your account page.")
+        raise Conflict(_("There is nothing to confirm. Set the second factor up from your account page."))
     step = totp.matching_step(waiting, code, utcnow())
     if step is None:
-        raise Invalid("code", f"{_WRONG} If it stays wrong, compare the clock of the phone.")
+        raise Invalid("code", _("%(wrong)s If it stays wrong, compare the clock of the phone.", wrong=_WRONG))
     user.totp_step, user.totp_since = step, utcnow()
     codes = _new_codes(user)
     _record(user, user, "turn_on_second_factor", is_on=True)
@@ -79,7 +80,7 @@ def turn_off(user: User) -> None:
 def renew_recovery_codes(user: User) -> list[str]:
     """New recovery codes, shown once; the ones before stop working. Raises Conflict when there is no second factor."""
     if not user.has_second_factor:
-        raise Conflict("The second factor is off, so that there is nothing to recover.")
+        raise Conflict(_("The second factor is off, so that there is nothing to recover."))
     codes = _new_codes(user)
     events.record(user, "user", "renew_recovery_codes", user.id, user.username, after={"codes": events.CHANGED})
     return codes
@@ -89,7 +90,7 @@ def reset(user: User, actor: User | None = None) -> None:
     """Takes a lost second factor from somebody and ends all their sessions. Raises Forbidden, Conflict."""
     accounts.require_administrator(actor)
     if not user.has_second_factor:
-        raise Conflict(f"{user.username} has no second factor, so there is nothing to reset.")
+        raise Conflict(_("%(username)s has no second factor, so there is nothing to reset.", username=user.username))
     _forget(user)
     browser_sessions.end_all(user)
     _record(actor, user, "reset_second_factor", is_on=False)
@@ -112,8 +113,10 @@ def _use_code(user: User, code: str) -> bool:
         step = totp.matching_step(context.vault().open(user.totp_sealed), code, utcnow())
     except VaultError as error:
         raise Conflict(
-            "Codes of the app cannot be checked: the panel's secret key was changed. Use a recovery code, or ask an "
-            "administrator to reset your second factor."
+            _(
+                "Codes of the app cannot be checked: the panel's secret key was changed. Use a "
+                "recovery code, or ask an administrator to reset your second factor."
+            )
         ) from error
     if step is None:
         return False

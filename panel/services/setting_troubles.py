@@ -9,17 +9,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from sqlalchemy import func, select
 
 from panel.extensions import db
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext, plural
 from panel.models import AcmeAuthority, Certificate, DnsCredential, NotificationChannel
-from panel.services.troubles import Action, Kind, Tone, Trouble, count, sentence
+from panel.services.troubles import Action, Kind, Tone, Trouble, sentence
 
 OK = "ok"
 # What /healthz calls the panel's parts, as a sentence with the answer after it, and who is affected.
 PARTS = {
-    "database": ("The {} does not work", "database", "Nothing can be saved"),
-    "disk": ("The panel's {} is filling up", "disk", ""),
-    "stream_server": ("The panel does not let {} in", "agents", "What is saved reaches no nginx; what is live serves"),
-    "clock": ("The panel's {} does not run", "clock", "Agents that went away and late renewals may go unnoticed"),
-    "hub": ("The panel answers {}", "slowly", ""),
+    "database": (lazy_gettext("The {} does not work"), "database", lazy_gettext("Nothing can be saved")),
+    "disk": (lazy_gettext("The panel's {} is filling up"), "disk", ""),
+    "stream_server": (
+        lazy_gettext("The panel does not let {} in"),
+        "agents",
+        lazy_gettext("What is saved reaches no nginx; what is live serves"),
+    ),
+    "clock": (
+        lazy_gettext("The panel's {} does not run"),
+        "clock",
+        lazy_gettext("Agents that went away and late renewals may go unnoticed"),
+    ),
+    "hub": (lazy_gettext("The panel answers {}"), "slowly", ""),
 }
 
 
@@ -29,7 +39,7 @@ def of_panel(parts: Mapping[str, str]) -> Iterator[Trouble]:
         if said != OK and part in PARTS:
             what, subject, affected = PARTS[part]
             why = sentence(said[:1].upper() + said[1:], affected)
-            yield Trouble(Kind.PANEL, Tone.BAD, subject, what, why, Action("Open report", "/healthz"))
+            yield Trouble(Kind.PANEL, Tone.BAD, subject, what, why, Action(_("Open report"), "/healthz"))
 
 
 def of_settings(authorities: Iterable[AcmeAuthority], credentials: Iterable[DnsCredential]) -> Iterator[Trouble]:
@@ -50,30 +60,34 @@ def of_settings(authorities: Iterable[AcmeAuthority], credentials: Iterable[DnsC
 
 
 def _authority(authority: AcmeAuthority, users: int) -> Trouble:
-    lacks = "It needs an external account" if authority.directory_url else "It is not there any more"
-    hit = f"{count(users, 'certificate')} cannot be renewed" if users else "New certificates cannot be requested"
+    lacks = _("It needs an external account") if authority.directory_url else _("It is not there any more")
+    hit = (
+        _("%(count)s cannot be renewed", count=plural(users, "certificate"))
+        if users
+        else _("New certificates cannot be requested")
+    )
     page = "/settings/authorities"
     return Trouble(
         Kind.AUTHORITY,
         Tone.WARN,
         authority.name,
-        "The authority {} cannot be asked",
+        _("The authority {} cannot be asked"),
         sentence(lacks, hit),
-        Action("Show authorities", page),
-        Action("Set up authority", f"{page}/{authority.id}"),
+        Action(_("Show authorities"), page),
+        Action(_("Set up authority"), f"{page}/{authority.id}"),
     )
 
 
 def _credential(credential: DnsCredential, users: int) -> Trouble:
-    hit = f"{count(users, 'certificate')} {'needs' if users == 1 else 'need'} it" if users else ""
+    hit = f"{plural(users, 'certificate')} {'needs' if users == 1 else 'need'} it" if users else ""
     return Trouble(
         Kind.CREDENTIAL,
         Tone.WARN,
         credential.name,
-        "The DNS credential {} does not work",
+        _("The DNS credential {} does not work"),
         sentence(credential.test_error, hit),
-        Action("Show DNS credentials", "/settings/dns"),
-        Action("Replace values", f"/settings/dns/{credential.id}"),
+        Action(_("Show DNS credentials"), "/settings/dns"),
+        Action(_("Replace values"), f"/settings/dns/{credential.id}"),
         at=credential.tested_at,
         since="tested",
     )
@@ -86,7 +100,7 @@ def _channels() -> Iterator[Trouble]:
             Kind.CHANNEL,
             Tone.WARN,
             channel.name,
-            "News does not arrive by {}",
+            _("News does not arrive by {}"),
             sentence(channel.last_error),
-            Action("Show channels", "/settings/notifications"),
+            Action(_("Show channels"), "/settings/notifications"),
         )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from sqlalchemy import func, select
 
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import HostTag, ProxyHost
 from panel.nginx.text import quote
 
@@ -21,7 +22,13 @@ def parse(words: Iterable[str]) -> tuple[str, ...]:
     """The words as tags: lower case, each once, sorted. Raises ValueError(sentence)."""
     found = sorted({parse_one(word) for word in words})
     if len(found) > MAX_TAGS:
-        raise ValueError(f"A host takes at most {MAX_TAGS} tags; these are {len(found)}. Remove some.")
+        raise ValueError(
+            _(
+                "A host takes at most %(max_tags)s tags; these are %(len)s. Remove some.",
+                max_tags=MAX_TAGS,
+                len=len(found),
+            )
+        )
     return tuple(found)
 
 
@@ -29,14 +36,21 @@ def parse_one(word: str) -> str:
     """One word as a tag: letters and digits of any script, and - _ . between them. Raises ValueError(sentence)."""
     tag = unicodedata.normalize("NFC", word.strip().lower())
     if not tag:
-        raise ValueError("Type a word, such as production.")
+        raise ValueError(_("Type a word, such as production."))
     if len(tag) > MAX_LENGTH:
-        raise ValueError(f"{quote(tag)} has {len(tag)} characters; a tag takes at most {MAX_LENGTH}.")
+        raise ValueError(
+            _(
+                "%(quote)s has %(len)s characters; a tag takes at most %(max_length)s.",
+                quote=quote(tag),
+                len=len(tag),
+                max_length=MAX_LENGTH,
+            )
+        )
     wrong = next((c for c in tag if not (c.isalnum() or c in _MARKS)), None)
     if wrong is not None:
-        raise ValueError(f"{quote(tag)} is not one word. Use letters, digits and hyphens only.")
+        raise ValueError(_("%(quote)s is not one word. Use letters, digits and hyphens only.", quote=quote(tag)))
     if not tag[0].isalnum():
-        raise ValueError(f"{quote(tag)} must begin with a letter or a digit.")
+        raise ValueError(_("%(quote)s must begin with a letter or a digit.", quote=quote(tag)))
     return tag
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from panel.i18n import gettext as _
+from panel.i18n import plural
 from panel.nginx.grammar import display_name
 
 NAMES_SHOWN = 3  # in sentences; the page that the button leads to has them all
@@ -101,15 +103,10 @@ def listed(words: Iterable[str]) -> str:
     """The first three of them, and how many more there are."""
     shown = list(words)
     rest = len(shown) - NAMES_SHOWN
-    return ", ".join(shown[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def count(number: int, noun: str) -> str:
-    """As in "1 host" and "3 hosts"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return ", ".join(shown[:NAMES_SHOWN]) + (_(" and %(rest)s more", rest=rest) if rest > 0 else "")
 
 
 def left(end: datetime, now: datetime) -> str:
     """The time until `end` in days, or in hours when it is less than one."""
     rest = max(timedelta(), end - now)
-    return count(rest.days, "day") if rest.days else count(max(1, rest.seconds // 3600), "hour")
+    return plural(rest.days, "day") if rest.days else plural(max(1, rest.seconds // 3600), "hour")

@@ -12,6 +12,7 @@ from sqlalchemy import func, or_, select
 
 from panel.errors import Conflict, Forbidden, Invalid, NotFound
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import Agent, Command, Event, ProxyHost, Role, User
 from panel.services import (
     accounts,
@@ -81,7 +82,7 @@ def get(event_id: int) -> Event:
     """The recorded change with this number. Raises NotFound."""
     event = db.session.get(Event, event_id) if 0 < event_id < 2**31 else None
     if event is None:
-        raise NotFound("There is no such change. The log keeps changes for a year.")
+        raise NotFound(_("There is no such change. The log keeps changes for a year."))
     return event
 
 
@@ -102,15 +103,15 @@ def undo(event: Event, actor: User) -> Undone:
     """Takes one change back, which is a change of its own. Raises Forbidden, Conflict with the reason."""
     way = WAYS.get(event.verb)
     if way is None:
-        raise Conflict("This cannot be undone. Change it by hand.")
+        raise Conflict(_("This cannot be undone. Change it by hand."))
     if not is_allowed(event, actor):
-        raise Forbidden("Your role does not let you undo this. Ask an administrator.")
+        raise Forbidden(_("Your role does not let you undo this. Ask an administrator."))
     if standings([event])[event.id] is not Standing.NOW:
         raise _changed_since(event)
     try:
         return way.carry_out(event, actor)
     except (Invalid, NotFound) as refusal:
-        raise Conflict(f"This cannot be undone any more. {refusal.message}") from refusal
+        raise Conflict(_("This cannot be undone any more. %(message)s", message=refusal.message)) from refusal
 
 
 def last_recorded(noun: str) -> Event | None:
@@ -129,13 +130,13 @@ def bring_back_version(event: Event, actor: User) -> Undone:
     Raises Forbidden, Conflict with the reason: the host is deleted, or what it used then is gone.
     """
     if not is_version(event):
-        raise Conflict("This entry holds no version of the host. Choose another one from its history.")
+        raise Conflict(_("This entry holds no version of the host. Choose another one from its history."))
     host = proxy_hosts.get(int(event.object_id))
     proxy_hosts.lock(host)
     try:
         return _save(host, event, event.after or {}, actor, "roll-back", is_applied=False)
     except Invalid as refusal:
-        raise Conflict(f"That version cannot come back. {refusal.message}") from refusal
+        raise Conflict(_("That version cannot come back. %(message)s", message=refusal.message)) from refusal
 
 
 def _standing(event: Event, newest: Mapping[tuple[str, str], int]) -> Standing:
@@ -163,7 +164,7 @@ def _newest(found: Iterable[Event]) -> dict[tuple[str, str], int]:
 
 def _changed_since(event: Event) -> Conflict:
     name = event.object_name or "this"
-    return Conflict(f"Not undone: somebody changed {name} since. Compare the changes, then decide.")
+    return Conflict(_("Not undone: somebody changed %(name)s since. Compare the changes, then decide.", name=name))
 
 
 def _undo_host_edit(event: Event, actor: User) -> Undone:
@@ -223,7 +224,9 @@ def _undo_default(event: Event, actor: User) -> Undone:
     name = (event.before or {}).get("default", "")
     previous = next((one for one in authorities.list_all() if one.name == name), None)
     if previous is None:
-        raise Conflict(f"This cannot be undone any more: the authority {name} is gone. Choose another default.")
+        raise Conflict(
+            _("This cannot be undone any more: the authority %(name)s is gone. Choose another default.", name=name)
+        )
     authorities.set_default(previous, actor)
     return Undone(event)
 
@@ -233,7 +236,9 @@ def _undo_fallbacks(event: Event, actor: User) -> Undone:
     names = (event.before or {}).get("fallbacks", [])
     gone = [name for name in names if name not in ids]
     if gone:
-        raise Conflict(f"This cannot be undone any more: the authority {gone[0]} is gone. Choose the order again.")
+        raise Conflict(
+            _("This cannot be undone any more: the authority %(gone)s is gone. Choose the order again.", gone=gone[0])
+        )
     authorities.set_fallbacks([ids[name] for name in names], actor)
     return Undone(event)
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from panel.errors import Invalid
+from panel.i18n import gettext as _
 from panel.services.pem_blocks import has_key, refuse_huge
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
@@ -33,25 +34,33 @@ _SCRYPT = bytes.fromhex("06092b06010401da47040b")  # 1.3.6.1.4.1.11591.4.11
 def load(text: str, passphrase: str) -> PrivateKey:
     """The key in the text. Raises Invalid at "key_pem" or "passphrase"."""
     if not text.strip():
-        raise Invalid(FIELD, "Give the private key as PEM: it begins with -----BEGIN PRIVATE KEY-----.")
+        raise Invalid(FIELD, _("Give the private key as PEM: it begins with -----BEGIN PRIVATE KEY-----."))
     refuse_huge(text, FIELD)
     if not has_key(text):
-        raise Invalid(FIELD, "There is no private key in this field: it begins with -----BEGIN PRIVATE KEY-----.")
+        raise Invalid(FIELD, _("There is no private key in this field: it begins with -----BEGIN PRIVATE KEY-----."))
     found = list(_BLOCK.finditer(text))
     if len(found) != 1:
-        raise Invalid(FIELD, "Give exactly one private key, with its first and last line.")
+        raise Invalid(FIELD, _("Give exactly one private key, with its first and last line."))
     kind, body = found[0]["kind"], found[0]["body"]
     if len(passphrase) > MAX_PASSPHRASE:
-        raise Invalid("passphrase", f"A passphrase has at most {MAX_PASSPHRASE} characters.")
+        raise Invalid(
+            "passphrase", _("A passphrase has at most %(max_passphrase)s characters.", max_passphrase=MAX_PASSPHRASE)
+        )
     if kind == "ENCRYPTED PRIVATE KEY":
         _refuse_slow(body)
     key = _open(found[0].group(), passphrase, is_encrypted=kind.startswith("ENCRYPTED") or "ENCRYPTED" in body)
     if not isinstance(key, PrivateKey):
-        raise Invalid(FIELD, "nginx cannot use this kind of key. Use an elliptic curve or an RSA key.")
+        raise Invalid(FIELD, _("nginx cannot use this kind of key. Use an elliptic curve or an RSA key."))
     if isinstance(key, rsa.RSAPrivateKey) and not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
         raise Invalid(
             FIELD,
-            f"This RSA key has {key.key_size} bits. Use one of {MIN_RSA_BITS} to {MAX_RSA_BITS}: nginx loads no other.",
+            _(
+                "This RSA key has %(key_size)s bits. Use one of %(min_rsa_bits)s to "
+                "%(max_rsa_bits)s: nginx loads no other.",
+                key_size=key.key_size,
+                min_rsa_bits=MIN_RSA_BITS,
+                max_rsa_bits=MAX_RSA_BITS,
+            ),
         )
     return key
 
@@ -63,16 +72,18 @@ def dump(key: PrivateKey) -> str:
 
 def _open(block: str, passphrase: str, *, is_encrypted: bool) -> object:
     if is_encrypted and not passphrase:
-        raise Invalid("passphrase", "This key is encrypted. Write its passphrase; it is not kept.")
+        raise Invalid("passphrase", _("This key is encrypted. Write its passphrase; it is not kept."))
     password = passphrase.encode() if is_encrypted else None
     try:
         return load_pem_private_key(block.encode(errors="replace"), password)
     except UnsupportedAlgorithm:
-        raise Invalid(FIELD, "This kind of key, or of encryption, is not known here. Convert it to PKCS #8.") from None
+        raise Invalid(
+            FIELD, _("This kind of key, or of encryption, is not known here. Convert it to PKCS #8.")
+        ) from None
     except (ValueError, TypeError):
         if is_encrypted:
-            raise Invalid("passphrase", "This passphrase does not open the key. Enter it again.") from None
-        raise Invalid(FIELD, "This private key is damaged. Copy it again, with its first and last line.") from None
+            raise Invalid("passphrase", _("This passphrase does not open the key. Enter it again.")) from None
+        raise Invalid(FIELD, _("This private key is damaged. Copy it again, with its first and last line.")) from None
 
 
 def _refuse_slow(body: str) -> None:
@@ -83,10 +94,12 @@ def _refuse_slow(body: str) -> None:
         return  # damaged: the loader says so
     if _SCRYPT in data:
         raise Invalid(
-            FIELD, "This key is encrypted by scrypt, which is not taken here. Decrypt it before uploading it."
+            FIELD, _("This key is encrypted by scrypt, which is not taken here. Decrypt it before uploading it.")
         )
     if _PBKDF2 in data and _iterations(data[data.index(_PBKDF2) + len(_PBKDF2) :]) > MAX_ITERATIONS:
-        raise Invalid(FIELD, "The passphrase of this key is stretched too long. Decrypt the key before uploading it.")
+        raise Invalid(
+            FIELD, _("The passphrase of this key is stretched too long. Decrypt the key before uploading it.")
+        )
 
 
 def _iterations(parameters: bytes) -> int:

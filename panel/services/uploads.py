@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID
 
 from panel.errors import Invalid
+from panel.i18n import gettext as _
 from panel.services import uploaded_keys
 from panel.services.pem_blocks import parse_certificates
 from panel.services.uploaded_keys import PrivateKey
@@ -44,7 +45,13 @@ def parse(certificate_pem: str, chain_pem: str, key_pem: str, passphrase: str, n
     given = parse_certificates(certificate_pem, "certificate_pem", "certificate")
     chain = parse_certificates(chain_pem, "chain_pem", "chain") if chain_pem.strip() else []
     if len(given) + len(chain) > MAX_CHAIN:
-        raise Invalid("chain_pem", f"Give at most {MAX_CHAIN} certificates: yours, and those that lead to its issuer.")
+        raise Invalid(
+            "chain_pem",
+            _(
+                "Give at most %(max_chain)s certificates: yours, and those that lead to its issuer.",
+                max_chain=MAX_CHAIN,
+            ),
+        )
     key = uploaded_keys.load(key_pem, passphrase)
     leaf = _find_leaf([*given, *chain], key)
     ordered = _order([leaf, *(one for one in _distinct([*given, *chain]) if one != leaf)])
@@ -68,7 +75,7 @@ def _find_leaf(certificates: Sequence[x509.Certificate], key: PrivateKey) -> x50
         if _public_key(one) == wanted:
             return one
     raise Invalid(
-        "key_pem", "This key does not belong to the certificate. Give the key that its request was made with."
+        "key_pem", _("This key does not belong to the certificate. Give the key that its request was made with.")
     )
 
 
@@ -84,7 +91,9 @@ def _order(certificates: list[x509.Certificate]) -> list[x509.Certificate]:
         left.remove(issuer)
     if left:
         name = _common_name(left[0].subject)
-        raise Invalid("chain_pem", f"The certificate “{name}” is no part of this one's chain. Leave it out.")
+        raise Invalid(
+            "chain_pem", _("The certificate “%(name)s” is no part of this one's chain. Leave it out.", name=name)
+        )
     is_rooted = len(ordered) > 1 and ordered[-1].subject == ordered[-1].issuer
     return ordered[:-1] if is_rooted else ordered
 
@@ -107,17 +116,19 @@ def _names(leaf: x509.Certificate) -> tuple[str, ...]:
         extension = leaf.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME).value
     except x509.ExtensionNotFound:
         raise Invalid(
-            "certificate_pem", "This certificate has no alternative names, so no browser accepts it. Get a new one."
+            "certificate_pem", _("This certificate has no alternative names, so no browser accepts it. Get a new one.")
         ) from None
     except ValueError:
-        raise Invalid("certificate_pem", "The names in this certificate cannot be read. Get a new one.") from None
+        raise Invalid("certificate_pem", _("The names in this certificate cannot be read. Get a new one.")) from None
     if not isinstance(extension, x509.SubjectAlternativeName):
-        raise Invalid("certificate_pem", "The names in this certificate cannot be read. Get a new one.")
+        raise Invalid("certificate_pem", _("The names in this certificate cannot be read. Get a new one."))
     hosts = [name.lower() for name in extension.get_values_for_type(x509.DNSName)]
     addresses = [str(address) for address in extension.get_values_for_type(x509.IPAddress)]
     found = tuple(dict.fromkeys([*hosts, *addresses]))
     if not found or len(found) > MAX_NAMES or any(len(name) > 253 or not name.isprintable() for name in found):
-        raise Invalid("certificate_pem", f"A certificate must have 1 to {MAX_NAMES} names of hosts.")
+        raise Invalid(
+            "certificate_pem", _("A certificate must have 1 to %(max_names)s names of hosts.", max_names=MAX_NAMES)
+        )
     return found
 
 
@@ -128,8 +139,11 @@ def _refuse_weak(certificates: Sequence[x509.Certificate]) -> None:
         if algorithm is not None and algorithm.name in _WEAK_HASHES and one.subject != one.issuer:
             raise Invalid(
                 "certificate_pem",
-                f"“{_common_name(one.subject)}” is signed with {algorithm.name.upper()}, which is broken."
-                " Get a new one.",
+                _(
+                    "“%(common_name)s” is signed with %(upper)s, which is broken. Get a new one.",
+                    common_name=_common_name(one.subject),
+                    upper=algorithm.name.upper(),
+                ),
             )
 
 

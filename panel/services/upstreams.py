@@ -13,6 +13,7 @@ from sqlalchemy import URL, select
 
 from panel.errors import Conflict
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import OPEN_STATES, Agent, Command, CommandKind, ProxyHost, User
 from panel.nginx.render import host_id_of
 from panel.services import commands, proxy_hosts
@@ -96,9 +97,14 @@ def check(host: ProxyHost, actor: User | None) -> Command:
     """
     proxy_hosts.require_editor(actor)
     if host.is_deleted:
-        raise Conflict("This host was deleted. Bring it back before its upstream is checked.")
+        raise Conflict(_("This host was deleted. Bring it back before its upstream is checked."))
     if not host.agent.is_connected:
-        raise Conflict(f"{host.agent.name} is not connected, and only it can look from there. Wait until it is back.")
+        raise Conflict(
+            _(
+                "%(name)s is not connected, and only it can look from there. Wait until it is back.",
+                name=host.agent.name,
+            )
+        )
     open_one = find_check(host)
     if open_one is not None:
         return open_one

@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 
 from panel.errors import Forbidden
 from panel.extensions import login_manager, transaction
+from panel.i18n import gettext as _
 from panel.models import BrowserSession, User
 from panel.models.types import utcnow
 from panel.services import browser_sessions, context
@@ -155,7 +156,7 @@ def _note_visit() -> None:
 
 def _check_role(view: Callable[..., Any]) -> None:
     if view in _views_for_administrators and not current_user.may_administer:
-        raise Forbidden("Only administrators may do this. Ask one of them.")
+        raise Forbidden(_("Only administrators may do this. Ask one of them."))
     changes = request.method not in _SAFE_METHODS and view not in _views_for_viewers
     if changes and not current_user.may_edit:
-        raise Forbidden("Your role lets you look, not change. Ask an administrator for the operator role.")
+        raise Forbidden(_("Your role lets you look, not change. Ask an administrator for the operator role."))

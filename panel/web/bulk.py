@@ -10,10 +10,10 @@ from itertools import groupby
 from flask import make_response, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
+from panel.i18n import gettext as _
 from panel.services.bulk import Left, Outcome
 from panel.web import htmx
 from panel.web.access import local_path
-from panel.web.filters import plural
 
 NAMES_SHOWN = 50  # in a question
 MANY = 3  # rows from which on a deletion wants a phrase
@@ -79,9 +79,12 @@ def find_problem(question: Question) -> str:
     """Why a confirmed question is asked again; "" when it may be done."""
     count = request.form.get("count", "")
     if count != str(len(question.names)):
-        return f"There are {len(question.names):,} of them now, others than when you were asked. Look again."
+        return _(
+            "There are %(len)s of them now, others than when you were asked. Look again.",
+            len=f"{len(question.names):,}",
+        )
     if question.phrase and request.form.get("phrase", "").strip().lower() != question.phrase:
-        return f"Type “{question.phrase}” to confirm."
+        return _("Type “%(phrase)s” to confirm.", phrase=question.phrase)
     return ""
 
 
@@ -100,7 +103,7 @@ def tell(outcome: Outcome, done: str, back: str, undo_url: str = "", kind: str =
 
 def refuse_empty(what: str, back: str) -> BaseResponse:
     """Nothing is selected, or the action is none of ours."""
-    htmx.toast(f"Select {what} first, then what is to happen to them.", kind="warn")
+    htmx.toast(_("Select %(what)s first, then what is to happen to them.", what=what), kind="warn")
     return htmx.go(back)
 
 

@@ -15,6 +15,8 @@ from werkzeug.exceptions import HTTPException
 
 from panel.errors import PanelError, Throttled
 from panel.extensions import db
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.web import htmx
 
 log = logging.getLogger(__name__)
@@ -29,22 +31,36 @@ class ErrorText:
 
 
 _TEXTS = {
-    400: ErrorText("This request was not understood", "Go back, reload the page and try again."),
-    401: ErrorText("Log in again", "Your session has ended."),
-    403: ErrorText("Not allowed", "Ask an administrator of this panel for the role that may do this."),
-    404: ErrorText(
-        "There is nothing here",
-        "The address may be mistyped, or what it named was deleted. The lists show what exists.",
+    400: ErrorText(
+        lazy_gettext("This request was not understood"), lazy_gettext("Go back, reload the page and try again.")
     ),
-    405: ErrorText("This address cannot be opened like that", "Use the buttons on the page instead of the address."),
-    409: ErrorText("This was changed meanwhile", "Go back, reload the page and look at it as it is now."),
-    413: ErrorText("That was too much at once", "Shorten the text, or send fewer entries in one go."),
-    422: ErrorText("A value was refused", "Go back and correct it."),
-    429: ErrorText("Too many attempts", "Wait a moment, then try again."),
+    401: ErrorText(lazy_gettext("Log in again"), lazy_gettext("Your session has ended.")),
+    403: ErrorText(
+        lazy_gettext("Not allowed"), lazy_gettext("Ask an administrator of this panel for the role that may do this.")
+    ),
+    404: ErrorText(
+        lazy_gettext("There is nothing here"),
+        lazy_gettext("The address may be mistyped, or what it named was deleted. The lists show what exists."),
+    ),
+    405: ErrorText(
+        lazy_gettext("This address cannot be opened like that"),
+        lazy_gettext("Use the buttons on the page instead of the address."),
+    ),
+    409: ErrorText(
+        lazy_gettext("This was changed meanwhile"),
+        lazy_gettext("Go back, reload the page and look at it as it is now."),
+    ),
+    413: ErrorText(
+        lazy_gettext("That was too much at once"), lazy_gettext("Shorten the text, or send fewer entries in one go.")
+    ),
+    422: ErrorText(lazy_gettext("A value was refused"), lazy_gettext("Go back and correct it.")),
+    429: ErrorText(lazy_gettext("Too many attempts"), lazy_gettext("Wait a moment, then try again.")),
     500: ErrorText(
-        "The panel has failed at this",
-        "Nothing was changed by this request. What nginx serves is not affected. Try again; if it happens again, "
-        "search the panel's log for the request id below.",
+        lazy_gettext("The panel has failed at this"),
+        lazy_gettext(
+            "Nothing was changed by this request. What nginx serves is not affected. Try "
+            "again; if it happens again, search the panel's log for the request id below."
+        ),
     ),
 }
 
@@ -70,7 +86,7 @@ def _refused(error: PanelError) -> Response:
 
 
 def _forged(_error: CSRFError) -> Response:
-    sentence = "The page was open for too long, or the request came from another page, so it was not carried out."
+    sentence = _("The page was open for too long, or the request came from another page, so it was not carried out.")
     return answer(400, sentence)
 
 

@@ -10,44 +10,27 @@ from flask_babel import format_date, format_datetime, format_decimal
 from markupsafe import Markup
 
 from panel.i18n import gettext as _
-from panel.i18n import ngettext
+from panel.i18n import lazy_gettext, plural
+from panel.models import Role
 from panel.models.types import utcnow
 
-
-def _counted(one: str, many: str) -> tuple[str, str]:
-    """Marks both for translation."""
-    return one, many
-
-
-# What is counted on pages, by the word that callers use.
-COUNTED = {
-    "alias": _counted("%(count)s alias", "%(count)s aliases"),
-    "agent": _counted("%(count)s agent", "%(count)s agents"),
-    "answer": _counted("%(count)s answer", "%(count)s answers"),
-    "certificate": _counted("%(count)s certificate", "%(count)s certificates"),
-    "change": _counted("%(count)s change", "%(count)s changes"),
-    "container": _counted("%(count)s container", "%(count)s containers"),
-    "day": _counted("%(count)s day", "%(count)s days"),
-    "doubt": _counted("%(count)s doubt", "%(count)s doubts"),
-    "file": _counted("%(count)s file", "%(count)s files"),
-    "host": _counted("%(count)s host", "%(count)s hosts"),
-    "hour": _counted("%(count)s hour", "%(count)s hours"),
-    "matching host": _counted("%(count)s matching host", "%(count)s matching hosts"),
-    "more day": _counted("%(count)s more day", "%(count)s more days"),
-    "more provider": _counted("%(count)s more provider", "%(count)s more providers"),
-    "name": _counted("%(count)s name", "%(count)s names"),
-    "network": _counted("%(count)s network", "%(count)s networks"),
-    "nginx module": _counted("%(count)s nginx module", "%(count)s nginx modules"),
-    "offer": _counted("%(count)s offer", "%(count)s offers"),
-    "provider": _counted("%(count)s provider", "%(count)s providers"),
-    "result": _counted("%(count)s result", "%(count)s results"),
-    "recovery code": _counted("%(count)s recovery code", "%(count)s recovery codes"),
+ROLES = {
+    Role.ADMINISTRATOR: lazy_gettext("Administrator"),
+    Role.OPERATOR: lazy_gettext("Operator"),
+    Role.VIEWER: lazy_gettext("Viewer"),
 }
 
 
 def register(app: Flask) -> None:
     """Gives templates the filters below."""
-    app.jinja_env.filters.update(ago=ago, clock_time=clock_time, duration=duration, exact=exact, plural=plural, utc=utc)
+    app.jinja_env.filters.update(
+        ago=ago, clock_time=clock_time, duration=duration, exact=exact, plural=plural, role=role, utc=utc
+    )
+
+
+def role(name: str) -> str:
+    """A role as people read it: Administrator, Operator, Viewer."""
+    return str(ROLES[Role(name)])
 
 
 def utc(at: datetime) -> str:
@@ -112,9 +95,3 @@ def duration(value: timedelta | None) -> str:
     if seconds < 3600:
         return f"{int(seconds // 60)} min {int(seconds % 60)} s"
     return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
-
-
-def plural(count: int, noun: str) -> str:
-    """As in "1 host" and "3 hosts". `noun` is one of COUNTED."""
-    one, many = COUNTED[noun]
-    return ngettext(one, many, count, count=format_decimal(count))

@@ -8,6 +8,8 @@ from typing import Any
 from flask import Response, flash, get_flashed_messages, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
+from panel.i18n import lazy_gettext
+
 
 def is_htmx() -> bool:
     """Whether htmx asks (and swaps what comes), rather than the browser itself."""
@@ -28,7 +30,7 @@ def go(url: str) -> BaseResponse:
     return redirect(url, 303)
 
 
-def toast(text: str, *, kind: str = "ok", undo_url: str = "", undo_label: str = "Undo") -> None:
+def toast(text: str, *, kind: str = "ok", undo_url: str = "", undo_label: str = lazy_gettext("Undo")) -> None:
     """Queues a toast for the next page or fragment. `kind` is ok, warn or bad; `undo_url` is POSTed to."""
     flash({"text": text, "undo_url": undo_url, "undo_label": undo_label}, kind)  # type: ignore[arg-type]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+from panel.i18n import gettext as _
 from panel.models import Agent
 
 PER_PAGES = (25, 50, 100)
@@ -137,7 +138,7 @@ def per_page(text: str) -> int:
 
 def agents_facet(agents: Iterable[Agent]) -> Facet:
     """The filter by agent."""
-    return Facet("Agent", {agent.id: agent.name for agent in agents})
+    return Facet(_("Agent"), {agent.id: agent.name for agent in agents})
 
 
 @dataclass(frozen=True)

@@ -6,24 +6,37 @@ from __future__ import annotations
 from wtforms import PasswordField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length
 
+from panel.i18n import lazy_gettext
 from panel.web.forms import Form
 
 
 class PasswordForm(Form):
     """The password now, and the new one twice."""
 
-    current = PasswordField("Current password", [InputRequired("Enter your current password."), Length(max=1024)])
-    password = PasswordField("New password", [InputRequired("Choose a new password."), Length(max=1024)])
-    repeat = PasswordField("New password again", [EqualTo("password", "The two passwords differ.")])
+    current = PasswordField(
+        lazy_gettext("Current password"),
+        [InputRequired(lazy_gettext("Enter your current password.")), Length(max=1024)],
+    )
+    password = PasswordField(
+        lazy_gettext("New password"), [InputRequired(lazy_gettext("Choose a new password.")), Length(max=1024)]
+    )
+    repeat = PasswordField(
+        lazy_gettext("New password again"), [EqualTo("password", lazy_gettext("The two passwords differ."))]
+    )
 
 
 class ProofForm(Form):
     """The password, before something that matters."""
 
-    current = PasswordField("Current password", [InputRequired("Enter your current password."), Length(max=1024)])
+    current = PasswordField(
+        lazy_gettext("Current password"),
+        [InputRequired(lazy_gettext("Enter your current password.")), Length(max=1024)],
+    )
 
 
 class FirstCodeForm(Form):
     """The first code of a new app."""
 
-    code = StringField("Code", [InputRequired("Enter the code that the app shows."), Length(max=16)])
+    code = StringField(
+        lazy_gettext("Code"), [InputRequired(lazy_gettext("Enter the code that the app shows.")), Length(max=16)]
+    )

@@ -4,6 +4,7 @@ May import: panel.web, panel.services and below."""
 from __future__ import annotations
 
 from panel.errors import Invalid, Throttled
+from panel.i18n import gettext as _
 from panel.models import User
 from panel.web.account.forms import PasswordForm, ProofForm
 from panel.web.auth.routes import authenticate
@@ -19,5 +20,5 @@ def refusal_of(user: User, form: PasswordForm | ProofForm) -> int:
     except Throttled as refusal:
         form.attach(Invalid("current", refusal.message))
         return refusal.status
-    form.attach(Invalid("current", "This is not your current password. Enter it again."))
+    form.attach(Invalid("current", _("This is not your current password. Enter it again.")))
     return 422

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel.config import Config
 from panel.errors import Invalid
 from panel.extensions import db, transaction
+from panel.i18n import gettext as _
 from panel.models import User
 from panel.services import accounts, browser_sessions, identities
 from panel.web import access, htmx
@@ -47,7 +48,7 @@ def change_password() -> Response | BaseResponse:
     except Invalid as refusal:
         form.attach(refusal)
         return _page(form, 422)
-    htmx.toast("Password changed. Your other sessions have ended.")
+    htmx.toast(_("Password changed. Your other sessions have ended."))
     return htmx.go("/account")
 
 
@@ -57,7 +58,7 @@ def end_session(session_id: int) -> BaseResponse:
     """Logs one of the person's browsers out."""
     with transaction():
         browser_sessions.end(session_id, access.actor())
-    htmx.toast("Session ended. That browser has to log in again.")
+    htmx.toast(_("Session ended. That browser has to log in again."))
     return htmx.go("/account#sessions")
 
 
@@ -68,7 +69,7 @@ def end_other_sessions() -> BaseResponse:
     this_id = access.session_id()
     with transaction():
         count = browser_sessions.end_others(access.actor(), this_id)
-    htmx.toast(f"{count} other {'session' if count == 1 else 'sessions'} ended.")
+    htmx.toast(_("%(count)s other %(value)s ended.", count=count, value="session" if count == 1 else "sessions"))
     return htmx.go("/account#sessions")
 
 
@@ -79,7 +80,7 @@ def switch_shortcuts() -> BaseResponse:
     is_on = bool(request.form.get("shortcuts"))
     with transaction():
         accounts.switch_shortcuts(access.actor(), is_on=is_on)
-    htmx.toast("Single-key shortcuts are on." if is_on else "Single-key shortcuts are off. Ctrl K still works.")
+    htmx.toast(_("Single-key shortcuts are on.") if is_on else _("Single-key shortcuts are off. Ctrl K still works."))
     return htmx.go("/account#keyboard")
 
 
@@ -102,7 +103,7 @@ def unlink_identity(identity_id: int) -> BaseResponse:
     """The provider lets this person in no more."""
     with transaction():
         identities.unlink(identity_id, access.actor())
-    htmx.toast("Unlinked. From now on you log in with your password.")
+    htmx.toast(_("Unlinked. From now on you log in with your password."))
     return htmx.go("/account#sign-in")
 
 
@@ -111,7 +112,7 @@ def _change(user_id: int, username: str, password: str) -> None:
     with transaction():
         user = db.session.get_one(User, user_id)
         accounts.change_password(user, credentials)
-        opened = open_session(user, by="new password", asks_for_code=False)
+        opened = open_session(user, by=_("new password"), asks_for_code=False)
     keep(opened)
 
 

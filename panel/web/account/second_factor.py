@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel import totp
 from panel.errors import Invalid, Throttled
 from panel.extensions import transaction
+from panel.i18n import gettext as _
 from panel.services import logins, second_factors
 from panel.web import access, device, htmx
 from panel.web.account import proof
@@ -50,7 +51,7 @@ def confirm() -> Response:
     except (Invalid, Throttled) as refusal:
         form.attach(Invalid("code", refusal.message))
         return _page(refusal.status, code_form=form)
-    return _show_codes(codes, "The second factor is on")
+    return _show_codes(codes, _("The second factor is on"))
 
 
 @access.open_to_viewers
@@ -62,7 +63,7 @@ def renew_codes() -> Response:
         return _page(status, proof_form=form)
     with transaction():
         codes = second_factors.renew_recovery_codes(access.actor())
-    return _show_codes(codes, "New recovery codes")
+    return _show_codes(codes, _("New recovery codes"))
 
 
 @access.open_to_viewers
@@ -74,7 +75,7 @@ def turn_off() -> BaseResponse:
         return _page(status, proof_form=form)
     with transaction():
         second_factors.turn_off(access.actor())
-    htmx.toast("The second factor is off. The password alone lets you in.")
+    htmx.toast(_("The second factor is off. The password alone lets you in."))
     return htmx.go(PAGE)
 
 

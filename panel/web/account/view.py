@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from panel.i18n import gettext as _
 from panel.models import User
 from panel.models.types import utcnow
 from panel.services import browser_sessions
@@ -59,4 +60,4 @@ def device(agent: str) -> str:
     """As in "Firefox on Linux", from what a browser calls itself."""
     browser = next((name for sign, name in _BROWSERS if sign in agent), "")
     system = next((name for sign, name in _SYSTEMS if sign in agent), "")
-    return " on ".join(word for word in (browser, system) if word) or "Unknown browser"
+    return " on ".join(word for word in (browser, system) if word) or _("Unknown browser")

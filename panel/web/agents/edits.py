@@ -8,17 +8,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Agent
 from panel.services import drift
 from panel.web.hosts.preview import DiffLine, lines
 
 _MEANINGS = {
-    ("changed", True): "nginx has loaded it: visitors get what is green.",
-    ("changed", False): "nginx has not loaded it: visitors get what is red until nginx is reloaded or restarted.",
-    ("missing", True): "nginx was loaded without it.",
-    ("missing", False): "nginx still serves it from memory, until it is reloaded or restarted.",
-    ("added", True): "Nobody wrote it here, and nginx has loaded it.",
-    ("added", False): "Nobody wrote it here. nginx has not loaded it; the next reload or restart would.",
+    ("changed", True): lazy_gettext("nginx has loaded it: visitors get what is green."),
+    ("changed", False): lazy_gettext(
+        "nginx has not loaded it: visitors get what is red until nginx is reloaded or restarted."
+    ),
+    ("missing", True): lazy_gettext("nginx was loaded without it."),
+    ("missing", False): lazy_gettext("nginx still serves it from memory, until it is reloaded or restarted."),
+    ("added", True): lazy_gettext("Nobody wrote it here, and nginx has loaded it."),
+    ("added", False): lazy_gettext("Nobody wrote it here. nginx has not loaded it; the next reload or restart would."),
 }
 
 
@@ -65,5 +69,5 @@ def _view(entry: Mapping[str, Any]) -> EditView:
         meaning=_MEANINGS[kind, is_loaded],
         host_id=entry["host_id"],
         diff=tuple(lines((sign, text) for sign, text in entry["diff"])),
-        note="The rest of the file is not shown." if entry["is_cut"] else "",
+        note=_("The rest of the file is not shown.") if entry["is_cut"] else "",
     )

@@ -7,6 +7,7 @@ from wtforms import StringField
 from wtforms.validators import ValidationError
 
 from panel.errors import Invalid
+from panel.i18n import lazy_gettext
 from panel.services import agents
 from panel.web.forms import Form
 
@@ -14,7 +15,7 @@ from panel.web.forms import Form
 class AgentForm(Form):
     """An agent's name; the rest it tells itself when it joins."""
 
-    name = StringField("Name")
+    name = StringField(lazy_gettext("Name"))
 
     def validate_name(self, field: StringField) -> None:
         """The shape of a name, in the service's words."""

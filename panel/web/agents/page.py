@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from panel.config import Config
+from panel.i18n import lazy_gettext
 from panel.models import Agent
 from panel.services import agents, proxy_hosts
 from panel.services.paging import cut
@@ -22,7 +23,7 @@ HOSTS_SHOWN = 10
 JOBS_SHOWN = 8
 
 
-AGENTS = Shape(path="/agents", facets={}, columns={"name": ("Agent", False)}, default_sort="name")
+AGENTS = Shape(path="/agents", facets={}, columns={"name": (lazy_gettext("Agent"), False)}, default_sort="name")
 
 
 def list_values(args: Mapping[str, str], now: datetime, config: Config) -> dict[str, Any]:

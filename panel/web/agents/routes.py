@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel.config import Config
 from panel.errors import Invalid
 from panel.extensions import transaction
+from panel.i18n import gettext as _
 from panel.models import Agent, Command, CommandKind, User
 from panel.models.types import utcnow
 from panel.services import agents, commands, deployments, drift
@@ -101,9 +102,9 @@ def healing(agent_id: str) -> BaseResponse:
     with transaction():
         agent = agents.get(agent_id)
         drift.set_healing(agent, request.form.get("heal") == "y", actor())
-        said = "put back at once" if agent.heals_drift else "reported and left as they are"
+        said = _("put back at once") if agent.heals_drift else _("reported and left as they are")
         undo_url = offer.undo_url("agent")
-    htmx.toast(f"Setting saved: hand edits on {agent.name} are {said}.", undo_url=undo_url)
+    htmx.toast(_("Setting saved: hand edits on %(name)s are %(said)s.", name=agent.name, said=said), undo_url=undo_url)
     return htmx.go(f"/agents/{agent_id}")
 
 
@@ -115,7 +116,7 @@ def revoke(agent_id: str) -> BaseResponse:
         agent = agents.get(agent_id)
         agents.revoke(agent, actor())
         name = agent.name
-    htmx.toast(f"Agent {name} revoked. Its stream is closed.")
+    htmx.toast(_("Agent %(name)s revoked. Its stream is closed.", name=name))
     return htmx.go(f"/agents/{agent_id}")
 
 

@@ -9,18 +9,20 @@ from datetime import datetime
 from ipaddress import ip_address
 
 from panel.config import Config
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Agent, AgentStatus
 from panel.services import agents, host_queries
 from panel.services.host_queries import HostCount
 
 PILLS = {
-    AgentStatus.WAITING: ("run", "Waiting for first contact"),
-    AgentStatus.SYNCING: ("run", "Syncing"),
-    AgentStatus.ONLINE: ("ok", "Online"),
-    AgentStatus.STALE: ("warn", "Not heard from"),
-    AgentStatus.OFFLINE: ("bad", "Offline"),
-    AgentStatus.REFUSED: ("bad", "Not let in"),
-    AgentStatus.REVOKED: ("off", "Revoked"),
+    AgentStatus.WAITING: ("run", lazy_gettext("Waiting for first contact")),
+    AgentStatus.SYNCING: ("run", lazy_gettext("Syncing")),
+    AgentStatus.ONLINE: ("ok", lazy_gettext("Online")),
+    AgentStatus.STALE: ("warn", lazy_gettext("Not heard from")),
+    AgentStatus.OFFLINE: ("bad", lazy_gettext("Offline")),
+    AgentStatus.REFUSED: ("bad", lazy_gettext("Not let in")),
+    AgentStatus.REVOKED: ("off", lazy_gettext("Revoked")),
 }
 
 
@@ -35,20 +37,24 @@ class Note:
 
 NOTES = {
     AgentStatus.WAITING: Note(
-        "info", "It has not joined yet.", "Run its join command on the machine. Hosts can be saved for it already."
+        "info",
+        lazy_gettext("It has not joined yet."),
+        lazy_gettext("Run its join command on the machine. Hosts can be saved for it already."),
     ),
     AgentStatus.STALE: Note(
         "warn",
-        "It is silent for a moment.",
-        "The last configuration keeps serving. Often the network has a short break.",
+        lazy_gettext("It is silent for a moment."),
+        lazy_gettext("The last configuration keeps serving. Often the network has a short break."),
     ),
     AgentStatus.OFFLINE: Note(
-        "bad", "The last configuration keeps serving.", "Changes wait here and apply when the agent returns."
+        "bad",
+        lazy_gettext("The last configuration keeps serving."),
+        lazy_gettext("Changes wait here and apply when the agent returns."),
     ),
     AgentStatus.REVOKED: Note(
         "info",
-        "It may not connect any more.",
-        "Its nginx goes on with the last configuration; nothing reaches it from here.",
+        lazy_gettext("It may not connect any more."),
+        lazy_gettext("Its nginx goes on with the last configuration; nothing reaches it from here."),
     ),
 }
 
@@ -91,7 +97,7 @@ def card(agent: Agent, now: datetime, config: Config, count: HostCount | None = 
         software=", ".join(filter(None, [f"nginx {agent.nginx_version}" if agent.nginx_version else "", agent.os])),
         host_count=count.hosts,
         last_seen_at=agent.last_seen_at,
-        note=Note("bad", "The panel does not let it in.", agent.refused_because)
+        note=Note("bad", _("The panel does not let it in."), agent.refused_because)
         if status is AgentStatus.REFUSED
         else NOTES.get(status),
         problem=problem(agent),
@@ -107,10 +113,19 @@ def cards(everyone: Sequence[Agent], now: datetime, config: Config) -> list[Card
 
 def revision_words(agent: Agent, behind: int) -> str:
     """The applied revision, in sync or so many changes behind."""
-    applied = f"Revision {agent.short_revision}" if agent.applied_revision else "Nothing applied yet"
+    applied = (
+        _("Revision %(short_revision)s", short_revision=agent.short_revision)
+        if agent.applied_revision
+        else _("Nothing applied yet")
+    )
     if behind:
-        return f"{applied}, {behind} {'change' if behind == 1 else 'changes'} behind"
-    return f"{applied}, in sync" if agent.applied_revision else applied
+        return _(
+            "%(applied)s, %(behind)s %(value)s behind",
+            applied=applied,
+            behind=behind,
+            value="change" if behind == 1 else "changes",
+        )
+    return _("%(applied)s, in sync", applied=applied) if agent.applied_revision else applied
 
 
 def problem(agent: Agent) -> str:
@@ -137,13 +152,19 @@ def _warnings(panel_url: str, config: Config) -> list[str]:
     closed = [f"{variable}=0.0.0.0" for variable, host in _listeners(config).items() if _is_loopback(host)]
     if closed:
         found.append(
-            "This panel listens on this machine only, so an agent elsewhere cannot reach it. "
-            f"Start the panel with {' '.join(closed)} first."
+            _(
+                "This panel listens on this machine only, so an agent elsewhere cannot reach it. "
+                "Start the panel with %(join)s first.",
+                join=" ".join(closed),
+            )
         )
     if panel_url.startswith("http://") and not closed:
         found.append(
-            "The address is plain http. The token carries the fingerprint of this panel's CA, so nobody can pose as "
-            "it; but whoever reads the network could use the token before the agent does."
+            _(
+                "The address is plain http. The token carries the fingerprint of this panel's CA,"
+                " so nobody can pose as it; but whoever reads the network could use the token "
+                "before the agent does."
+            )
         )
     return found
 

@@ -7,12 +7,22 @@ import csv
 from collections.abc import Iterator
 from io import StringIO
 
+from panel.i18n import lazy_gettext
 from panel.services import audit
 from panel.services.audit import Wanted
 from panel.web.audit import view
 from panel.web.audit.view import ChangeView, FieldChange
 
-HEADINGS = ("Time (UTC)", "Person", "Action", "Kind", "Object", "From", "Job", "Changes")
+HEADINGS = (
+    lazy_gettext("Time (UTC)"),
+    lazy_gettext("Person"),
+    lazy_gettext("Action"),
+    lazy_gettext("Kind"),
+    lazy_gettext("Object"),
+    lazy_gettext("From"),
+    lazy_gettext("Job"),
+    lazy_gettext("Changes"),
+)
 _BEGIN_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 

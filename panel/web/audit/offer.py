@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from flask import url_for
 
+from panel.i18n import gettext as _
 from panel.services import undo
 from panel.services.undo import Undone
 from panel.web.audit import words
@@ -28,5 +29,5 @@ def sentence(undone: Undone, did: str) -> str:
 def progress(undone: Undone) -> str:
     """How far nginx is with it; "" for what nginx does not learn of."""
     if undone.waits:
-        return "It is saved, and live with the next apply."
-    return "It is being applied now." if undone.command else ""
+        return _("It is saved, and live with the next apply.")
+    return _("It is being applied now.") if undone.command else ""

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.errors import Conflict
 from panel.extensions import transaction
+from panel.i18n import gettext as _
 from panel.models import Event
 from panel.services import accounts, audit, undo
 from panel.services.audit import NOBODY
@@ -72,13 +73,13 @@ def undo_change(event_id: int) -> BaseResponse:
     try:
         with transaction():
             event = undo.get(event_id)
-            said = offer.sentence(undo.undo(event, actor()), "Undone:")
+            said = offer.sentence(undo.undo(event, actor()), _("Undone:"))
             address = _page_of(event)
             again = offer.undo_url(event.noun)
     except Conflict as refusal:
         htmx.toast(refusal.message, kind="warn")
         return htmx.go(url_for("audit.show", event_id=event_id))
-    htmx.toast(said, undo_url=again, undo_label="Undo that")
+    htmx.toast(said, undo_url=again, undo_label=_("Undo that"))
     return htmx.go(local_path(request.form.get("next", "")) or address)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from panel.i18n import gettext as _
 from panel.models import Event, User
 from panel.services import object_names, undo
 from panel.services.audit import Entry
@@ -113,7 +114,11 @@ def _spoken(name: str, values: dict[str, Any] | None, references: object_names.N
 
 def _summary(fields: Sequence[FieldChange]) -> str:
     told = ", ".join(one.label for one in fields[:FIELDS_TOLD])
-    return f"{told} and {len(fields) - FIELDS_TOLD} more" if len(fields) > FIELDS_TOLD else told
+    return (
+        _("%(told)s and %(value)s more", told=told, value=len(fields) - FIELDS_TOLD)
+        if len(fields) > FIELDS_TOLD
+        else told
+    )
 
 
 def _somebody(event: Event) -> str:
@@ -121,10 +126,10 @@ def _somebody(event: Event) -> str:
     if event.verb == "proxy_host:refuse":
         return "nginx"
     if event.verb in {"user:login-failed", "user:code-failed"}:
-        return "Somebody"
+        return _("Somebody")
     if event.origin.startswith(("agent ", "an agent")):
         return event.origin[:1].upper() + event.origin[1:]
-    return "The command line" if event.origin == "command line" else "The panel"
+    return _("The command line") if event.origin == "command line" else _("The panel")
 
 
 def _references(found: Iterable[Event]) -> object_names.Names:

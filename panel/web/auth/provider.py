@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel.config import Config, OidcSettings
 from panel.errors import NotFound, PanelError
 from panel.extensions import db, transaction
+from panel.i18n import gettext as _
 from panel.models import User
 from panel.oidc import OidcError, Pending, Person
 from panel.services import identities
@@ -50,7 +51,7 @@ def finish() -> BaseResponse:
     settings = provider_settings()
     kept = session.pop(_KEPT, None)
     if not isinstance(kept, dict) or kept["until"] < time.time():
-        return _refused("This sign-in was begun in another window or too long ago. Begin it again.", 400)
+        return _refused(_("This sign-in was begun in another window or too long ago. Begin it again."), 400)
     pending = Pending(kept["state"], kept["nonce"], kept["verifier"])
     try:
         person = _provider(settings).finish(request.args, pending)
@@ -70,7 +71,7 @@ def provider_settings() -> OidcSettings:
     """Raises NotFound when this panel has no provider."""
     config: Config = current_app.config["WAYPOST"]
     if config.oidc is None:
-        raise NotFound("This panel has no sign-in by a provider. Log in with your password.")
+        raise NotFound(_("This panel has no sign-in by a provider. Log in with your password."))
     return config.oidc
 
 
@@ -82,12 +83,12 @@ def _log_in(person: Person, settings: OidcSettings, wanted: str) -> BaseResponse
 
 def _link(person: Person) -> BaseResponse:
     if not current_user.is_authenticated or not _may_link():
-        return _refused("You are not logged in any more. Log in with your password and link again.", 400)
+        return _refused(_("You are not logged in any more. Log in with your password and link again."), 400)
     user_id = access.actor().id
     with transaction():
         identities.link(db.session.get_one(User, user_id), person)
     session.pop(_MAY_LINK, None)
-    htmx.toast(f"Linked. You can log in as {person.label} from now on.")
+    htmx.toast(_("Linked. You can log in as %(label)s from now on.", label=person.label))
     return redirect(ACCOUNT)
 
 

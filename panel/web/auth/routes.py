@@ -11,6 +11,7 @@ from panel import passwords
 from panel.config import Config
 from panel.errors import Throttled
 from panel.extensions import transaction
+from panel.i18n import lazy_gettext
 from panel.models import User
 from panel.services import accounts, logins
 from panel.web import access, device
@@ -20,7 +21,7 @@ from panel.web.auth.session import HOME, Opened, end_session, enter, open_sessio
 
 bp = Blueprint("auth", __name__)
 
-WRONG = "The user name or the password is not right."
+WRONG = lazy_gettext("The user name or the password is not right.")
 
 bp.add_url_rule("/login/code", "code", second_step.show)
 bp.add_url_rule("/login/code", "check_code", second_step.check, methods=["POST"])

@@ -8,6 +8,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.errors import Conflict, Throttled
 from panel.extensions import transaction
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import User
 from panel.models.types import utcnow
 from panel.services import browser_sessions, logins, second_factors
@@ -15,7 +17,7 @@ from panel.web import access, device, htmx
 from panel.web.auth.forms import CodeForm
 from panel.web.auth.session import HOME, Opened, enter, open_session
 
-WRONG = "This code is not right, or it was used already. Take the one that the app shows now."
+WRONG = lazy_gettext("This code is not right, or it was used already. Take the one that the app shows now.")
 
 
 @access.public
@@ -45,7 +47,9 @@ def check() -> Response | BaseResponse:
     opened, codes_left = entered
     response = enter(opened, _next())
     if codes_left is not None:
-        htmx.toast(f"That recovery code is used up. You have {codes_left} left.", kind="warn")
+        htmx.toast(
+            _("That recovery code is used up. You have %(codes_left)s left.", codes_left=codes_left), kind="warn"
+        )
     return response
 
 

@@ -11,13 +11,14 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.errors import Conflict
 from panel.extensions import transaction
+from panel.i18n import gettext as _
+from panel.i18n import plural
 from panel.models import Certificate, User
 from panel.services import bulk_certificates, certificate_queries
 from panel.services.bulk import Outcome
 from panel.web import bulk
 from panel.web.access import actor
 from panel.web.bulk import Question
-from panel.web.filters import plural
 from panel.web.listing import PER_PAGES, numbers
 
 ADDRESS = "/certificates/bulk"
@@ -57,29 +58,33 @@ def _name(certificate: Certificate) -> str:
 
 def _renew_question(names: Sequence[str]) -> Question:
     return Question(
-        title=f"Renew {plural(len(names), 'certificate')} now?",
-        sentences=("Agents renew by themselves in good time. Each renewal counts towards the authority's limits.",),
+        title=_("Renew %(plural)s now?", plural=plural(len(names), "certificate")),
+        sentences=(_("Agents renew by themselves in good time. Each renewal counts towards the authority's limits."),),
         names=names,
-        button="Renew now",
-        keep="Cancel",
+        button=_("Renew now"),
+        keep=_("Cancel"),
     )
 
 
 def _delete_question(names: Sequence[str]) -> Question:
     count = plural(len(names), "certificate")
-    files = "Their files are taken from the agents, the keys too. This cannot be undone. No visitor notices: those that"
+    files = _(
+        "Their files are taken from the agents, the keys too. This cannot be undone. No visitor notices: those that"
+    )
     return Question(
-        title=f"Delete {count}?",
-        sentences=(f"{files} a host uses stay, and are named.",),
+        title=_("Delete %(count)s?", count=count),
+        sentences=(_("%(files)s a host uses stay, and are named.", files=files),),
         names=names,
-        button=f"Delete {count}",
-        keep="Keep certificates",
+        button=_("Delete %(count)s", count=count),
+        keep=_("Keep certificates"),
         is_bad=True,
         phrase=bulk.count_phrase("delete", len(names), "certificate"),
     )
 
 
 ACTIONS: Mapping[str, Action] = {
-    "renew": Action(bulk_certificates.renew, _renew_question, lambda count: f"Renewal of {count} asked for"),
+    "renew": Action(
+        bulk_certificates.renew, _renew_question, lambda count: _("Renewal of %(count)s asked for", count=count)
+    ),
     "delete": Action(bulk_certificates.delete_unused, _delete_question, lambda count: f"{count} deleted"),
 }

@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from panel.i18n import lazy_gettext
+
 TONES = {"ok": "ok", "info": "off", "warning": "warn", "error": "bad"}
-WORDS = {"ok": "Good", "info": "For your information", "warning": "Needs your attention", "error": "Must be mended"}
+WORDS = {
+    "ok": lazy_gettext("Good"),
+    "info": lazy_gettext("For your information"),
+    "warning": lazy_gettext("Needs your attention"),
+    "error": lazy_gettext("Must be mended"),
+}
 _WEIGHT = {"error": 0, "warning": 1, "info": 2, "ok": 3}
 
 

@@ -18,6 +18,8 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import ValidationError
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import AcmeAuthority, Agent, Certificate, Challenge, DnsCredential
 from panel.nginx import grammar
 from panel.services.certificates import CertificateSpec
@@ -26,8 +28,8 @@ from panel.web.forms import Form
 from panel.web.hosts.forms import MAX_NAMES_TOLD, split_names
 
 CHALLENGES = [
-    SelectChoice(Challenge.HTTP_01.value, "HTTP-01: the authority fetches a file through nginx, port 80"),
-    SelectChoice(Challenge.DNS_01.value, "DNS-01: the authority looks for a record in your DNS"),
+    SelectChoice(Challenge.HTTP_01.value, lazy_gettext("HTTP-01: the authority fetches a file through nginx, port 80")),
+    SelectChoice(Challenge.DNS_01.value, lazy_gettext("DNS-01: the authority looks for a record in your DNS")),
 ]
 NO_NUMBER = -1  # what no row and no setting has
 
@@ -35,19 +37,21 @@ NO_NUMBER = -1  # what no row and no setting has
 class RenewalForm(Form):
     """By whom, how and with which key a certificate is obtained. Values stay as they were typed."""
 
-    authority_id = SelectField("Authority", validate_choice=False)
-    challenge = RadioField("Challenge", choices=CHALLENGES, validate_choice=False)
-    dns_credential_id = SelectField("DNS credential", validate_choice=False)
+    authority_id = SelectField(lazy_gettext("Authority"), validate_choice=False)
+    challenge = RadioField(lazy_gettext("Challenge"), choices=CHALLENGES, validate_choice=False)
+    dns_credential_id = SelectField(lazy_gettext("DNS credential"), validate_choice=False)
     key_type = SelectField(
-        "Key type", choices=[SelectChoice(k.value, v) for k, v in KEY_TYPES.items()], validate_choice=False
+        lazy_gettext("Key type"),
+        choices=[SelectChoice(k.value, v) for k, v in KEY_TYPES.items()],
+        validate_choice=False,
     )
-    profile = StringField("Profile")
-    propagation_seconds = StringField("Wait instead of asking the name servers")
+    profile = StringField(lazy_gettext("Profile"))
+    propagation_seconds = StringField(lazy_gettext("Wait instead of asking the name servers"))
 
     def validate_propagation_seconds(self, field: Field) -> None:
         """A number of seconds, or nothing."""
         if (field.data or "").strip() and number(field.data) == NO_NUMBER:
-            raise ValidationError("Write a number of seconds, or leave it empty.")
+            raise ValidationError(_("Write a number of seconds, or leave it empty."))
 
     def offer(self, authorities: Sequence[AcmeAuthority], credentials: Sequence[DnsCredential]) -> None:
         """The authorities and the credentials to choose from."""
@@ -55,7 +59,7 @@ class RenewalForm(Form):
         self.authority_id.choices = [
             SelectChoice(id_, authority_label(authority)) for id_, authority in self.authorities.items()
         ]
-        none = [] if credentials else [SelectChoice("", "There is none yet")]
+        none = [] if credentials else [SelectChoice("", _("There is none yet"))]
         self.dns_credential_id.choices = none + [SelectChoice(str(one.id), one.name) for one in credentials]
 
     @property
@@ -86,10 +90,10 @@ class RenewalForm(Form):
 class RequestForm(RenewalForm):
     """A certificate to request: the names and where, besides how."""
 
-    domain_names = TextAreaField("Names")
-    agent_id = SelectField("Agent", validate_choice=False)
+    domain_names = TextAreaField(lazy_gettext("Names"))
+    agent_id = SelectField(lazy_gettext("Agent"), validate_choice=False)
     host_id = HiddenField()
-    force_ssl = BooleanField("Redirect HTTP to HTTPS")
+    force_ssl = BooleanField(lazy_gettext("Redirect HTTP to HTTPS"))
 
     def validate_domain_names(self, field: Field) -> None:
         """One name per line (or separated by spaces or commas); each wrong one is told, none is dropped."""
@@ -105,7 +109,10 @@ class RequestForm(RenewalForm):
         """Authorities check wildcards by DNS only."""
         if self.wildcard and field.data != Challenge.DNS_01:
             raise ValidationError(
-                f"{self.wildcard} is a wildcard, which authorities check by DNS only. Choose the DNS check."
+                _(
+                    "%(wildcard)s is a wildcard, which authorities check by DNS only. Choose the DNS check.",
+                    wildcard=self.wildcard,
+                )
             )
 
     def offer_agents(self, agents: Iterable[Agent]) -> None:
@@ -126,11 +133,11 @@ class RequestForm(RenewalForm):
 class UploadForm(Form):
     """A certificate that was bought or made elsewhere. What is secret is never sent back."""
 
-    certificate_pem = TextAreaField("Certificate")
-    chain_pem = TextAreaField("Chain")
-    key_pem = TextAreaField("Private key")
-    passphrase = PasswordField("Passphrase of the key")
-    agent_id = SelectField("Agent", validate_choice=False)
+    certificate_pem = TextAreaField(lazy_gettext("Certificate"))
+    chain_pem = TextAreaField(lazy_gettext("Chain"))
+    key_pem = TextAreaField(lazy_gettext("Private key"))
+    passphrase = PasswordField(lazy_gettext("Passphrase of the key"))
+    agent_id = SelectField(lazy_gettext("Agent"), validate_choice=False)
 
     def offer_agents(self, agents: Iterable[Agent]) -> None:
         """The agents to choose from."""
@@ -156,8 +163,8 @@ def renewal_values(certificate: Certificate, default: AcmeAuthority | None) -> d
 
 def authority_label(authority: AcmeAuthority) -> str:
     """An authority in a list of choices, with what one must know of it."""
-    notes = ["test, browsers do not trust it"] if authority.is_test else []
-    notes += [] if authority.is_ready else ["needs an external account"]
+    notes = [_("test, browsers do not trust it")] if authority.is_test else []
+    notes += [] if authority.is_ready else [_("needs an external account")]
     return f"{authority.name} ({', '.join(notes)})" if notes else authority.name
 
 

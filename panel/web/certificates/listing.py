@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Agent
 from panel.services import authorities
 from panel.web import listing
@@ -12,13 +14,22 @@ from panel.web.listing import Facet, ListQuery, Shape
 
 CERTIFICATES = Shape(
     path="/certificates",
-    facets={"status": Facet("Status", {"due": "Due", "failing": "Failing", "unused": "Not used by a host"})},
+    facets={
+        "status": Facet(
+            lazy_gettext("Status"),
+            {
+                "due": lazy_gettext("Due"),
+                "failing": lazy_gettext("Failing"),
+                "unused": lazy_gettext("Not used by a host"),
+            },
+        )
+    },
     columns={
-        "name": ("Certificate", False),
-        "expires": ("Days left", False),
-        "authority": ("Authority", False),
-        "agent": ("Agent", False),
-        "next": ("Next renewal", False),
+        "name": (lazy_gettext("Certificate"), False),
+        "expires": (lazy_gettext("Days left"), False),
+        "authority": (lazy_gettext("Authority"), False),
+        "agent": (lazy_gettext("Agent"), False),
+        "next": (lazy_gettext("Next renewal"), False),
     },
     default_sort="expires",
 )
@@ -28,5 +39,5 @@ def parse(args: Mapping[str, str], everyone: Sequence[Agent]) -> ListQuery:
     """The list of certificates that a URL asks for; agents and authorities are those there are."""
     issuers = {str(one.id): one.name for one in authorities.list_all()}
     return listing.parse(
-        CERTIFICATES, args, {"agent": listing.agents_facet(everyone), "authority": Facet("Authority", issuers)}
+        CERTIFICATES, args, {"agent": listing.agents_facet(everyone), "authority": Facet(_("Authority"), issuers)}
     )

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.errors import Conflict, Forbidden, Invalid, NotFound
 from panel.extensions import transaction
+from panel.i18n import gettext as _
 from panel.models import Certificate, Challenge, Command, KeyType, ProxyHost
 from panel.nginx.grammar import display_name
 from panel.services import agents, authorities, certificates, commands, dns_credentials, proxy_hosts
@@ -50,7 +51,7 @@ def take_over(certificate_id: int) -> BaseResponse:
 def require_editor() -> None:
     """A form that could only be refused is not shown at all."""
     if not actor().may_edit:
-        raise Forbidden("Your role lets you look, not change. Ask an administrator for the operator role.")
+        raise Forbidden(_("Your role lets you look, not change. Ask an administrator for the operator role."))
 
 
 def _submit(
@@ -162,7 +163,7 @@ def _renewal(
 def _update(certificate: Certificate, form: RenewalForm) -> tuple[str, str]:
     spec = form.spec(certificate.agent_id, tuple(certificate.names))
     certificates.update(certificate, spec, actor())
-    return "Renewal saved. It counts from the next one on.", f"/certificates/{certificate.id}"
+    return _("Renewal saved. It counts from the next one on."), f"/certificates/{certificate.id}"
 
 
 def _take_over(certificate: Certificate, form: RenewalForm) -> tuple[str, str]:

@@ -10,6 +10,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.errors import Invalid
 from panel.extensions import transaction
+from panel.i18n import gettext as _
+from panel.i18n import plural
 from panel.models import Certificate, Command, User
 from panel.nginx.grammar import display_name
 from panel.services import certificates, proxy_hosts
@@ -18,7 +20,6 @@ from panel.web.access import actor
 from panel.web.audit import offer
 from panel.web.certificates import bulk, live, page, requesting, uploading
 from panel.web.certificates.forms import number
-from panel.web.filters import plural
 from panel.web.live import registry
 
 bp = Blueprint("certificates", __name__)
@@ -64,7 +65,7 @@ def pause(certificate_id: int) -> BaseResponse:
     """It is not renewed by itself until it is resumed."""
     with transaction():
         name = certificates.pause(certificates.get(certificate_id), actor()).name
-    htmx.toast(f"Renewal of {name} paused.", undo_url=f"/certificates/{certificate_id}/resume")
+    htmx.toast(_("Renewal of %(name)s paused.", name=name), undo_url=f"/certificates/{certificate_id}/resume")
     return htmx.go(f"/certificates/{certificate_id}")
 
 
@@ -74,7 +75,7 @@ def resume(certificate_id: int) -> BaseResponse:
     with transaction():
         name = certificates.resume(certificates.get(certificate_id), actor()).name
         undo_url = offer.undo_url("certificate")
-    htmx.toast(f"Renewal of {name} resumed.", undo_url=undo_url)
+    htmx.toast(_("Renewal of %(name)s resumed.", name=name), undo_url=undo_url)
     return htmx.go(f"/certificates/{certificate_id}")
 
 
@@ -83,7 +84,7 @@ def revoke(certificate_id: int) -> BaseResponse:
     """Declares it invalid for ever. The phrase keeps a slip of the hand from doing so."""
     certificate = certificates.get(certificate_id)
     if request.form.get("phrase", "").strip().lower() != phrase(certificate):
-        htmx.toast(f"Not revoked: type “{phrase(certificate)}” to confirm.", kind="bad")
+        htmx.toast(_("Not revoked: type “%(phrase)s” to confirm.", phrase=phrase(certificate)), kind="bad")
         return htmx.go(f"/certificates/{certificate_id}")
     return _job(certificate_id, lambda c, who: certificates.revoke(c, who, reason=number(request.form.get("reason"))))
 
@@ -97,7 +98,7 @@ def delete(certificate_id: int) -> BaseResponse:
         command = certificates.delete(certificate, actor(), unlink=request.form.get("unlink") == "y")
         address = f"/jobs/{command.id}" if command else "/certificates"
     if address == "/certificates":
-        htmx.toast(f"Certificate {name} deleted.")
+        htmx.toast(_("Certificate %(name)s deleted.", name=name))
     return htmx.go(address)
 
 
@@ -114,7 +115,10 @@ def use(certificate_id: int) -> BaseResponse:
             applies += [apply] if apply is not None else []
         name = display_name(hosts[0].primary_name) if len(hosts) == 1 else plural(len(hosts), "host")
         address = f"/jobs/{applies[-1].id}" if applies else f"/certificates/{certificate_id}"
-    htmx.toast(f"Certificate used on {name}." if hosts else "Choose at least one host.", kind="ok" if hosts else "warn")
+    htmx.toast(
+        _("Certificate used on %(name)s.", name=name) if hosts else _("Choose at least one host."),
+        kind="ok" if hosts else "warn",
+    )
     return htmx.go(address)
 
 

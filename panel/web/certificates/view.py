@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext, plural
 from panel.models import DUE_PART, Certificate, CertificateSource, Command, ProxyHost
 from panel.nginx.grammar import display_name
 from panel.web.certificates import words
 from panel.web.certificates.findings import Trouble, trouble
-from panel.web.filters import plural
 
 HOSTS_SHOWN = 2  # in a row; the certificate's page has them all
 # Shares of the lifetime, because lifetimes shrink: from a third on the agent is at it.
@@ -42,7 +43,7 @@ def validity(certificate: Certificate, now: datetime) -> Validity:
     """The days left. A certificate without files has none."""
     end, lifetime = certificate.not_after, certificate.lifetime
     if end is None or lifetime is None:
-        return Validity("off", "none yet", 0, None)
+        return Validity("off", _("none yet"), 0, None)
     left = end - now
     if left <= timedelta():
         return Validity("bad", "expired", 0, end)
@@ -58,9 +59,9 @@ def _left(left: timedelta) -> str:
 def status(certificate: Certificate, open_job: Command | None, now: datetime) -> Status:
     """The one place that says how a certificate stands, from what the agent reported last and what is under way."""
     if open_job is not None and not certificate.is_present:
-        return Status("run", "Under way", "It is being obtained now. Its job shows how far it is.")
+        return Status("run", _("Under way"), _("It is being obtained now. Its job shows how far it is."))
     if certificate.revoked_at is not None:
-        return Status("bad", "Revoked", "The authority has declared it invalid. Browsers may refuse it.")
+        return Status("bad", _("Revoked"), _("The authority has declared it invalid. Browsers may refuse it."))
     if not certificate.is_present:
         return _absent(certificate)
     return _present(certificate, open_job, validity(certificate, now))
@@ -68,40 +69,52 @@ def status(certificate: Certificate, open_job: Command | None, now: datetime) ->
 
 def _present(certificate: Certificate, open_job: Command | None, end: Validity) -> Status:
     if end.words == "expired":
-        return Status("bad", "Expired", "Browsers warn visitors of every host that uses it.")
+        return Status("bad", _("Expired"), _("Browsers warn visitors of every host that uses it."))
     if open_job is not None:
-        return Status("run", "Under way", "A job works on it now. The present certificate stays in place meanwhile.")
+        return Status(
+            "run", _("Under way"), _("A job works on it now. The present certificate stays in place meanwhile.")
+        )
     if certificate.failures:
-        return Status("bad" if end.tone == "bad" else "warn", "Failing", _failing(certificate))
+        return Status("bad" if end.tone == "bad" else "warn", _("Failing"), _failing(certificate))
     return _valid(certificate, end)
 
 
-_PLAIN_MEANWHILE = "Hosts that use it are served by plain HTTP until it is back."
+_PLAIN_MEANWHILE = lazy_gettext("Hosts that use it are served by plain HTTP until it is back.")
 
 
 def _absent(certificate: Certificate) -> Status:
     if certificate.problem:
-        return Status("bad", "Missing", f"{certificate.problem} {_PLAIN_MEANWHILE}")
+        return Status("bad", _("Missing"), f"{certificate.problem} {_PLAIN_MEANWHILE}")
     if certificate.last_failure:
-        return Status("bad", "Failed", "It could not be obtained. Hosts that wait for it are served as plain HTTP.")
-    return Status("off", "Not there yet", "Nothing was obtained yet. Hosts that wait for it are served as plain HTTP.")
+        return Status(
+            "bad", _("Failed"), _("It could not be obtained. Hosts that wait for it are served as plain HTTP.")
+        )
+    return Status(
+        "off", _("Not there yet"), _("Nothing was obtained yet. Hosts that wait for it are served as plain HTTP.")
+    )
 
 
 def _failing(certificate: Certificate) -> str:
-    times = "The last renewal failed" if certificate.failures == 1 else f"The last {certificate.failures} tries failed"
+    times = (
+        _("The last renewal failed")
+        if certificate.failures == 1
+        else _("The last %(failures)s tries failed", failures=certificate.failures)
+    )
     return f"{times}. The present certificate stays in place."
 
 
 def _valid(certificate: Certificate, end: Validity) -> Status:
     if certificate.source == CertificateSource.CERTBOT:
-        return Status("off" if end.tone == "ok" else end.tone, "By certbot", "certbot renews it, not this agent.")
+        return Status("off" if end.tone == "ok" else end.tone, _("By certbot"), _("certbot renews it, not this agent."))
     if certificate.is_paused:
-        return Status("warn", "Paused", "Nobody renews it before it expires, until it is resumed.")
+        return Status("warn", _("Paused"), _("Nobody renews it before it expires, until it is resumed."))
     if end.tone == "ok":
-        return Status("ok", "Valid", "Browsers accept it." if not words.is_test(certificate) else words.TEST_SENTENCE)
+        return Status(
+            "ok", _("Valid"), _("Browsers accept it.") if not words.is_test(certificate) else words.TEST_SENTENCE
+        )
     if certificate.source == CertificateSource.UPLOAD:
-        return Status(end.tone, "Expires soon", "Nobody renews it by itself: upload the next one in its place.")
-    return Status(end.tone, "Due", "It is to be renewed. The agent is at it, or waits for its moment.")
+        return Status(end.tone, _("Expires soon"), _("Nobody renews it by itself: upload the next one in its place."))
+    return Status(end.tone, _("Due"), _("It is to be renewed. The agent is at it, or waits for its moment."))
 
 
 @dataclass(frozen=True)
@@ -159,23 +172,23 @@ def alias_note(count: int) -> str:
 def next_renewal(certificate: Certificate) -> tuple[str, datetime | None]:
     """When the next one comes: a word when there is no moment."""
     if certificate.source == CertificateSource.CERTBOT:
-        return "by certbot", None
+        return _("by certbot"), None
     if certificate.source == CertificateSource.UPLOAD:
-        return "by hand", None
+        return _("by hand"), None
     if certificate.is_paused:
         return "paused", None
     if certificate.revoked_at is not None:
         return "none", None
-    return ("", certificate.next_action_at) if certificate.next_action_at else ("not planned yet", None)
+    return ("", certificate.next_action_at) if certificate.next_action_at else (_("not planned yet"), None)
 
 
 def why_then(certificate: Certificate) -> str:
     """Why the agent acts at the moment that it chose; one sentence."""
     if certificate.failures:
-        return "It waits after a failure, longer each time, so that the authority's limits are kept."
+        return _("It waits after a failure, longer each time, so that the authority's limits are kept.")
     if certificate.window_start is not None and certificate.window_end is not None:
-        return "The authority names a window for the renewal, and the agent chose a moment in it by chance."
-    return "It renews when a third of the lifetime is left, half for very short ones, at a moment chosen by chance."
+        return _("The authority names a window for the renewal, and the agent chose a moment in it by chance.")
+    return _("It renews when a third of the lifetime is left, half for very short ones, at a moment chosen by chance.")
 
 
 def last_trouble(certificate: Certificate) -> Trouble | None:
@@ -187,23 +200,31 @@ def host_tls(host: ProxyHost, open_job: Command | None, now: datetime) -> Status
     """How a host stands with HTTPS."""
     certificate = host.certificate
     if certificate is None:
-        return Status("off", "no HTTPS", "It is served as plain HTTP.")
+        return Status("off", _("no HTTPS"), _("It is served as plain HTTP."))
     if certificate.is_present:
         return _served(certificate, now)
     if open_job is not None:
-        return Status("run", "waiting for certificate", "It is served as plain HTTP until the certificate is there.")
+        return Status(
+            "run", _("waiting for certificate"), _("It is served as plain HTTP until the certificate is there.")
+        )
     if certificate.problem:
-        return Status("bad", "certificate missing", f"It is served as plain HTTP. {certificate.problem}")
+        return Status(
+            "bad", _("certificate missing"), _("It is served as plain HTTP. %(problem)s", problem=certificate.problem)
+        )
     if certificate.last_failure:
-        return Status("bad", "certificate failed", "It is served as plain HTTP until there is a certificate.")
-    return Status("warn", "waiting for certificate", "It is served as plain HTTP until the certificate is there.")
+        return Status("bad", _("certificate failed"), _("It is served as plain HTTP until there is a certificate."))
+    return Status("warn", _("waiting for certificate"), _("It is served as plain HTTP until the certificate is there."))
 
 
 def _served(certificate: Certificate, now: datetime) -> Status:
     end = validity(certificate, now)
     if certificate.revoked_at is not None:
-        return Status("bad", "revoked", "The certificate was revoked. Browsers may refuse it.")
+        return Status("bad", "revoked", _("The certificate was revoked. Browsers may refuse it."))
     if end.words == "expired":
-        return Status("bad", "expired", "Browsers warn visitors: the certificate has expired.")
-    detail = words.TEST_SENTENCE if words.is_test(certificate) else f"The certificate is valid for {end.words}."
+        return Status("bad", "expired", _("Browsers warn visitors: the certificate has expired."))
+    detail = (
+        words.TEST_SENTENCE
+        if words.is_test(certificate)
+        else _("The certificate is valid for %(words)s.", words=end.words)
+    )
     return Status("warn" if certificate.failures and end.tone == "ok" else end.tone, end.words, detail)

@@ -3,9 +3,11 @@ May import: panel.models."""
 
 from __future__ import annotations
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Certificate, CertificateSource, Challenge, KeyType
 
-TEST_SENTENCE = "Test authority: browsers do not trust these certificates."
+TEST_SENTENCE = lazy_gettext("Test authority: browsers do not trust these certificates.")
 
 KEY_TYPES = {
     KeyType.EC_256: "ECDSA P-256",
@@ -16,14 +18,14 @@ KEY_TYPES = {
 }
 CHALLENGES = {Challenge.HTTP_01: "HTTP-01", Challenge.DNS_01: "DNS-01"}
 SOURCES = {
-    CertificateSource.ACME: "requested here",
+    CertificateSource.ACME: lazy_gettext("requested here"),
     CertificateSource.UPLOAD: "uploaded",
-    CertificateSource.CERTBOT: "found, certbot renews it",
+    CertificateSource.CERTBOT: lazy_gettext("found, certbot renews it"),
 }
 ACTIONS = {
-    "renew": "The agent renews it",
-    "retry": "The agent tries again",
-    "ask": "The agent asks the authority when to renew",
+    "renew": lazy_gettext("The agent renews it"),
+    "retry": lazy_gettext("The agent tries again"),
+    "ask": lazy_gettext("The agent asks the authority when to renew"),
 }
 
 
@@ -31,7 +33,7 @@ def authority(certificate: Certificate) -> str:
     """Who issues it, or where it came from."""
     if certificate.authority is not None:
         return certificate.authority.name
-    return "Uploaded" if certificate.source == CertificateSource.UPLOAD else certificate.issuer or "not known"
+    return _("Uploaded") if certificate.source == CertificateSource.UPLOAD else certificate.issuer or _("not known")
 
 
 def challenge(certificate: Certificate) -> str:

@@ -7,6 +7,7 @@ from flask import Blueprint, render_template
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel.extensions import transaction
+from panel.i18n import gettext as _
 from panel.services import deployments
 from panel.web import htmx
 from panel.web.access import actor
@@ -29,7 +30,7 @@ def apply() -> BaseResponse:
     with transaction():
         job_ids = [command.id for command in deployments.apply_all(actor())]
     if not job_ids:
-        htmx.toast("Nothing to apply: everything that is saved is live.")
+        htmx.toast(_("Nothing to apply: everything that is saved is live."))
         return htmx.go("/hosts")
     return htmx.go(f"/jobs/{job_ids[0]}" if len(job_ids) == 1 else "/jobs")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from panel.i18n import gettext as _
 from panel.models import Agent, CommandKind, ProxyHost
 from panel.nginx.grammar import display_name
 from panel.services import commands, deployments, history, host_queries, waiting
@@ -33,7 +34,7 @@ def dock() -> Dock | None:
     more = found.count - len(found.names)
     return Dock(
         count=found.count,
-        names=", ".join(map(display_name, found.names)) + (f" and {more:,} more" if more else ""),
+        names=", ".join(map(display_name, found.names)) + (_(" and %(more)s more", more=f"{more:,}") if more else ""),
         people=_people(found.people),
         agent_count=len(found.agent_ids),
         job_url=_job_url(found.agent_ids),
@@ -76,12 +77,12 @@ def _changed(host: ProxyHost, change: Change | None) -> ChangedHost:
 
 def _what(host: ProxyHost) -> str:
     if host.is_deleted:
-        return "Deleted"
+        return _("Deleted")
     if host.is_refused:
-        return "Refused by nginx"
+        return _("Refused by nginx")
     if not host.is_enabled:
-        return "Disabled"
-    return "Changed" if host.is_live else "New"
+        return _("Disabled")
+    return _("Changed") if host.is_live else _("New")
 
 
 def _people(names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import current_app
 
+from panel.i18n import lazy_gettext
 from panel.models import Agent
 from panel.models.types import utcnow
 from panel.services import agents, containers, docker_facts, label_hosts
@@ -22,16 +23,20 @@ CONTAINERS = Shape(
     path="/containers",
     facets={
         "status": Facet(
-            "Status",
+            lazy_gettext("Status"),
             {
-                "proxied": "A host leads to it",
-                "free": "No host yet",
-                "offered": "Offers a host",
-                "down": "Not running",
+                "proxied": lazy_gettext("A host leads to it"),
+                "free": lazy_gettext("No host yet"),
+                "offered": lazy_gettext("Offers a host"),
+                "down": lazy_gettext("Not running"),
             },
         )
     },
-    columns={"name": ("Container", False), "status": ("State", False), "agent": ("Agent", False)},
+    columns={
+        "name": (lazy_gettext("Container"), False),
+        "status": (lazy_gettext("State"), False),
+        "agent": (lazy_gettext("Agent"), False),
+    },
     default_sort="name",
 )
 _IS: Mapping[str, Callable[[ContainerRow], bool]] = {

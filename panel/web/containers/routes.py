@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.errors import Invalid
 from panel.extensions import transaction
+from panel.i18n import gettext as _
 from panel.nginx.grammar import display_name
 from panel.services import agents, label_hosts
 from panel.web import htmx
@@ -36,7 +37,7 @@ def accept() -> BaseResponse:
     except Invalid as refusal:  # a name that another host has, for example
         htmx.toast(refusal.message, kind="bad")
         return htmx.go("/containers")
-    htmx.toast(f"Host {name} added. It is being applied now.")
+    htmx.toast(_("Host %(name)s added. It is being applied now.", name=name))
     return htmx.go(address)
 
 
@@ -47,7 +48,7 @@ def trust(agent_id: str) -> BaseResponse:
     with transaction():
         agent = agents.get(agent_id)
         label_hosts.set_trust(agent, actor(), is_on=request.form.get("trust") == "y")
-        said = "become hosts by themselves" if agent.trusts_labels else "are offered, and a person confirms"
+        said = _("become hosts by themselves") if agent.trusts_labels else _("are offered, and a person confirms")
         name = agent.name
-    htmx.toast(f"Setting saved: containers with labels on {name} {said}.")
+    htmx.toast(_("Setting saved: containers with labels on %(name)s %(said)s.", name=name, said=said))
     return htmx.go(f"/agents/{agent_id}")

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Agent, ProxyHost
 from panel.nginx.grammar import display_name
 from panel.services.docker_facts import Container, DockerFacts, Port
@@ -15,17 +17,21 @@ from panel.web.networks.view import Names, some
 
 HOSTS_SHOWN = 4  # in a row
 _HEALTHS = {
-    "healthy": Status("ok", "Healthy", "It runs, and its own health check passes."),
-    "unhealthy": Status("bad", "Unhealthy", "It runs, but its own health check fails."),
-    "starting": Status("run", "Starting", "It runs, and its health check has not passed yet."),
+    "healthy": Status("ok", lazy_gettext("Healthy"), lazy_gettext("It runs, and its own health check passes.")),
+    "unhealthy": Status("bad", lazy_gettext("Unhealthy"), lazy_gettext("It runs, but its own health check fails.")),
+    "starting": Status(
+        "run", lazy_gettext("Starting"), lazy_gettext("It runs, and its health check has not passed yet.")
+    ),
 }
 _STATES = {
-    "running": Status("ok", "Running", "It runs. It has no health check of its own."),
-    "restarting": Status("warn", "Restarting", "It ended and Docker starts it again."),
-    "paused": Status("warn", "Paused", "It is paused: connections are taken and nothing answers."),
-    "created": Status("off", "Not started", "It was made and never started."),
-    "exited": Status("off", "Stopped", "It has ended."),
-    "dead": Status("bad", "Dead", "Docker could not take it away."),
+    "running": Status("ok", lazy_gettext("Running"), lazy_gettext("It runs. It has no health check of its own.")),
+    "restarting": Status("warn", lazy_gettext("Restarting"), lazy_gettext("It ended and Docker starts it again.")),
+    "paused": Status(
+        "warn", lazy_gettext("Paused"), lazy_gettext("It is paused: connections are taken and nothing answers.")
+    ),
+    "created": Status("off", lazy_gettext("Not started"), lazy_gettext("It was made and never started.")),
+    "exited": Status("off", lazy_gettext("Stopped"), lazy_gettext("It has ended.")),
+    "dead": Status("bad", lazy_gettext("Dead"), lazy_gettext("Docker could not take it away.")),
 }
 SEVERITY = {"bad": 0, "warn": 1, "run": 2, "ok": 3, "off": 4}
 
@@ -74,7 +80,9 @@ def status(container: Container) -> Status:
     if container.is_running and container.health in _HEALTHS:
         return _HEALTHS[container.health]
     known = _STATES.get(container.state)
-    return known or Status("off", container.state[:20].capitalize() or "Unknown", "Docker's own word for its state.")
+    return known or Status(
+        "off", container.state[:20].capitalize() or _("Unknown"), _("Docker's own word for its state.")
+    )
 
 
 def _port(port: Port) -> str:
@@ -100,8 +108,8 @@ class OfferView:
 def offer(agent: Agent, wish: Wish) -> OfferView:
     """An offer as the page shows it."""
     spec = wish.spec
-    joins = [f"nginx is joined to the network {wish.network} first."] if wish.network else []
-    certificate = ["A certificate is requested."] if wish.wants_certificate else []
+    joins = [_("nginx is joined to the network %(network)s first.", network=wish.network)] if wish.network else []
+    certificate = [_("A certificate is requested.")] if wish.wants_certificate else []
     return OfferView(
         agent_id=agent.id,
         agent_name=agent.name,

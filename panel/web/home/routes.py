@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from panel import i18n
 from panel.config import Config
 from panel.extensions import db, transaction
+from panel.i18n import gettext as _
 from panel.models import User
 from panel.services import checklist
 from panel.web import access, htmx, shell
@@ -32,7 +33,7 @@ def index() -> str:
 def hide_first_steps() -> Response:
     """Puts the first steps away for this person."""
     _set_hidden(is_hidden=True)
-    htmx.toast("First steps hidden.", undo_url="/first-steps/show")
+    htmx.toast(_("First steps hidden."), undo_url="/first-steps/show")
     return htmx.go("/")
 
 

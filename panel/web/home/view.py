@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from panel.i18n import gettext as _
+from panel.i18n import plural
 from panel.models import AgentStatus, Certificate
 from panel.nginx.grammar import display_name
 from panel.services.certificate_census import Census
 from panel.services.estate import Estate, HostCounts
 from panel.web.certificates.view import Validity, validity
-from panel.web.filters import plural
 
 # Of recorded changes, the shape before those that no person did on purpose.
 TONES = {
@@ -59,17 +60,17 @@ def _hosts(estate: Estate) -> Bar:
     unreachable = min(serving, len(estate.unreachable))
     failing = sum(one.refused for one in counts) + unreachable
     waiting, off = sum(one.waiting for one in counts), sum(one.off for one in counts)
-    words = _words(("failing", failing), ("not live", waiting), ("off", off)) or (
-        "all serving" if total else "none yet"
+    words = _words(("failing", failing), (_("not live"), waiting), ("off", off)) or (
+        _("all serving") if total else _("none yet")
     )
     parts = (("ok", serving - unreachable), ("warn", waiting), ("bad", failing), ("off", off))
     return Bar(plural(total, "host"), words, "/hosts", _segments(parts))
 
 
 def _certificates(census: Census) -> Bar:
-    words = _words(("bad", census.bad), ("due", census.due), ("on the way", census.coming))
+    words = _words(("bad", census.bad), ("due", census.due), (_("on the way"), census.coming))
     parts = (("ok", census.good), ("warn", census.due), ("bad", census.bad), ("off", census.coming))
-    calm = "all valid" if census.total else "none yet"
+    calm = _("all valid") if census.total else _("none yet")
     return Bar(plural(census.total, "certificate"), words or calm, "/certificates", _segments(parts))
 
 
@@ -78,7 +79,7 @@ def _agents(estate: Estate) -> Bar:
     online = statuses.count(AgentStatus.ONLINE) + statuses.count(AgentStatus.SYNCING)
     stale, waiting = statuses.count(AgentStatus.STALE), statuses.count(AgentStatus.WAITING)
     gone = len(statuses) - online - stale - waiting
-    words = _words(("online", online), ("silent", stale), ("gone", gone), ("not joined", waiting)) or "none yet"
+    words = _words(("online", online), ("silent", stale), ("gone", gone), (_("not joined"), waiting)) or _("none yet")
     parts = (("ok", online), ("warn", stale), ("bad", gone), ("off", waiting))
     return Bar(plural(len(statuses), "agent"), words, "/agents", _segments(parts))
 
@@ -87,11 +88,15 @@ def _revisions(estate: Estate) -> Bar:
     joined = [agent for agent in estate.agents if agent.has_joined]
     behind = sum(1 for agent in joined if agent.has_unapplied_changes)
     in_sync = sum(1 for agent in joined if agent.applied_revision and not agent.has_unapplied_changes)
-    title = f"Revision {joined[0].short_revision}" if len(joined) == 1 and joined[0].short_revision else "Revisions"
+    title = (
+        _("Revision %(short_revision)s", short_revision=joined[0].short_revision)
+        if len(joined) == 1 and joined[0].short_revision
+        else _("Revisions")
+    )
     if len(joined) == 1:
-        words = "behind" if behind else "in sync" if in_sync else "nothing applied yet"
+        words = "behind" if behind else _("in sync") if in_sync else _("nothing applied yet")
     else:
-        words = f"in sync on {in_sync} of {len(joined)}" if joined else "none yet"
+        words = _("in sync on %(in_sync)s of %(len)s", in_sync=in_sync, len=len(joined)) if joined else _("none yet")
     parts = (("acc", in_sync), ("warn", behind), ("off", len(joined) - in_sync - behind))
     return Bar(title, words, "/changes" if behind else "/agents", _segments(parts))
 

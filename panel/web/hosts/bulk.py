@@ -12,6 +12,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.errors import Conflict, Invalid
 from panel.extensions import transaction
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext, plural
 from panel.models import ProxyHost, User
 from panel.nginx.grammar import display_name
 from panel.services import agents, bulk_certificates, bulk_undo, certificates, tags
@@ -20,13 +22,12 @@ from panel.services.bulk import Outcome, Selection
 from panel.web import bulk, htmx
 from panel.web.access import actor
 from panel.web.bulk import Choice, Question
-from panel.web.filters import plural
 from panel.web.hosts import listing as hosts
 from panel.web.hosts.forms import certificate_label
 from panel.web.listing import PER_PAGES, ListQuery, numbers
 
 ADDRESS = "/hosts/bulk"
-KEEP = "Keep hosts"
+KEEP = lazy_gettext("Keep hosts")
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,11 @@ def undo() -> BaseResponse:
     with transaction():
         outcome = bulk_undo.undo(first[0], last[0], actor())
     if not (outcome.changed or outcome.left):
-        htmx.toast("There is nothing to undo here.", kind="warn")
+        htmx.toast(_("There is nothing to undo here."), kind="warn")
         return htmx.go("/hosts")
-    return bulk.tell(outcome, f"Undone for {plural(len(outcome.changed), 'host')}.", bulk.back_to("/hosts"))
+    return bulk.tell(
+        outcome, _("Undone for %(plural)s.", plural=plural(len(outcome.changed), "host")), bulk.back_to("/hosts")
+    )
 
 
 def _carry_out(action: Action, selection: Selection, back: str) -> BaseResponse:
@@ -82,7 +85,7 @@ def _carry_out(action: Action, selection: Selection, back: str) -> BaseResponse:
     if action.can_undo and outcome.events is not None:
         first, last = outcome.events
         undo_url = f"{ADDRESS}/undo?{urlencode({'first': first, 'last': last, 'next': back})}"
-    live = " nginx gets it now." if outcome.jobs and action.can_undo else ""
+    live = _(" nginx gets it now.") if outcome.jobs and action.can_undo else ""
     done = f"{action.done(plural(len(outcome.changed), 'host'))}.{live}"
     return bulk.tell(outcome, done, back, undo_url)
 
@@ -110,16 +113,20 @@ def _switch_question(verb: str, effect: str) -> Callable[[Sequence[ProxyHost]], 
 
 def _delete_question(found: Sequence[ProxyHost]) -> Question:
     count, live = plural(len(found), "host"), sum(host.is_live for host in found)
-    whose = "Visitors of these names get" if len(found) > 1 else "Visitors get"
+    whose = _("Visitors of these names get") if len(found) > 1 else _("Visitors get")
     sentences = (
-        f"{whose} the default page as soon as this is applied. {_live_sentence(live, len(found))}",
-        "Certificates stay. Undo brings everything back.",
+        _(
+            "%(whose)s the default page as soon as this is applied. %(live_sentence)s",
+            whose=whose,
+            live_sentence=_live_sentence(live, len(found)),
+        ),
+        _("Certificates stay. Undo brings everything back."),
     )
     return Question(
-        title=f"Delete {count}?",
+        title=_("Delete %(count)s?", count=count),
         sentences=sentences,
         names=_names(found),
-        button=f"Delete {count}",
+        button=_("Delete %(count)s", count=count),
         keep=KEEP,
         is_bad=True,
         phrase=bulk.count_phrase("delete", len(found), "host"),
@@ -128,21 +135,21 @@ def _delete_question(found: Sequence[ProxyHost]) -> Question:
 
 def _live_sentence(live: int, total: int) -> str:
     if not live:
-        return "None of them is live now."
+        return _("None of them is live now.")
     if live == total:
-        return "It is live now." if total == 1 else "All of them are live now."
-    return f"{live:,} of them {'is' if live == 1 else 'are'} live now."
+        return _("It is live now.") if total == 1 else _("All of them are live now.")
+    return _("%(live)s of them %(value)s live now.", live=f"{live:,}", value="is" if live == 1 else "are")
 
 
 def _tag_question(found: Sequence[ProxyHost]) -> Question:
     return Question(
-        title=f"Add a tag to {plural(len(found), 'host')}",
-        sentences=("A tag is a short word, such as production. nginx never sees it.",),
+        title=_("Add a tag to %(plural)s", plural=plural(len(found), "host")),
+        sentences=(_("A tag is a short word, such as production. nginx never sees it."),),
         names=_names(found),
-        button="Add tag",
-        keep="Cancel",
+        button=_("Add tag"),
+        keep=_("Cancel"),
         field="tag",
-        label="Tag",
+        label=_("Tag"),
         known=tuple(tags.all_names()),
     )
 
@@ -153,13 +160,13 @@ def _untag_question(found: Sequence[ProxyHost]) -> Question:
         counts[name] = counts.get(name, 0) + 1
     choices = tuple(Choice(name, f"{name} ({plural(count, 'host')})") for name, count in sorted(counts.items()))
     return Question(
-        title=f"Remove a tag from {plural(len(found), 'host')}",
-        sentences=() if choices else ("None of these hosts has a tag.",),
+        title=_("Remove a tag from %(plural)s", plural=plural(len(found), "host")),
+        sentences=() if choices else (_("None of these hosts has a tag."),),
         names=_names(found),
-        button="Remove tag",
-        keep="Cancel",
+        button=_("Remove tag"),
+        keep=_("Cancel"),
         field="tag",
-        label="Tag",
+        label=_("Tag"),
         choices=choices,
         can_go_on=bool(choices),
     )
@@ -168,18 +175,27 @@ def _untag_question(found: Sequence[ProxyHost]) -> Question:
 def _assign_question(found: Sequence[ProxyHost]) -> Question:
     offered = bulk_certificates.offered(found)
     choices = tuple(
-        Choice(str(one.id), f"{certificate_label(one)}: for {count:,} of {len(found):,}") for one, count in offered
+        Choice(
+            str(one.id),
+            _(
+                "%(certificate_label)s: for %(count)s of %(len)s",
+                certificate_label=certificate_label(one),
+                count=f"{count:,}",
+                len=f"{len(found):,}",
+            ),
+        )
+        for one, count in offered
     )
-    sentence = "Hosts that the certificate is not for stay as they are, and are named."
-    nothing = "No certificate is for any of these hosts. Request one for them, or upload one."
+    sentence = _("Hosts that the certificate is not for stay as they are, and are named.")
+    nothing = _("No certificate is for any of these hosts. Request one for them, or upload one.")
     return Question(
-        title=f"Assign a certificate to {plural(len(found), 'host')}",
+        title=_("Assign a certificate to %(plural)s", plural=plural(len(found), "host")),
         sentences=(sentence if choices else nothing,),
         names=_names(found),
-        button="Assign certificate",
-        keep="Cancel",
+        button=_("Assign certificate"),
+        keep=_("Cancel"),
         field="certificate",
-        label="Certificate",
+        label=_("Certificate"),
         choices=choices,
         can_go_on=bool(choices),
     )
@@ -188,14 +204,18 @@ def _assign_question(found: Sequence[ProxyHost]) -> Question:
 def _request_question(found: Sequence[ProxyHost]) -> Question:
     most = bulk_certificates.MOST
     is_fine = len(found) <= most
-    sentence = "Each host gets a certificate for its names, and a job of its own. Those that have one stay as they are."
-    too_many = f"Authorities count orders, so certificates are requested for at most {most} hosts at a time."
+    sentence = _(
+        "Each host gets a certificate for its names, and a job of its own. Those that have one stay as they are."
+    )
+    too_many = _(
+        "Authorities count orders, so certificates are requested for at most %(most)s hosts at a time.", most=most
+    )
     return Question(
-        title=f"Request certificates for {plural(len(found), 'host')}?",
+        title=_("Request certificates for %(plural)s?", plural=plural(len(found), "host")),
         sentences=(sentence if is_fine else too_many,),
         names=_names(found),
-        button="Request certificates",
-        keep="Cancel",
+        button=_("Request certificates"),
+        keep=_("Cancel"),
         can_go_on=is_fine,
     )
 
@@ -203,7 +223,7 @@ def _request_question(found: Sequence[ProxyHost]) -> Question:
 def _assign(selection: Selection, who: User) -> Outcome:
     chosen = numbers([request.form.get("certificate", "")], 1)
     if not chosen:
-        raise Invalid("certificate", "Choose a certificate.")
+        raise Invalid("certificate", _("Choose a certificate."))
     return bulk_certificates.assign(selection, certificates.get(chosen[0]), who)
 
 
@@ -214,31 +234,34 @@ def _word() -> str:
 ACTIONS: Mapping[str, Action] = {
     "enable": Action(
         lambda selection, who: services.set_enabled(selection, True, who),
-        _switch_question("Enable", "nginx serves them as soon as this is applied."),
+        _switch_question(lazy_gettext("Enable"), lazy_gettext("nginx serves them as soon as this is applied.")),
         lambda count: f"{count} enabled",
         is_plain=True,
     ),
     "disable": Action(
         lambda selection, who: services.set_enabled(selection, False, who),
-        _switch_question("Disable", "Visitors get the default page as soon as this is applied. Nothing is lost."),
+        _switch_question(
+            lazy_gettext("Disable"),
+            lazy_gettext("Visitors get the default page as soon as this is applied. Nothing is lost."),
+        ),
         lambda count: f"{count} disabled",
         is_plain=True,
     ),
     "tag": Action(
         lambda selection, who: services.add_tag(selection, _word(), who),
         _tag_question,
-        lambda count: f"Tag {services.parse_tag(_word())} added to {count}",
+        lambda count: _("Tag %(parse_tag)s added to %(count)s", parse_tag=services.parse_tag(_word()), count=count),
     ),
     "untag": Action(
         lambda selection, who: services.remove_tag(selection, _word(), who),
         _untag_question,
-        lambda count: f"Tag {services.parse_tag(_word())} removed from {count}",
+        lambda count: _("Tag %(parse_tag)s removed from %(count)s", parse_tag=services.parse_tag(_word()), count=count),
     ),
-    "assign": Action(_assign, _assign_question, lambda count: f"Certificate assigned to {count}"),
+    "assign": Action(_assign, _assign_question, lambda count: _("Certificate assigned to %(count)s", count=count)),
     "request": Action(
         bulk_certificates.request,
         _request_question,
-        lambda count: f"Certificates requested for {count}",
+        lambda count: _("Certificates requested for %(count)s", count=count),
         can_undo=False,
     ),
     "delete": Action(services.delete, _delete_question, lambda count: f"{count} deleted"),

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Agent
 from panel.nginx import grammar
 from panel.nginx.grammar import display_name
@@ -19,7 +21,7 @@ from panel.web.hosts.forms import ProxyHostForm
 
 OFTEN, SELDOM = 10, 60  # seconds between looks that the page makes by itself
 OFTEN_ROUNDS = 12  # two minutes
-NOT_YET = "not looked up yet"
+NOT_YET = lazy_gettext("not looked up yet")
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class NamesView:
         if first is None or (first.tone == "off" and not first.next_step):
             return None
         worst = next((tone for tone in ("bad", "warn", "off") if any(one.tone == tone for one in self.lines)), "ok")
-        word = f"points here ({first.found})" if first.tone == "ok" else "does not point here yet"
+        word = _("points here (%(found)s)", found=first.found) if first.tone == "ok" else _("does not point here yet")
         return Status(worst, word, first.sentence)
 
 
@@ -107,13 +109,18 @@ def upstream(form: ProxyHostForm, agent: Agent | None, *, refusal: str | None) -
     health = upstreams.all_health(agent).get(typed)
     away = "" if agent.is_connected else _away(agent)
     if health is None:
-        sentence = "The agent has not answered. Check again." if refusal == "" else ""
-        return UpstreamView("off", "Not checked", sentence, "", None, refusal or away, refusal is None and not away)
-    word = "Reachable" if health.is_ok else "Not reachable"
+        sentence = _("The agent has not answered. Check again.") if refusal == "" else ""
+        return UpstreamView("off", _("Not checked"), sentence, "", None, refusal or away, refusal is None and not away)
+    word = _("Reachable") if health.is_ok else _("Not reachable")
     return UpstreamView(
         tone="ok" if health.is_ok else "warn" if health.cause == "unhealthy" else "bad",
         word=word.lower(),
-        sentence=health.sentence or (f"{agent.name} reaches it." if health.is_ok else f"{agent.name} cannot reach it."),
+        sentence=health.sentence
+        or (
+            _("%(name)s reaches it.", name=agent.name)
+            if health.is_ok
+            else _("%(name)s cannot reach it.", name=agent.name)
+        ),
         next_step=health.next_step,
         checked_at=health.checked_at,
         note=refusal or away,
@@ -134,7 +141,9 @@ def read_upstream(form: ProxyHostForm) -> Upstream | None:
 
 
 def _away(agent: Agent) -> str:
-    return f"{agent.name} is not connected, and only it can look from there. The host can be saved anyway."
+    return _(
+        "%(name)s is not connected, and only it can look from there. The host can be saved anyway.", name=agent.name
+    )
 
 
 def _turn(posted: Mapping[str, str], asked: str) -> int:
@@ -156,7 +165,7 @@ def _line(name: str, finding: Mapping[str, Any] | None, agent: Agent | None) -> 
         return NameLine(
             shown,
             tone,
-            f"points to {agent.name}{where}{front}",
+            _("points to %(name)s%(where)s%(front)s", name=agent.name, where=where, front=front),
             found=f"{record.type} {record.value}" if record else "",
         )
     return NameLine(shown, tone, finding["sentence"].removeprefix(f"{name} "), finding["next_step"], record=record)

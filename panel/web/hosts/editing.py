@@ -11,6 +11,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel.config import Config
 from panel.errors import Conflict, Forbidden, Invalid, PanelError
 from panel.extensions import transaction
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Agent, Command, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
@@ -24,7 +26,7 @@ from panel.web.hosts.forms import ProxyHostForm
 from panel.web.hosts.merging import Meanwhile
 from panel.web.jobs.view import view as job_view
 
-DELETED = "This host was deleted. Bring it back on its page, then it can be edited."
+DELETED = lazy_gettext("This host was deleted. Bring it back on its page, then it can be edited.")
 TWICE = timedelta(seconds=10)  # a second click on "Save" comes within seconds
 
 
@@ -77,7 +79,7 @@ def test_draft() -> BaseResponse:
 def _require_editor() -> None:
     """A form that could only be refused is not shown at all."""
     if not actor().may_edit:
-        raise Forbidden("Your role lets you look, not change. Ask an administrator for the operator role.")
+        raise Forbidden(_("Your role lets you look, not change. Ask an administrator for the operator role."))
 
 
 def _submit(form: ProxyHostForm, host_id: int | None) -> BaseResponse:
@@ -106,7 +108,10 @@ def _meet_others(form: ProxyHostForm, host: ProxyHost | None) -> BaseResponse | 
         return None
     if host.is_deleted:
         return form_page.answer(
-            form, host, Conflict.status, form_page.Trouble(f"{DELETED} Nothing that you typed is lost.")
+            form,
+            host,
+            Conflict.status,
+            form_page.Trouble(_("%(deleted)s Nothing that you typed is lost.", deleted=DELETED)),
         )
     if host.version == form.opened_version():
         return form_page.answer(form, host) if wants_compare else None
@@ -124,7 +129,7 @@ def _compare(form: ProxyHostForm, host: ProxyHost) -> Meanwhile:
 
 
 def _show(form: ProxyHostForm, host: ProxyHost, meanwhile: Meanwhile) -> BaseResponse:
-    sentence = f"Choose for {', '.join(meanwhile.to_choose)}, then save." if meanwhile.to_choose else ""
+    sentence = _("Choose for %(join)s, then save.", join=", ".join(meanwhile.to_choose)) if meanwhile.to_choose else ""
     return form_page.answer(form, host, Conflict.status, form_page.Trouble(sentence, meanwhile))
 
 
@@ -144,7 +149,11 @@ def _save(form: ProxyHostForm, host_id: int | None) -> str:
     joined = joining.carry_out(form, request.form, host, actor())
     if is_only_words and not (joined or form.wants_request or host.agent.has_unapplied_changes):
         htmx.toast(
-            f"Host {display_name(host.primary_name)} saved. nginx needs nothing new for that.", undo_url=undo_url
+            _(
+                "Host %(display_name)s saved. nginx needs nothing new for that.",
+                display_name=display_name(host.primary_name),
+            ),
+            undo_url=undo_url,
         )
         return f"/hosts/{host.id}"
     if request.form.get("then") == "apply":
@@ -152,10 +161,20 @@ def _save(form: ProxyHostForm, host_id: int | None) -> str:
         if form.wants_request:  # the host is served by plain HTTP until the certificate is there
             return f"/jobs/{certificates.request_for_host(host, actor(), force_ssl=spec.force_ssl).id}"
         if undo_url:
-            htmx.toast(f"Host {display_name(host.primary_name)} saved. It is being applied now.", undo_url=undo_url)
+            htmx.toast(
+                _(
+                    "Host %(display_name)s saved. It is being applied now.",
+                    display_name=display_name(host.primary_name),
+                ),
+                undo_url=undo_url,
+            )
         return job_address(applies)
-    also = f" nginx is being joined to {joined}." if joined else ""
-    said = f"Host {display_name(host.primary_name)} saved. It is not live until it is applied.{also}"
+    also = _(" nginx is being joined to %(joined)s.", joined=joined) if joined else ""
+    said = _(
+        "Host %(display_name)s saved. It is not live until it is applied.%(also)s",
+        display_name=display_name(host.primary_name),
+        also=also,
+    )
     htmx.toast(said, undo_url=undo_url)
     return f"/hosts/{host.id}"
 

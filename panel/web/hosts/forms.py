@@ -11,6 +11,8 @@ from wtforms import BooleanField, Field, HiddenField, SelectField, StringField, 
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import ValidationError
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Agent, Certificate, ProxyHost
 from panel.nginx import grammar
 from panel.services import tags
@@ -24,29 +26,29 @@ NAMES_IN_LABEL = 2
 REQUEST = "request"  # instead of a certificate's number
 
 LABELS = {
-    "domain_names": "Names",
-    "forward_scheme": "Scheme",
-    "forward_host": "Upstream host",
-    "forward_port": "Upstream port",
-    "websocket": "WebSocket",
-    "agent_id": "Agent",
-    "certificate_id": "Certificate",
-    "force_ssl": "Redirect to HTTPS",
+    "domain_names": lazy_gettext("Names"),
+    "forward_scheme": lazy_gettext("Scheme"),
+    "forward_host": lazy_gettext("Upstream host"),
+    "forward_port": lazy_gettext("Upstream port"),
+    "websocket": lazy_gettext("WebSocket"),
+    "agent_id": lazy_gettext("Agent"),
+    "certificate_id": lazy_gettext("Certificate"),
+    "force_ssl": lazy_gettext("Redirect to HTTPS"),
     "hsts": "HSTS",
     "http2": "HTTP/2",
-    "is_enabled": "Enabled",
-    "tags": "Tags",
-    "notes": "Notes",
+    "is_enabled": lazy_gettext("Enabled"),
+    "tags": lazy_gettext("Tags"),
+    "notes": lazy_gettext("Notes"),
 }
 
 
 SECTIONS = {  # anchor: title, the fields in it
     "routing": (
-        "Names and routing",
+        lazy_gettext("Names and routing"),
         ("domain_names", "forward_scheme", "forward_host", "forward_port", "websocket"),
     ),
     "tls": ("TLS", ("certificate_id", "force_ssl", "hsts", "http2")),
-    "agent": ("Agent and notes", ("agent_id", "is_enabled", "notes")),
+    "agent": (lazy_gettext("Agent and notes"), ("agent_id", "is_enabled", "notes")),
 }
 
 
@@ -103,15 +105,15 @@ class ProxyHostForm(Form):
     def validate_agent_id(self, field: Field) -> None:
         """One of the agents offered; whether it may be used is a fact for the service."""
         if not self.offered:
-            raise ValidationError("There is no agent yet. Add one first, then this host can be saved.")
+            raise ValidationError(_("There is no agent yet. Add one first, then this host can be saved."))
         if field.data not in self.offered:
-            raise ValidationError("Choose one of the agents in the list.")
+            raise ValidationError(_("Choose one of the agents in the list."))
 
     def validate_certificate_id(self, field: Field) -> None:
         """None, a new one, or a number; whether that certificate is for these names is a fact for the service."""
         text = str(field.data or "")
         if text not in {"", REQUEST} and not _is_number(text):
-            raise ValidationError("Choose one of the certificates in the list.")
+            raise ValidationError(_("Choose one of the certificates in the list."))
 
     def validate_tags(self, field: Field) -> None:
         """Short words, a few of them."""
@@ -128,10 +130,10 @@ class ProxyHostForm(Form):
 
     def offer_certificates(self, certificates: Iterable[Certificate]) -> None:
         """The certificates to choose from, and a new one."""
-        choices = [SelectChoice("", "None: plain HTTP"), SelectChoice(REQUEST, "Request one when it is applied")]
+        choices = [SelectChoice("", _("None: plain HTTP")), SelectChoice(REQUEST, _("Request one when it is applied"))]
         choices += [SelectChoice(str(one.id), certificate_label(one)) for one in certificates]
         if self.certificate_id.data not in {choice.value for choice in choices} and self.certificate_id.data:
-            choices.append(SelectChoice(str(self.certificate_id.data), "One that is not for these names"))
+            choices.append(SelectChoice(str(self.certificate_id.data), _("One that is not for these names")))
         self.certificate_id.choices = choices
         self.offered_certificates = {str(choice.value): str(choice.label) for choice in choices if choice.value}
 
@@ -210,7 +212,7 @@ def certificate_label(certificate: Certificate) -> str:
     """A certificate in a list of choices: its names, and what tells it from others."""
     names = [grammar.display_name(name) for name in certificate.names[:NAMES_IN_LABEL]]
     more = len(certificate.names) - len(names)
-    shown = ", ".join(names) + (f" and {more} more" if more else "")
+    shown = ", ".join(names) + (_(" and %(more)s more", more=more) if more else "")
     return f"{shown} ({authority(certificate)}{'' if certificate.is_present else ', not there yet'})"
 
 

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.errors import Conflict, NotFound
 from panel.extensions import transaction
+from panel.i18n import gettext as _
 from panel.models import ProxyHost
 from panel.services import undo
 from panel.web import htmx
@@ -29,12 +30,17 @@ def restore_version(host_id: int, event_id: int) -> BaseResponse:
         with transaction():
             event = undo.get(event_id)
             if (event.noun, event.object_id) != ("proxy_host", str(host_id)):
-                raise NotFound("This host has no such version. Choose one from its history.")
+                raise NotFound(_("This host has no such version. Choose one from its history."))
             done = undo.bring_back_version(event, actor())
             url = offer.undo_url("proxy_host")
-            said = f"Version of {event.at.day} {event.at:%b %Y, %H:%M} UTC restored. {offer.progress(done)}"
+            said = _(
+                "Version of %(day)s %(at)s UTC restored. %(progress)s",
+                day=event.at.day,
+                at=f"{event.at:%b %Y, %H:%M}",
+                progress=offer.progress(done),
+            )
     except Conflict as refusal:
         htmx.toast(refusal.message, kind="warn")
         return htmx.go(f"/hosts/{host_id}")
-    htmx.toast(said if url else "The host is as it was then already. Nothing was changed.", undo_url=url)
+    htmx.toast(said if url else _("The host is as it was then already. Nothing was changed."), undo_url=url)
     return htmx.go(f"/hosts/{host_id}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Agent
 from panel.services import tags
 from panel.services.host_queries import HostFilter
@@ -15,32 +17,32 @@ HOSTS = Shape(
     path="/hosts",
     facets={
         "status": Facet(
-            "Status",
+            lazy_gettext("Status"),
             {
-                "serving": "Serving",
-                "unapplied": "Not live yet or changed",
-                "refused": "Refused by nginx",
-                "disabled": "Disabled",
+                "serving": lazy_gettext("Serving"),
+                "unapplied": lazy_gettext("Not live yet or changed"),
+                "refused": lazy_gettext("Refused by nginx"),
+                "disabled": lazy_gettext("Disabled"),
             },
         ),
         "tls": Facet(
             "TLS",
             {
                 "https": "HTTPS",
-                "plain": "Plain HTTP",
-                "waiting": "Certificate not there yet",
-                "due": "Certificate due",
-                "failing": "Certificate failing",
+                "plain": lazy_gettext("Plain HTTP"),
+                "waiting": lazy_gettext("Certificate not there yet"),
+                "due": lazy_gettext("Certificate due"),
+                "failing": lazy_gettext("Certificate failing"),
             },
         ),
-        "upstream": Facet("Upstream", {"failing": "Failing"}),
+        "upstream": Facet(lazy_gettext("Upstream"), {"failing": lazy_gettext("Failing")}),
     },
     columns={
-        "name": ("Host", False),
-        "upstream": ("Upstream", False),
-        "status": ("Status", False),
-        "agent": ("Agent", False),
-        "changed": ("Changed", True),
+        "name": (lazy_gettext("Host"), False),
+        "upstream": (lazy_gettext("Upstream"), False),
+        "status": (lazy_gettext("Status"), False),
+        "agent": (lazy_gettext("Agent"), False),
+        "changed": (lazy_gettext("Changed"), True),
     },
     default_sort="changed",
 )
@@ -51,7 +53,7 @@ def parse(args: Mapping[str, str], everyone: Sequence[Agent]) -> ListQuery:
     words = {name: f"{name} ({count})" for name, count in tags.all_names().items()}
     if 0 < len(wanted := args.get("tag", "")) <= tags.MAX_LENGTH:
         words.setdefault(wanted, wanted)  # the last host of a tag may just have lost it
-    return listing.parse(HOSTS, args, {"agent": listing.agents_facet(everyone), "tag": Facet("Tag", words)})
+    return listing.parse(HOSTS, args, {"agent": listing.agents_facet(everyone), "tag": Facet(_("Tag"), words)})
 
 
 def filter_of(query: ListQuery) -> HostFilter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from flask import render_template, request
 
+from panel.i18n import gettext as _
 from panel.services import agents, history, host_queries, proxy_hosts
 from panel.web import sse
 from panel.web.hosts import page
@@ -29,7 +30,7 @@ def _saved_meanwhile(ids: list[int], version: str) -> dict[str, str]:
     host = next(iter(host_queries.by_ids(ids)), None)
     is_other = host is not None and str(host.version) != version
     change = history.last_changes("proxy_host", ids).get(str(host.id)) if host is not None and is_other else None
-    values = {"host": host, "is_other": is_other, "person": (change.person if change else "") or "The panel"}
+    values = {"host": host, "is_other": is_other, "person": (change.person if change else "") or _("The panel")}
     return {"#meanwhile": render_template("hosts/_saved_meanwhile.html", **values)}
 
 
@@ -50,4 +51,4 @@ def _news(total: str) -> str:
     if str(now) == total:
         return ""
     added = now - sum(parse_ids(total))
-    return f"{added} new, refresh" if added > 0 else "The list has changed, refresh"
+    return _("%(added)s new, refresh", added=added) if added > 0 else _("The list has changed, refresh")

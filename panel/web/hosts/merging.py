@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from panel.i18n import gettext as _
 from panel.models import ProxyHost
 from panel.nginx import grammar
 from panel.services.history import Change
@@ -90,7 +91,7 @@ def compare(form: ProxyHostForm, host: ProxyHost, change: Change | None, posted:
     was_seen = str(form.seen.data or "") == str(host.version)
     found = (_difference(form, name, was, theirs, posted if was_seen else {}) for name in LABELS)
     return Meanwhile(
-        person=(change.person if change else "") or "The panel",
+        person=(change.person if change else "") or _("The panel"),
         at=host.changed_at,
         differences=tuple(one for one in found if one is not None),
         was_seen=was_seen,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from panel.i18n import gettext as _
 from panel.models import Agent, ProxyHost
 from panel.services import deployments
 from panel.services.proxy_hosts import ProxyHostSpec, spec_of
@@ -35,7 +36,7 @@ class FileView:
 def of_draft(host: ProxyHost | None, spec: ProxyHostSpec, agent: Agent) -> FileView:
     """The file of what is typed in the form, against what is live."""
     if not spec.is_enabled:
-        return _gone(host, "Disabled: nginx gets no file for it, and visitors get the default page.")
+        return _gone(host, _("Disabled: nginx gets no file for it, and visitors get the default page."))
     found = deployments.preview(host, spec, agent)
     return FileView(found.path, found.problem or _note(found), tuple(lines(found.diff)), found.text)
 
@@ -43,7 +44,7 @@ def of_draft(host: ProxyHost | None, spec: ProxyHostSpec, agent: Agent) -> FileV
 def of_saved(host: ProxyHost) -> FileView:
     """The file of what is saved, against what is live."""
     if host.is_deleted:
-        return _gone(host, "Deleted: the file is taken away.")
+        return _gone(host, _("Deleted: the file is taken away."))
     return of_draft(host, spec_of(host), host.agent)
 
 
@@ -60,8 +61,8 @@ def _gone(host: ProxyHost | None, note: str) -> FileView:
 
 def _note(found: deployments.Preview) -> str:
     if not found.live_text:
-        return "A new file: nothing of this host is live yet."
-    return "" if found.diff else "nginx serves exactly this file."
+        return _("A new file: nothing of this host is live yet.")
+    return "" if found.diff else _("nginx serves exactly this file.")
 
 
 def lines(diff: Iterable[tuple[str, str]]) -> Iterator[DiffLine]:

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.errors import Conflict, Forbidden, Invalid
 from panel.extensions import transaction
+from panel.i18n import gettext as _
 from panel.models import ProxyHost
 from panel.nginx.grammar import display_name
 from panel.services import agents, proxy_hosts
@@ -23,7 +24,7 @@ FIELDS = ("forward_scheme", "forward_host", "forward_port", "tags", "is_enabled"
 def quick(host_id: int) -> BaseResponse:
     """The row as a form; saved and applied by POST. Without scripts the host's own form is this."""
     if not actor().may_edit:
-        raise Forbidden("Your role lets you look, not change. Ask an administrator for the operator role.")
+        raise Forbidden(_("Your role lets you look, not change. Ask an administrator for the operator role."))
     host = proxy_hosts.get(host_id)
     if request.method == "GET":
         return _form(host, _open(host)) if htmx.is_htmx() else htmx.go(url_for("hosts.edit", host_id=host_id))
@@ -36,8 +37,13 @@ def quick(host_id: int) -> BaseResponse:
     except Invalid as refusal:
         return _form(proxy_hosts.get(host_id), form, refusal.message, 422)
     except Conflict as refusal:
-        return _form(proxy_hosts.get(host_id), form, f"{refusal.message} Cancel shows what is saved now.", 409)
-    htmx.toast(f"Host {name} saved.")
+        return _form(
+            proxy_hosts.get(host_id),
+            form,
+            _("%(message)s Cancel shows what is saved now.", message=refusal.message),
+            409,
+        )
+    htmx.toast(_("Host %(name)s saved.", name=name))
     return _row(host_id) if htmx.is_htmx() else htmx.go(url_for("hosts.index"))
 
 

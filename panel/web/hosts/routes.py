@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.errors import Conflict, Invalid
 from panel.extensions import transaction
+from panel.i18n import gettext as _
 from panel.models import ProxyHost, User
 from panel.nginx.grammar import display_name
 from panel.services import certificates, deployments, proxy_hosts, upstreams
@@ -78,7 +79,7 @@ def check_upstream(host_id: int) -> BaseResponse:
     """Asks the agent to look at the upstream now; the host's page shows the answer when it comes."""
     with transaction():
         upstreams.check(proxy_hosts.get(host_id), actor())
-    htmx.toast("The agent looks at the upstream now.")
+    htmx.toast(_("The agent looks at the upstream now."))
     return htmx.go(f"/hosts/{host_id}")
 
 
@@ -97,7 +98,7 @@ def disable(host_id: int) -> BaseResponse:
 @bp.post("/hosts/<int:host_id>/restore")
 def restore(host_id: int) -> BaseResponse:
     """Brings a deleted host back, at once."""
-    return _change(host_id, proxy_hosts.restore, "is back")
+    return _change(host_id, proxy_hosts.restore, _("is back"))
 
 
 @bp.post("/hosts/<int:host_id>/delete")
@@ -108,7 +109,7 @@ def delete(host_id: int) -> BaseResponse:
         name = display_name(host.primary_name)
         proxy_hosts.delete(host, actor())
         editing.apply_soon(host.agent)
-    htmx.toast(f"Host {name} deleted.", undo_url=f"/hosts/{host_id}/restore")
+    htmx.toast(_("Host %(name)s deleted.", name=name), undo_url=f"/hosts/{host_id}/restore")
     return htmx.go("/hosts")
 
 
@@ -120,7 +121,7 @@ def _change(host_id: int, change: Callable[[ProxyHost, User], object], done: str
         note = _apply_note(host)
         name = display_name(host.primary_name)
         undo_url = offer.undo_url("proxy_host")
-    htmx.toast(f"Host {name} {done}. {note}", undo_url=undo_url)
+    htmx.toast(_("Host %(name)s %(done)s. %(note)s", name=name, done=done, note=note), undo_url=undo_url)
     return htmx.go(local_path(request.form.get("next", "")) or f"/hosts/{host_id}")
 
 
@@ -129,5 +130,5 @@ def _apply_note(host: ProxyHost) -> str:
     try:
         editing.apply_soon(host.agent)
     except Conflict as refusal:
-        return f"It is saved, but not applied: {refusal.message}"
-    return "It is being applied now."
+        return _("It is saved, but not applied: %(message)s", message=refusal.message)
+    return _("It is being applied now.")

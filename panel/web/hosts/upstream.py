@@ -7,22 +7,28 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Agent, AgentStatus, ProxyHost
 from panel.services import docker_facts, upstreams
 from panel.services.upstreams import Health, Upstream
 from panel.web.certificates.view import Status
 
-UNCHECKED = Status("off", "Not checked", "The agent looks at it after the first apply, and from time to time then.")
+UNCHECKED = Status(
+    "off",
+    lazy_gettext("Not checked"),
+    lazy_gettext("The agent looks at it after the first apply, and from time to time then."),
+)
 # A cause of the contract: the pill's tone, its word, and what visitors get of it.
 _CAUSES = {
-    "unresolved": ("bad", "Name not found", "502"),
-    "no_common_network": ("bad", "No common network", "502"),
-    "stopped": ("bad", "Container stopped", "502"),
-    "unhealthy": ("warn", "Unhealthy", ""),
-    "refused": ("bad", "Port closed", "502"),
-    "timeout": ("bad", "No answer in time", "504"),
-    "tls": ("bad", "TLS mismatch", "502"),
-    "unreachable": ("bad", "Not reachable", "502"),
+    "unresolved": ("bad", lazy_gettext("Name not found"), "502"),
+    "no_common_network": ("bad", lazy_gettext("No common network"), "502"),
+    "stopped": ("bad", lazy_gettext("Container stopped"), "502"),
+    "unhealthy": ("warn", lazy_gettext("Unhealthy"), ""),
+    "refused": ("bad", lazy_gettext("Port closed"), "502"),
+    "timeout": ("bad", lazy_gettext("No answer in time"), "504"),
+    "tls": ("bad", lazy_gettext("TLS mismatch"), "502"),
+    "unreachable": ("bad", lazy_gettext("Not reachable"), "502"),
 }
 _OTHER = _CAUSES["unreachable"]
 _HERE = frozenset({AgentStatus.ONLINE, AgentStatus.SYNCING})
@@ -53,10 +59,10 @@ def status(health: Health | None, agent_status: AgentStatus) -> Status:
     """The pill of an upstream; of an agent that is away only what was seen last."""
     if health is None:
         return UNCHECKED
-    tone, word, _code = ("ok", "Reachable", "") if health.is_ok else _CAUSES.get(health.cause, _OTHER)
-    detail = health.sentence or ("nginx can connect to it." if health.is_ok else "nginx cannot use it.")
+    tone, word, _code = ("ok", _("Reachable"), "") if health.is_ok else _CAUSES.get(health.cause, _OTHER)
+    detail = health.sentence or (_("nginx can connect to it.") if health.is_ok else _("nginx cannot use it."))
     if agent_status not in _HERE:
-        return Status("off", word, f"Seen before the agent went away. {detail}")
+        return Status("off", word, _("Seen before the agent went away. %(detail)s", detail=detail))
     return Status(tone, word, detail)
 
 
@@ -85,9 +91,14 @@ def health_of(agents: Iterable[Agent]) -> Mapping[str, Mapping[Upstream, Health]
 def _headline(host: ProxyHost, health: Health) -> str:
     _tone, word, code = _CAUSES.get(health.cause, _OTHER)
     if not code:
-        return f"Visitors may get errors: {word.lower()}"
-    verb = "get" if host.is_live else "would get"
-    return f"Why visitors {verb} {code}: {word[0].lower() + word[1:] if word != 'TLS mismatch' else word}"
+        return _("Visitors may get errors: %(lower)s", lower=word.lower())
+    verb = "get" if host.is_live else _("would get")
+    return _(
+        "Why visitors %(verb)s %(code)s: %(value)s",
+        verb=verb,
+        code=code,
+        value=word[0].lower() + word[1:] if word != "TLS mismatch" else word,
+    )
 
 
 def _joinable(agent: Agent, name: str) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Agent, AgentStatus, Command, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
@@ -18,16 +20,40 @@ from panel.web.hosts.forms import LABELS
 NAMES_SHOWN = 3  # in sentences; pages list them all
 
 
-DELETED = Status("off", "Deleted", "This host was deleted. It can be brought back.")
-LEAVING = Status("warn", "Deleted, still live", "nginx serves it until the deletion is applied.")
-REFUSED_LIVE = Status("bad", "Refused by nginx", "nginx refused what is saved. The last good version keeps serving.")
-REFUSED_NEW = Status("bad", "Refused by nginx", "nginx refused it, so it is not served. Other hosts are not affected.")
-DISABLED = Status("off", "Disabled", "Visitors get the default page.")
-DISABLING = Status("warn", "Changed, not live", "It is disabled, but nginx serves it until that is applied.")
-NEW = Status("off", "Not live yet", "It is saved. nginx does not serve it until it is applied.")
-CHANGED = Status("warn", "Changed, not live", "nginx serves the version before the last change until it is applied.")
-AWAY = Status("warn", "Agent offline", "The last applied version keeps serving. The agent cannot say how it is now.")
-SERVING = Status("ok", "Serving", "nginx serves what is saved.")
+DELETED = Status("off", lazy_gettext("Deleted"), lazy_gettext("This host was deleted. It can be brought back."))
+LEAVING = Status(
+    "warn", lazy_gettext("Deleted, still live"), lazy_gettext("nginx serves it until the deletion is applied.")
+)
+REFUSED_LIVE = Status(
+    "bad",
+    lazy_gettext("Refused by nginx"),
+    lazy_gettext("nginx refused what is saved. The last good version keeps serving."),
+)
+REFUSED_NEW = Status(
+    "bad",
+    lazy_gettext("Refused by nginx"),
+    lazy_gettext("nginx refused it, so it is not served. Other hosts are not affected."),
+)
+DISABLED = Status("off", lazy_gettext("Disabled"), lazy_gettext("Visitors get the default page."))
+DISABLING = Status(
+    "warn",
+    lazy_gettext("Changed, not live"),
+    lazy_gettext("It is disabled, but nginx serves it until that is applied."),
+)
+NEW = Status(
+    "off", lazy_gettext("Not live yet"), lazy_gettext("It is saved. nginx does not serve it until it is applied.")
+)
+CHANGED = Status(
+    "warn",
+    lazy_gettext("Changed, not live"),
+    lazy_gettext("nginx serves the version before the last change until it is applied."),
+)
+AWAY = Status(
+    "warn",
+    lazy_gettext("Agent offline"),
+    lazy_gettext("The last applied version keeps serving. The agent cannot say how it is now."),
+)
+SERVING = Status("ok", lazy_gettext("Serving"), lazy_gettext("nginx serves what is saved."))
 
 
 def host_status(host: ProxyHost, agent_status: AgentStatus) -> Status:
@@ -83,7 +109,9 @@ def host_row(host: ProxyHost, agent_status: AgentStatus, upstream: Status, open_
 
 def alias_note(count: int) -> str:
     """How many names there are beside the first."""
-    return "" if not count else f"+{count} alias" if count == 1 else f"+{count} aliases"
+    return (
+        "" if not count else _("+%(count)s alias", count=count) if count == 1 else _("+%(count)s aliases", count=count)
+    )
 
 
 @dataclass(frozen=True)
@@ -99,10 +127,10 @@ class Hop:
 AGENT_TONES = {
     AgentStatus.ONLINE: ("ok", "online"),
     AgentStatus.SYNCING: ("run", "syncing"),
-    AgentStatus.STALE: ("warn", "not heard from for a while"),
+    AgentStatus.STALE: ("warn", lazy_gettext("not heard from for a while")),
     AgentStatus.OFFLINE: ("warn", "offline"),
-    AgentStatus.REFUSED: ("bad", "not let in"),
-    AgentStatus.WAITING: ("off", "has not joined yet"),
+    AgentStatus.REFUSED: ("bad", lazy_gettext("not let in")),
+    AgentStatus.WAITING: ("off", lazy_gettext("has not joined yet")),
     AgentStatus.REVOKED: ("bad", "revoked"),
 }
 
@@ -112,7 +140,7 @@ def host_route(host: ProxyHost, agent_status: AgentStatus, tls: Status, upstream
     status = host_status(host, agent_status)
     tone = "warn" if status is REFUSED_LIVE else status.tone
     return [
-        Hop("Public name", site_url(host), _names_detail(host.domain_names), tone),
+        Hop(_("Public name"), site_url(host), _names_detail(host.domain_names), tone),
         _tls_hop(host, tls),
         _agent_hop(host.agent, agent_status),
         _upstream_hop(host, upstream),
@@ -142,19 +170,19 @@ def draft_route(
     upstream = f"{values.get('forward_scheme')}://{shown_host}:{values.get('forward_port') or ''}"
     wrong = next((refusals[f] for f in ("forward_host", "forward_port", "forward_scheme") if f in refusals), "")
     is_empty = not typed_host and not values.get("forward_port")
-    reach = seen.upstream or Status("off", "not checked yet", "")
+    reach = seen.upstream or Status("off", _("not checked yet"), "")
     lead = seen.names or Status("off", _names_detail(names), "")
     return [
-        _draft_hop("Public name", names[0] if names else "", lead.word, refusals.get("domain_names", ""), lead.tone),
-        _draft_hop("TLS", certificate_name or "no HTTPS", _tls_detail(values), refusals.get("certificate_id", "")),
-        _agent_hop(agent, seen.agent) if agent and seen.agent else Hop("Agent", "none chosen", "", "off"),
-        _draft_hop("Upstream", "" if is_empty else upstream, reach.word, wrong, reach.tone),
+        _draft_hop(_("Public name"), names[0] if names else "", lead.word, refusals.get("domain_names", ""), lead.tone),
+        _draft_hop("TLS", certificate_name or _("no HTTPS"), _tls_detail(values), refusals.get("certificate_id", "")),
+        _agent_hop(agent, seen.agent) if agent and seen.agent else Hop(_("Agent"), _("none chosen"), "", "off"),
+        _draft_hop(_("Upstream"), "" if is_empty else upstream, reach.word, wrong, reach.tone),
     ]
 
 
 def _draft_hop(label: str, value: str, detail: str, problem: str, tone: str = "off") -> Hop:
     if not value:
-        return Hop(label, "not filled in yet", "", "off")
+        return Hop(label, _("not filled in yet"), "", "off")
     return Hop(label, value, problem, "bad") if problem else Hop(label, value, detail, tone)
 
 
@@ -162,30 +190,32 @@ def _agent_hop(agent: Agent, status: AgentStatus) -> Hop:
     tone, word = AGENT_TONES[status]
     facts = [f"nginx {agent.nginx_version}"] if agent.nginx_version else []
     facts += [f"revision {agent.short_revision}"] if agent.short_revision else []
-    return Hop("Agent", agent.name, ", ".join([word, *facts]), tone)
+    return Hop(_("Agent"), agent.name, ", ".join([word, *facts]), tone)
 
 
 def _tls_hop(host: ProxyHost, tls: Status) -> Hop:
     if host.certificate is None:
-        return Hop("TLS", tls.word, "plain HTTP", tls.tone)
+        return Hop("TLS", tls.word, _("plain HTTP"), tls.tone)
     if not host.has_tls:
-        return Hop("TLS", authority(host.certificate), f"{tls.word}, so it is served by plain HTTP", tls.tone)
-    options = ["redirects to HTTPS"] if host.force_ssl else []
+        return Hop(
+            "TLS", authority(host.certificate), _("%(word)s, so it is served by plain HTTP", word=tls.word), tls.tone
+        )
+    options = [_("redirects to HTTPS")] if host.force_ssl else []
     options += ["HSTS"] if host.hsts else []
     word = f"{tls.word} left" if tls.word[:1].isdigit() else tls.word
     return Hop("TLS", authority(host.certificate), ", ".join([word, *options]), tls.tone)
 
 
 def _tls_detail(values: Mapping[str, Any]) -> str:
-    options = {"force_ssl": "redirects to HTTPS", "hsts": "HSTS", "http2": "HTTP/2"}
+    options = {"force_ssl": _("redirects to HTTPS"), "hsts": "HSTS", "http2": "HTTP/2"}
     chosen = [word for name, word in options.items() if values.get(name)]
-    return ", ".join(chosen) if values.get("certificate_id") else "plain HTTP"
+    return ", ".join(chosen) if values.get("certificate_id") else _("plain HTTP")
 
 
 def _upstream_hop(host: ProxyHost, upstream: Status) -> Hop:
     if host.is_refused and host.refused_field.startswith("forward_"):
-        return Hop("Upstream", host.upstream_url, "refused by nginx", "bad")
-    return Hop("Upstream", host.upstream_url, _in_midst(upstream.word), upstream.tone)
+        return Hop(_("Upstream"), host.upstream_url, _("refused by nginx"), "bad")
+    return Hop(_("Upstream"), host.upstream_url, _in_midst(upstream.word), upstream.tone)
 
 
 def _in_midst(word: str) -> str:
@@ -195,14 +225,14 @@ def _in_midst(word: str) -> str:
 
 def _names_detail(names: Sequence[str]) -> str:
     if len(names) < 2:
-        return "one name"
-    return f"and {len(names) - 1} more {'name' if len(names) == 2 else 'names'}"
+        return _("one name")
+    return _("and %(value)s more %(value_2)s", value=len(names) - 1, value_2="name" if len(names) == 2 else "names")
 
 
 def name_some(names: Sequence[str]) -> str:
     """The first three of them, and how many more there are."""
     rest = len(names) - NAMES_SHOWN
-    return ", ".join(names[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    return ", ".join(names[:NAMES_SHOWN]) + (_(" and %(rest)s more", rest=rest) if rest > 0 else "")
 
 
 def site_url(host: ProxyHost) -> str:
@@ -230,7 +260,9 @@ def host_refusal(host: ProxyHost, path: str) -> Refusal | None:
         return None
     return Refusal(
         words=host.refused_text,
-        place=f"{path}, line {host.refused_line}" if host.refused_line else path,
+        place=_("%(path)s, line %(refused_line)s", path=path, refused_line=host.refused_line)
+        if host.refused_line
+        else path,
         field=host.refused_field if host.refused_field in LABELS else "",
         field_label=LABELS.get(host.refused_field, ""),
         keeps_serving=host.is_live,

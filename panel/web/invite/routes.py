@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.errors import Conflict, Invalid, NotFound
 from panel.extensions import transaction
+from panel.i18n import gettext as _
 from panel.models import Invitation
 from panel.services import accounts, invitations
 from panel.web import access, htmx
@@ -53,7 +54,7 @@ def _enter(token: str, form: InviteForm) -> BaseResponse:
     with transaction():
         opened = open_session(invitations.accept(token, credentials), by="invitation")
     response = enter(opened, HOME)
-    htmx.toast(f"Welcome, {opened.username}.")
+    htmx.toast(_("Welcome, %(username)s.", username=opened.username))
     return response
 
 

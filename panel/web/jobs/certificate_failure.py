@@ -5,25 +5,26 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext, plural
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
 from panel.web.certificates.findings import findings, trouble
-from panel.web.filters import plural
 from panel.web.jobs import words
 from panel.web.jobs.cards import Evidence, Failure, NextStep
 
-UNKNOWN = "The certificate on the agent's disk is either the old one or the new one, never half of one."
+UNKNOWN = lazy_gettext("The certificate on the agent's disk is either the old one or the new one, never half of one.")
 
 
 def card(evidence: Evidence) -> Failure:
     """Why the order or the installation failed, in the agent's words."""
     found = trouble(evidence.command.result["failure"])
     if found is None:
-        return Failure("Why it failed", evidence.command.error, affected(evidence), (NextStep("Press Retry."),))
+        return Failure(_("Why it failed"), evidence.command.error, affected(evidence), (NextStep(_("Press Retry.")),))
     steps = [NextStep(found.next_step)] if found.next_step else []
     steps.append(_then(found.retry_at is not None))
     return Failure(
-        title="Why it failed",
+        title=_("Why it failed"),
         what=found.sentence,
         who=affected(evidence),
         steps=tuple(steps),
@@ -39,11 +40,17 @@ def needs_a_yes(evidence: Evidence) -> Failure:
     """Nothing was asked of the authority yet: the check found something that a person must weigh."""
     count = sum(finding.level == "warning" for finding in findings(evidence.command.result.get("findings", [])))
     return Failure(
-        title="Shall it be requested anyway?",
-        what=f"The check before the order has {plural(count, 'doubt')}. The authority was not asked, and nothing "
-        "counts against its limits yet.",
+        title=_("Shall it be requested anyway?"),
+        what=_(
+            "The check before the order has %(plural)s. The authority was not asked, and "
+            "nothing counts against its limits yet.",
+            plural=plural(count, "doubt"),
+        ),
         who=affected(evidence),
-        steps=(NextStep("Read what was found below."), NextStep("Mend it and press Retry, or request it anyway.")),
+        steps=(
+            NextStep(_("Read what was found below.")),
+            NextStep(_("Mend it and press Retry, or request it anyway.")),
+        ),
         is_harmless=is_harmless(evidence),
         is_question=True,
     )
@@ -53,18 +60,23 @@ def affected(evidence: Evidence) -> str:
     """Who notices that this job failed."""
     certificate = evidence.certificate
     if words.is_dry_run(evidence.command):
-        return "Nobody: it was a try on staging, which installs nothing."
+        return _("Nobody: it was a try on staging, which installs nothing.")
     if certificate is not None and certificate.is_present and certificate.not_after is not None:
         left = certificate.not_after - utcnow()
         if left.total_seconds() > 0:
             span = _span(left.days)
-            return f"Visitors are not affected. The current certificate stays in place and is valid for {span}."
-        return f"Visitors of {_hosts(evidence)} get a warning: the current certificate has expired."
+            return _(
+                "Visitors are not affected. The current certificate stays in place and is valid for %(span)s.",
+                span=span,
+            )
+        return _("Visitors of %(hosts)s get a warning: the current certificate has expired.", hosts=_hosts(evidence))
     if evidence.used_by:
-        return (
-            f"{_hosts(evidence)} {'is' if len(evidence.used_by) == 1 else 'are'} served as plain HTTP until it works."
+        return _(
+            "%(hosts)s %(value)s served as plain HTTP until it works.",
+            hosts=_hosts(evidence),
+            value="is" if len(evidence.used_by) == 1 else "are",
         )
-    return "Nobody: no host uses this certificate."
+    return _("Nobody: no host uses this certificate.")
 
 
 def is_harmless(evidence: Evidence) -> bool:
@@ -79,14 +91,14 @@ def _is_over(end: datetime | None) -> bool:
 
 
 def _then(is_repeated: bool) -> NextStep:
-    text = "Then press Retry, or wait." if is_repeated else "Then press Retry."
+    text = _("Then press Retry, or wait.") if is_repeated else _("Then press Retry.")
     return NextStep(text)
 
 
 def _span(days: int) -> str:
-    return f"{plural(days, 'more day')}" if days > 0 else "less than a day"
+    return f"{plural(days, 'more day')}" if days > 0 else _("less than a day")
 
 
 def _hosts(evidence: Evidence) -> str:
     names = [display_name(host.primary_name) for host in evidence.used_by]
-    return names[0] if len(names) == 1 else f"{len(names)} hosts" if names else "names it is used for"
+    return names[0] if len(names) == 1 else f"{len(names)} hosts" if names else _("names it is used for")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from panel.errors import NotFound
+from panel.i18n import gettext as _
 from panel.models import Certificate, Command
 from panel.nginx.grammar import display_name
 from panel.services import certificates, jobs
@@ -39,7 +40,7 @@ def some_names(names: Sequence[str]) -> str:
     """The first two names, and how many more there are."""
     shown = [display_name(name) for name in names[:NAMES_IN_TITLE]]
     rest = len(names) - len(shown)
-    return ", ".join(shown) + f" and {rest} more" if rest else " and ".join(shown)
+    return ", ".join(shown) + _(" and %(rest)s more", rest=rest) if rest else " and ".join(shown)
 
 
 def progress(command: Command, certificate: Certificate | None) -> Progress:
@@ -66,14 +67,14 @@ def facts(command: Command, certificate: Certificate | None) -> list[Fact]:
     if certificate is None:
         subject = words.subject_of(command)
         if command.payload.get("dns_credential_id") is not None:
-            return [Fact("Credential", "DNS credentials", "/settings/dns")]
-        return [Fact("Certificate", subject, is_code=True)] if command.certificate_id else []
+            return [Fact(_("Credential"), _("DNS credentials"), "/settings/dns")]
+        return [Fact(_("Certificate"), subject, is_code=True)] if command.certificate_id else []
     names = ", ".join(display_name(name) for name in certificate.names)
-    lines = [Fact("Names", names, f"/certificates/{certificate.id}", is_code=True)]
+    lines = [Fact(_("Names"), names, f"/certificates/{certificate.id}", is_code=True)]
     if certificate.is_renewable:
         lines += [
-            Fact("Authority", certificate_words.authority(certificate)),
-            Fact("Challenge", certificate_words.challenge(certificate)),
-            Fact("Key", certificate_words.key_type(certificate.key_type)),
+            Fact(_("Authority"), certificate_words.authority(certificate)),
+            Fact(_("Challenge"), certificate_words.challenge(certificate)),
+            Fact(_("Key"), certificate_words.key_type(certificate.key_type)),
         ]
     return lines

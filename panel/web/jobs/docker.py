@@ -3,6 +3,7 @@ May import: panel.models, panel.web.jobs.cards."""
 
 from __future__ import annotations
 
+from panel.i18n import gettext as _
 from panel.models import Command, CommandKind
 from panel.web.jobs.cards import Evidence, Fact, Failure, NextStep
 
@@ -15,24 +16,24 @@ def facts(command: Command) -> list[Fact]:
     if not name:
         return []
     found = command.result.get("network") or {}
-    lines = [Fact("Network", str(name), "/networks", is_code=True)]
+    lines = [Fact(_("Network"), str(name), "/networks", is_code=True)]
     if found.get("subnets"):
-        lines.append(Fact("Subnet", ", ".join(found["subnets"]), is_code=True))
+        lines.append(Fact(_("Subnet"), ", ".join(found["subnets"]), is_code=True))
     if found:
-        lines.append(Fact("nginx", "attached" if found["attached"] else "not attached"))
+        lines.append(Fact("nginx", "attached" if found["attached"] else _("not attached")))
     return lines
 
 
 def _upstream_facts(command: Command) -> list[Fact]:
     asked = command.payload
     host = f"[{asked['host']}]" if ":" in asked["host"] else asked["host"]
-    lines = [Fact("Upstream", f"{asked['scheme']}://{host}:{asked['port']}", is_code=True)]
+    lines = [Fact(_("Upstream"), f"{asked['scheme']}://{host}:{asked['port']}", is_code=True)]
     state = command.result.get("state")
     if not state:
         return lines
-    lines.append(Fact("Found", state["sentence"] or ("reachable" if state["ok"] else "not reachable")))
+    lines.append(Fact(_("Found"), state["sentence"] or ("reachable" if state["ok"] else _("not reachable"))))
     if state["next_step"]:
-        lines.append(Fact("What to do", state["next_step"]))
+        lines.append(Fact(_("What to do"), state["next_step"]))
     return lines
 
 
@@ -41,11 +42,11 @@ def card(evidence: Evidence) -> Failure:
     command = evidence.command
     is_change = command.kind in {CommandKind.ATTACH_NETWORK, CommandKind.DETACH_NETWORK}
     return Failure(
-        "Docker refused it" if is_change else "The question was not answered",
-        command.error or evidence.last_error or "The agent gave no reason.",
-        "Nobody new: nginx is in the networks it was in before." if is_change else "Nobody: nothing was changed.",
+        _("Docker refused it") if is_change else _("The question was not answered"),
+        command.error or evidence.last_error or _("The agent gave no reason."),
+        _("Nobody new: nginx is in the networks it was in before.") if is_change else _("Nobody: nothing was changed."),
         (
-            NextStep("See how Docker is on the agent's page", evidence.agent_url),
-            NextStep("Press Retry when the cause is gone. Doing it twice is safe."),
+            NextStep(_("See how Docker is on the agent's page"), evidence.agent_url),
+            NextStep(_("Press Retry when the cause is gone. Doing it twice is safe.")),
         ),
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from panel.i18n import gettext as _
 from panel.models import CommandKind, CommandState
 from panel.web.jobs import certificate_failure, docker, words
 from panel.web.jobs.cards import Evidence, Failure, NextStep, Refusal
@@ -31,25 +32,31 @@ def _refused(evidence: Evidence) -> Failure:
     refusals = tuple(_refusal(error, fields) for error in errors)
     is_apply = evidence.command.kind == CommandKind.APPLY_CONFIG
     if None in by_path:
-        who = "Nothing was changed: nginx keeps serving what it served before."
-        look = NextStep("Read the output below: the refused file belongs to no host.")
-        return Failure("nginx refused a file of the panel", _refusal_sentence(len(errors)), who, (look,), refusals)
+        who = _("Nothing was changed: nginx keeps serving what it served before.")
+        look = NextStep(_("Read the output below: the refused file belongs to no host."))
+        return Failure(_("nginx refused a file of the panel"), _refusal_sentence(len(errors)), who, (look,), refusals)
     who = (
-        "Only what is listed here. Versions that worked before keep serving, and all other changes were sent again."
+        _("Only what is listed here. Versions that worked before keep serving, and all other changes were sent again.")
         if is_apply
-        else "Nobody: a test touches nothing that is live."
+        else _("Nobody: a test touches nothing that is live.")
     )
-    steps = tuple(NextStep(f"Correct {refusal.name}", refusal.url) for refusal in refusals if refusal.url)
-    return Failure("nginx refused a host", _refusal_sentence(len(errors)), who, steps, refusals)
+    steps = tuple(
+        NextStep(_("Correct %(name)s", name=refusal.name), refusal.url) for refusal in refusals if refusal.url
+    )
+    return Failure(_("nginx refused a host"), _refusal_sentence(len(errors)), who, steps, refusals)
 
 
 def _refusal_sentence(count: int) -> str:
-    return "nginx tested the files and refused one." if count == 1 else f"nginx tested the files and refused {count}."
+    return (
+        _("nginx tested the files and refused one.")
+        if count == 1
+        else _("nginx tested the files and refused %(count)s.", count=count)
+    )
 
 
 def _refusal(error: dict[str, str | int], fields: dict[int, str]) -> Refusal:
     path, line = str(error["path"]), int(error.get("line") or 0)
-    place = f"{path}, line {line}" if line else path
+    place = _("%(path)s, line %(line)s", path=path, line=line) if line else path
     host_id = _path_id(path)
     match = _HOST_PATH.fullmatch(path)
     if host_id is None or match is None:
@@ -67,88 +74,90 @@ def _path_id(path: str) -> int | None:
 
 def _degraded(evidence: Evidence) -> Failure:
     return Failure(
-        "The old configuration could not be put back",
+        _("The old configuration could not be put back"),
         evidence.command.error,
-        f"All hosts of {evidence.command.agent.name} may be affected.",
+        _("All hosts of %(name)s may be affected.", name=evidence.command.agent.name),
         (
-            NextStep("Look at nginx on that machine now: is it running, and what does its error log say?"),
-            NextStep("Then apply again from the agent's page", evidence.agent_url),
+            NextStep(_("Look at nginx on that machine now: is it running, and what does its error log say?")),
+            NextStep(_("Then apply again from the agent's page"), evidence.agent_url),
         ),
     )
 
 
 def _not_running(evidence: Evidence) -> Failure:
     return Failure(
-        "nginx is not running",
+        _("nginx is not running"),
         evidence.command.error,
-        f"All hosts of {evidence.command.agent.name} are down until nginx is started.",
+        _("All hosts of %(name)s are down until nginx is started.", name=evidence.command.agent.name),
         (
-            NextStep("Start nginx on that machine. Its files are in place and the last good ones."),
-            NextStep("Then press Retry. The agent's page shows when nginx is back", evidence.agent_url),
+            NextStep(_("Start nginx on that machine. Its files are in place and the last good ones.")),
+            NextStep(_("Then press Retry. The agent's page shows when nginx is back"), evidence.agent_url),
         ),
     )
 
 
 def _port_in_use(evidence: Evidence) -> Failure:
     return Failure(
-        "A port is used by another program",
+        _("A port is used by another program"),
         evidence.last_error or evidence.command.error,
         _unharmed(evidence),
         (
-            NextStep("Find the program that holds the port on that machine (ss -ltnp) and stop it,"),
-            NextStep("or give the agent another port (AGENT_HTTP_PORT) and restart it. Then press Retry."),
+            NextStep(_("Find the program that holds the port on that machine (ss -ltnp) and stop it,")),
+            NextStep(_("or give the agent another port (AGENT_HTTP_PORT) and restart it. Then press Retry.")),
         ),
     )
 
 
 def _expired(evidence: Evidence) -> Failure:
     return Failure(
-        "The agent did not take the job in time",
-        evidence.command.error or f"{evidence.command.agent.name} was not reachable while the job waited.",
-        "Nobody: nothing was sent. What nginx serves has not changed.",
-        (NextStep("See whether the agent is online", evidence.agent_url), NextStep("Then press Retry.")),
+        _("The agent did not take the job in time"),
+        evidence.command.error
+        or _("%(name)s was not reachable while the job waited.", name=evidence.command.agent.name),
+        _("Nobody: nothing was sent. What nginx serves has not changed."),
+        (NextStep(_("See whether the agent is online"), evidence.agent_url), NextStep(_("Then press Retry."))),
     )
 
 
 def _unsupported(evidence: Evidence) -> Failure:
     return Failure(
-        "The agent does not know this job",
-        evidence.command.error or f"{evidence.command.agent.name} runs an older version than the panel.",
-        "Nobody: nothing was done.",
-        (NextStep("Update the agent on that machine, then press Retry", evidence.agent_url),),
+        _("The agent does not know this job"),
+        evidence.command.error or _("%(name)s runs an older version than the panel.", name=evidence.command.agent.name),
+        _("Nobody: nothing was done."),
+        (NextStep(_("Update the agent on that machine, then press Retry"), evidence.agent_url),),
     )
 
 
 def _unknown_outcome(evidence: Evidence) -> Failure:
     return Failure(
-        "Nobody knows how it ended",
-        evidence.command.error or "The agent stopped in the middle of the job and could not say how it ended.",
+        _("Nobody knows how it ended"),
+        evidence.command.error or _("The agent stopped in the middle of the job and could not say how it ended."),
         certificate_failure.UNKNOWN
         if evidence.is_about_certificate
-        else "nginx serves either the configuration before this job or the one after it, never half of one.",
+        else _("nginx serves either the configuration before this job or the one after it, never half of one."),
         (
-            NextStep("Open the agent: it reports what nginx serves as soon as it is back", evidence.agent_url),
-            NextStep("Press Retry when you are unsure. Doing it twice is safe."),
+            NextStep(_("Open the agent: it reports what nginx serves as soon as it is back"), evidence.agent_url),
+            NextStep(_("Press Retry when you are unsure. Doing it twice is safe.")),
         ),
     )
 
 
 def _too_slow(evidence: Evidence) -> Failure:
     return Failure(
-        "It took too long",
-        evidence.command.error or f"No result came within {evidence.command.run_timeout:.0f} seconds.",
-        "The agent may still report the result; then this page shows it.",
-        (NextStep("See whether the agent is online", evidence.agent_url), NextStep("Then press Retry.")),
+        _("It took too long"),
+        evidence.command.error
+        or _("No result came within %(run_timeout)s seconds.", run_timeout=f"{evidence.command.run_timeout:.0f}"),
+        _("The agent may still report the result; then this page shows it."),
+        (NextStep(_("See whether the agent is online"), evidence.agent_url), NextStep(_("Then press Retry."))),
     )
 
 
 def _other(evidence: Evidence) -> Failure:
     label = words.stage_label(evidence.command, evidence.stage)
     return Failure(
-        f"It failed at: {label}" if label else "It failed",
-        evidence.command.error or evidence.last_error or "The agent gave no reason.",
+        _("It failed at: %(label)s", label=label) if label else _("It failed"),
+        evidence.command.error or evidence.last_error or _("The agent gave no reason."),
         _unharmed(evidence),
-        (NextStep("Read the agent's own words in the output."), NextStep("Press Retry when the cause is gone.")),
+        (NextStep(_("Read the agent's own words in the output.")), NextStep(_("Press Retry when the cause is gone."))),
     )
 
 
@@ -156,10 +165,10 @@ def _unharmed(evidence: Evidence) -> str:
     if evidence.is_about_certificate:
         return certificate_failure.affected(evidence)
     if evidence.command.result.get("rolled_back"):
-        return "Nobody: the configuration that worked before was put back and proved."
+        return _("Nobody: the configuration that worked before was put back and proved.")
     if evidence.command.kind in {CommandKind.TEST_CONFIG, CommandKind.CHECK_NGINX}:
-        return "Nobody: nothing that is live was touched."
-    return "Nobody new: nginx keeps serving what it served before."
+        return _("Nobody: nothing that is live was touched.")
+    return _("Nobody new: nginx keeps serving what it served before.")
 
 
 def _mentions(*needles: str) -> Callable[[Evidence], bool]:

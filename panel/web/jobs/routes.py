@@ -11,6 +11,7 @@ from flask import Blueprint, Response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel.extensions import transaction
+from panel.i18n import gettext as _
 from panel.models import Command, CommandKind, CommandOutput
 from panel.services import agents, certificates, commands, deployments, jobs
 from panel.services.jobs import JobResult
@@ -94,7 +95,7 @@ def cancel(command_id: str) -> BaseResponse:
     with transaction():
         command = commands.cancel(commands.get(command_id), actor())
         is_over = not command.is_open
-    htmx.toast("Job cancelled." if is_over else "The agent was asked to stop.")
+    htmx.toast(_("Job cancelled.") if is_over else _("The agent was asked to stop."))
     return htmx.go(url_for("jobs.show", command_id=command_id))
 
 

@@ -6,13 +6,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Command, CommandKind, CommandState
 from panel.models.types import utcnow
 from panel.services.jobs import StageMark
 from panel.web.certificates.findings import Record
 from panel.web.jobs import words
 
-_SPOKEN = {"done": "Done", "now": "In progress", "fail": "Failed", "todo": "Not started", "skip": "Not needed"}
+_SPOKEN = {
+    "done": lazy_gettext("Done"),
+    "now": lazy_gettext("In progress"),
+    "fail": lazy_gettext("Failed"),
+    "todo": lazy_gettext("Not started"),
+    "skip": lazy_gettext("Not needed"),
+}
 # What is undone or tidied up is no step forwards: a job does not end at it.
 _NO_PROGRESS = {"rollback", "cleanup"}
 
@@ -93,8 +101,8 @@ def _names(command: Command, marks: list[StageMark]) -> list[str]:
 
 def _delivery(command: Command, marks: list[StageMark], now: datetime) -> Step:
     if command.kind == CommandKind.RENEW_CERTIFICATE and command.created_by_id is None:
-        return Step(f"Begun by {command.agent.name}", "done")
-    label = f"Send to {command.agent.name}"
+        return Step(_("Begun by %(name)s", name=command.agent.name), "done")
+    label = _("Send to %(name)s", name=command.agent.name)
     arrived = command.started_at or command.acked_at
     if arrived or marks:
         return Step(label, "done", arrived - command.created_at if arrived else None)
@@ -102,18 +110,18 @@ def _delivery(command: Command, marks: list[StageMark], now: datetime) -> Step:
     if command.is_open:
         return Step(label, "now", waited, _delivery_hint(command, now))
     if command.state == CommandState.CANCELLED:
-        return Step(label, "todo", None, "Cancelled before it was sent.")
+        return Step(label, "todo", None, _("Cancelled before it was sent."))
     return Step(label, "done" if command.has_succeeded else "fail", waited)
 
 
 def _delivery_hint(command: Command, now: datetime) -> str:
     if command.not_before is not None and command.not_before > now:
-        return "Edits within a short time become one reload, so this one waits a moment."
+        return _("Edits within a short time become one reload, so this one waits a moment.")
     if not command.agent.is_connected:
-        return f"{command.agent.name} is not connected. The job starts when it comes back."
+        return _("%(name)s is not connected. The job starts when it comes back.", name=command.agent.name)
     if command.state == CommandState.QUEUED:
-        return "Another job of this agent goes first."
-    return "The agent has not confirmed yet."
+        return _("Another job of this agent goes first.")
+    return _("The agent has not confirmed yet.")
 
 
 def _reached(command: Command, progress: Progress, marks: list[StageMark], now: datetime) -> Step:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from panel.i18n import gettext as _
 from panel.models import Certificate, Command, CommandKind
 from panel.models.types import utcnow
 from panel.services import certificates as certificate_service
@@ -54,7 +55,13 @@ class JobView:
         """One sentence for who listens instead of looking."""
         for number, step in enumerate(self.steps, 1):
             if step.is_current:
-                return f"Step {number} of {len(self.steps)}, {step.spoken.lower()}: {step.label}."
+                return _(
+                    "Step %(number)s of %(len)s, %(lower)s: %(label)s.",
+                    number=number,
+                    len=len(self.steps),
+                    lower=step.spoken.lower(),
+                    label=step.label,
+                )
         return f"{self.title}: {self.status_word}."
 
     @property
@@ -106,7 +113,7 @@ class JobView:
         """The person, or what acted by itself."""
         if self.command.created_by is not None:
             return self.command.created_by.username
-        return "the agent" if self.command.kind == CommandKind.RENEW_CERTIFICATE else "the panel"
+        return _("the agent") if self.command.kind == CommandKind.RENEW_CERTIFICATE else _("the panel")
 
     @property
     def can_retry(self) -> bool:
@@ -154,15 +161,15 @@ def _failure(command: Command, marks: list[jobs.StageMark], certificate: Certifi
 
 def _facts(command: Command, certificate: Certificate | None) -> list[Fact]:
     facts = certificates.facts(command, certificate) + docker.facts(command)
-    facts += [Fact("Agent", command.agent.name, f"/agents/{command.agent_id}")]
+    facts += [Fact(_("Agent"), command.agent.name, f"/agents/{command.agent_id}")]
     revision = command.result.get("revision") or command.payload.get("revision")
     if revision:
-        facts.append(Fact("Revision", str(revision)[:12], is_code=True))
+        facts.append(Fact(_("Revision"), str(revision)[:12], is_code=True))
     files = command.payload.get("files")
     if files:
-        facts.append(Fact("Files", str(files)))
+        facts.append(Fact(_("Files"), str(files)))
     if command.retry_of_id:
-        facts.append(Fact("Retry of", "the job before", f"/jobs/{command.retry_of_id}"))
+        facts.append(Fact(_("Retry of"), _("the job before"), f"/jobs/{command.retry_of_id}"))
     if command.kind == CommandKind.CHECK_NGINX and command.has_succeeded:
         facts += _nginx_facts(command)
     return facts
@@ -172,10 +179,13 @@ def _nginx_facts(command: Command) -> list[Fact]:
     nginx = command.result.get("nginx", {})
     workers, leaving = command.result.get("workers", 0), command.result.get("workers_shutting_down", 0)
     facts = [
-        Fact("nginx", str(nginx.get("version") or "not found"), is_code=True),
-        Fact("State", "running" if nginx.get("running") else "not running"),
-        Fact("Workers", f"{workers}, {leaving} shutting down" if leaving else str(workers)),
+        Fact("nginx", str(nginx.get("version") or _("not found")), is_code=True),
+        Fact(_("State"), "running" if nginx.get("running") else "not running"),
+        Fact(
+            _("Workers"),
+            _("%(workers)s, %(leaving)s shutting down", workers=workers, leaving=leaving) if leaving else str(workers),
+        ),
     ]
     if nginx.get("problem"):
-        facts.append(Fact("Problem", str(nginx["problem"])))
+        facts.append(Fact(_("Problem"), str(nginx["problem"])))
     return facts

@@ -6,37 +6,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Challenge, Command, CommandKind, CommandState
 from panel.services.jobs import JobResult
 
 KINDS = {
-    CommandKind.APPLY_CONFIG: "Apply configuration",
-    CommandKind.TEST_CONFIG: "Test configuration",
-    CommandKind.RELOAD: "Reload nginx",
-    CommandKind.CHECK_NGINX: "Check nginx",
-    CommandKind.ISSUE_CERTIFICATE: "Request certificate",
-    CommandKind.RENEW_CERTIFICATE: "Renew certificate",
-    CommandKind.REVOKE_CERTIFICATE: "Revoke certificate",
-    CommandKind.INSTALL_CERTIFICATE: "Install certificate",
-    CommandKind.DELETE_CERTIFICATE: "Delete certificate",
-    CommandKind.CONFIGURE_CERTIFICATE: "Change renewal",
-    CommandKind.TAKE_OVER_CERTIFICATE: "Take over certificate",
-    CommandKind.CHECK_NAMES: "Check names",
-    CommandKind.CHECK_DNS_CREDENTIAL: "Test DNS credential",
-    CommandKind.LIST_NETWORKS: "List networks",
-    CommandKind.LIST_CONTAINERS: "List containers",
-    CommandKind.CONTAINER_NETWORKS: "Look at a container's networks",
-    CommandKind.ATTACH_NETWORK: "Attach nginx",
-    CommandKind.DETACH_NETWORK: "Detach nginx",
-    CommandKind.CHECK_UPSTREAM: "Check upstream",
-    CommandKind.CHECK_ADDRESSES: "Look names up",
+    CommandKind.APPLY_CONFIG: lazy_gettext("Apply configuration"),
+    CommandKind.TEST_CONFIG: lazy_gettext("Test configuration"),
+    CommandKind.RELOAD: lazy_gettext("Reload nginx"),
+    CommandKind.CHECK_NGINX: lazy_gettext("Check nginx"),
+    CommandKind.ISSUE_CERTIFICATE: lazy_gettext("Request certificate"),
+    CommandKind.RENEW_CERTIFICATE: lazy_gettext("Renew certificate"),
+    CommandKind.REVOKE_CERTIFICATE: lazy_gettext("Revoke certificate"),
+    CommandKind.INSTALL_CERTIFICATE: lazy_gettext("Install certificate"),
+    CommandKind.DELETE_CERTIFICATE: lazy_gettext("Delete certificate"),
+    CommandKind.CONFIGURE_CERTIFICATE: lazy_gettext("Change renewal"),
+    CommandKind.TAKE_OVER_CERTIFICATE: lazy_gettext("Take over certificate"),
+    CommandKind.CHECK_NAMES: lazy_gettext("Check names"),
+    CommandKind.CHECK_DNS_CREDENTIAL: lazy_gettext("Test DNS credential"),
+    CommandKind.LIST_NETWORKS: lazy_gettext("List networks"),
+    CommandKind.LIST_CONTAINERS: lazy_gettext("List containers"),
+    CommandKind.CONTAINER_NETWORKS: lazy_gettext("Look at a container's networks"),
+    CommandKind.ATTACH_NETWORK: lazy_gettext("Attach nginx"),
+    CommandKind.DETACH_NETWORK: lazy_gettext("Detach nginx"),
+    CommandKind.CHECK_UPSTREAM: lazy_gettext("Check upstream"),
+    CommandKind.CHECK_ADDRESSES: lazy_gettext("Look names up"),
 }
 
 RESULTS = {
-    JobResult.OPEN: "Running",
-    JobResult.SUCCEEDED: "Succeeded",
-    JobResult.FAILED: "Failed",
-    JobResult.CANCELLED: "Cancelled",
+    JobResult.OPEN: lazy_gettext("Running"),
+    JobResult.SUCCEEDED: lazy_gettext("Succeeded"),
+    JobResult.FAILED: lazy_gettext("Failed"),
+    JobResult.CANCELLED: lazy_gettext("Cancelled"),
 }
 
 _ORDER = ("order", "challenge", "validation", "issued", "installed", "reload", "served")
@@ -65,77 +67,81 @@ STAGES = {
 DRY_RUN_STAGES = ("check", "order", "challenge", "validation", "issued")
 
 STAGE_LABELS = {
-    "fetch": "Fetch files",
-    "test": "Test with nginx",
-    "switch": "Switch to the new files",
-    "reload": "Reload nginx",
-    "prove": "Prove that it is live",
-    "rollback": "Put the old files back",
-    "check": "Check nginx",
-    "list": "Ask Docker",
-    "attach": "Join nginx to the network",
-    "detach": "Take nginx out of the network",
-    "reach": "Look at the upstream",
-    "look": "Ask name servers",
+    "fetch": lazy_gettext("Fetch files"),
+    "test": lazy_gettext("Test with nginx"),
+    "switch": lazy_gettext("Switch to the new files"),
+    "reload": lazy_gettext("Reload nginx"),
+    "prove": lazy_gettext("Prove that it is live"),
+    "rollback": lazy_gettext("Put the old files back"),
+    "check": lazy_gettext("Check nginx"),
+    "list": lazy_gettext("Ask Docker"),
+    "attach": lazy_gettext("Join nginx to the network"),
+    "detach": lazy_gettext("Take nginx out of the network"),
+    "reach": lazy_gettext("Look at the upstream"),
+    "look": lazy_gettext("Ask name servers"),
 }
 CERTIFICATE_STAGE_LABELS = {
-    "check": "Check first",
-    "order": "Order created",
-    "challenge": "Challenge in place",
-    "validation": "Validation",
-    "issued": "Issued",
-    "installed": "Installed",
-    "reload": "nginx reloaded",
-    "served": "Served over HTTPS",
-    "rollback": "Old certificate put back",
-    "revoke": "Revoked by the authority",
-    "delete": "Files taken away",
-    "configure": "Agent knows the new settings",
-    "take_over": "Renewal taken over",
-    "credential": "Record written, read and removed",
+    "check": lazy_gettext("Check first"),
+    "order": lazy_gettext("Order created"),
+    "challenge": lazy_gettext("Challenge in place"),
+    "validation": lazy_gettext("Validation"),
+    "issued": lazy_gettext("Issued"),
+    "installed": lazy_gettext("Installed"),
+    "reload": lazy_gettext("nginx reloaded"),
+    "served": lazy_gettext("Served over HTTPS"),
+    "rollback": lazy_gettext("Old certificate put back"),
+    "revoke": lazy_gettext("Revoked by the authority"),
+    "delete": lazy_gettext("Files taken away"),
+    "configure": lazy_gettext("Agent knows the new settings"),
+    "take_over": lazy_gettext("Renewal taken over"),
+    "credential": lazy_gettext("Record written, read and removed"),
 }
 
 # What a running stage waits for, and how long is normal.
 STAGE_HINTS = {
-    "fetch": "The agent asks for the files it lacks. Usually under a second.",
-    "test": "nginx reads the new files without using them. Usually under 2 seconds.",
-    "switch": "The new files take the place of the old ones.",
-    "reload": "nginx starts new workers. No request is dropped.",
-    "prove": "Fresh connections are made until only the new revision answers. Usually under 2 seconds.",
-    "rollback": "The files that worked before come back, and that is proved too.",
-    "check": "The agent looks at its nginx.",
-    "list": "The agent asks the Docker Engine. Usually under a second.",
-    "attach": "Docker does it while nginx runs. Usually under a second.",
-    "detach": "Docker does it while nginx runs. Usually under a second.",
-    "reach": "The agent looks from nginx's own networks. Usually under 3 seconds.",
-    "look": "The agent asks name servers where the names lead to. Usually under 3 seconds.",
+    "fetch": lazy_gettext("The agent asks for the files it lacks. Usually under a second."),
+    "test": lazy_gettext("nginx reads the new files without using them. Usually under 2 seconds."),
+    "switch": lazy_gettext("The new files take the place of the old ones."),
+    "reload": lazy_gettext("nginx starts new workers. No request is dropped."),
+    "prove": lazy_gettext("Fresh connections are made until only the new revision answers. Usually under 2 seconds."),
+    "rollback": lazy_gettext("The files that worked before come back, and that is proved too."),
+    "check": lazy_gettext("The agent looks at its nginx."),
+    "list": lazy_gettext("The agent asks the Docker Engine. Usually under a second."),
+    "attach": lazy_gettext("Docker does it while nginx runs. Usually under a second."),
+    "detach": lazy_gettext("Docker does it while nginx runs. Usually under a second."),
+    "reach": lazy_gettext("The agent looks from nginx's own networks. Usually under 3 seconds."),
+    "look": lazy_gettext("The agent asks name servers where the names lead to. Usually under 3 seconds."),
 }
 CERTIFICATE_STAGE_HINTS = {
-    "check": "Names, addresses, the challenge path, CAA records, limits and the clock. Usually under 3 seconds.",
-    "order": "The authority is told the names. Usually under 2 seconds.",
-    "challenge": "nginx answers for the authority, whatever the host does otherwise. Usually under a second.",
-    "validation": "The authority looks at the challenge from several places. Usually 2 to 10 seconds.",
-    "issued": "The authority signs the certificate. Usually under 5 seconds.",
-    "installed": "The files are verified, then they take the place of the old ones at once.",
-    "reload": "nginx gets the hosts that use it. Usually under 5 seconds.",
-    "served": "A TLS handshake with nginx looks for the new serial. Usually under a second.",
-    "rollback": "The version before comes back, and that is proved too.",
-    "revoke": "The authority is told. Usually under 2 seconds.",
-    "credential": "The agent writes a record of its own into the zone, looks for it and removes it.",
+    "check": lazy_gettext(
+        "Names, addresses, the challenge path, CAA records, limits and the clock. Usually under 3 seconds."
+    ),
+    "order": lazy_gettext("The authority is told the names. Usually under 2 seconds."),
+    "challenge": lazy_gettext(
+        "nginx answers for the authority, whatever the host does otherwise. Usually under a second."
+    ),
+    "validation": lazy_gettext("The authority looks at the challenge from several places. Usually 2 to 10 seconds."),
+    "issued": lazy_gettext("The authority signs the certificate. Usually under 5 seconds."),
+    "installed": lazy_gettext("The files are verified, then they take the place of the old ones at once."),
+    "reload": lazy_gettext("nginx gets the hosts that use it. Usually under 5 seconds."),
+    "served": lazy_gettext("A TLS handshake with nginx looks for the new serial. Usually under a second."),
+    "rollback": lazy_gettext("The version before comes back, and that is proved too."),
+    "revoke": lazy_gettext("The authority is told. Usually under 2 seconds."),
+    "credential": lazy_gettext("The agent writes a record of its own into the zone, looks for it and removes it."),
 }
-DNS_CHALLENGE_HINT = (
-    "All name servers of the zone must show the record before the authority is asked to look. "
-    "Usually under 2 minutes; some providers need 10."
+DNS_CHALLENGE_HINT = lazy_gettext(
+    "All name servers of the zone must show the record before the authority is asked "
+    "to look. Usually under 2 minutes; some providers need 10."
 )
 
 _STATES = {
-    CommandState.QUEUED: ("off", "Queued"),
-    CommandState.SENT: ("run", "Sent"),
-    CommandState.RUNNING: ("run", "Running"),
-    CommandState.SUCCEEDED: ("ok", "Succeeded"),
-    CommandState.FAILED: ("bad", "Failed"),
-    CommandState.EXPIRED: ("bad", "Expired"),
-    CommandState.CANCELLED: ("off", "Cancelled"),
+    CommandState.QUEUED: ("off", lazy_gettext("Queued")),
+    CommandState.SENT: ("run", lazy_gettext("Sent")),
+    CommandState.RUNNING: ("run", lazy_gettext("Running")),
+    CommandState.SUCCEEDED: ("ok", lazy_gettext("Succeeded")),
+    CommandState.FAILED: ("bad", lazy_gettext("Failed")),
+    CommandState.EXPIRED: ("bad", lazy_gettext("Expired")),
+    CommandState.CANCELLED: ("off", lazy_gettext("Cancelled")),
 }
 
 
@@ -150,11 +156,11 @@ _ABOUT = {  # keys of their payloads
 def state_of(command: Command) -> tuple[str, str]:
     """The status pill: its kind and its word."""
     if not command.is_open and not command.outcome_known:
-        return "warn", "Outcome unknown"
+        return "warn", _("Outcome unknown")
     if command.has_succeeded and CommandKind(command.kind) in ANSWERS:
         return ANSWERS[CommandKind(command.kind)](command.result)
     if command.result.get("needs_confirmation") and not command.is_open and not command.has_succeeded:
-        return "warn", "Needs your yes"
+        return "warn", _("Needs your yes")
     return _STATES[CommandState(command.state)]
 
 
@@ -162,12 +168,12 @@ def _check_answer(result: Mapping[str, Any]) -> tuple[str, str]:
     """A check that was carried out says what it found, and not that it was carried out."""
     levels = {str(finding.get("level", "")).lower() for finding in result.get("findings", [])}
     if "error" in levels:
-        return "bad", "Something must be mended"
-    return ("warn", "With doubts") if "warning" in levels else ("ok", "Nothing stands in the way")
+        return "bad", _("Something must be mended")
+    return ("warn", _("With doubts")) if "warning" in levels else ("ok", _("Nothing stands in the way"))
 
 
 def _credential_answer(result: Mapping[str, Any]) -> tuple[str, str]:
-    return ("ok", "It works") if result.get("ok") else ("bad", "It does not work")
+    return ("ok", _("It works")) if result.get("ok") else ("bad", _("It does not work"))
 
 
 ANSWERS = {
@@ -178,7 +184,7 @@ ANSWERS = {
 
 def kind_of(command: Command) -> str:
     """The job's kind in words."""
-    return "Try on staging" if is_dry_run(command) else KINDS[CommandKind(command.kind)]
+    return _("Try on staging") if is_dry_run(command) else KINDS[CommandKind(command.kind)]
 
 
 def subject_of(command: Command) -> str:

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from panel.config import Config
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Agent, AgentStatus
 from panel.services import agents, docker_facts
 
 _HERE = frozenset({AgentStatus.ONLINE, AgentStatus.SYNCING})
-REMEDY = (
-    "Give the agent access to Docker's socket: mount /var/run/docker.sock into its container, or add its user to the "
-    "group docker. Another address is told by AGENT_DOCKER_HOST; “off” there says that Docker is not used."
+REMEDY = lazy_gettext(
+    "Give the agent access to Docker's socket: mount /var/run/docker.sock into its "
+    "container, or add its user to the group docker. Another address is told by "
+    "AGENT_DOCKER_HOST; “off” there says that Docker is not used."
 )
 
 
@@ -64,12 +67,27 @@ def views(everyone: Iterable[Agent], now: datetime, config: Config) -> list[Engi
 
 def _words(agent: Agent, facts: docker_facts.DockerFacts) -> tuple[str, str, str, str]:
     if agent.docker_at is None:
-        return "off", "Not told yet", "It has not told the panel about Docker yet.", "An agent that is online does."
+        return (
+            "off",
+            _("Not told yet"),
+            _("It has not told the panel about Docker yet."),
+            _("An agent that is online does."),
+        )
     if not facts.is_present and facts.problem:
-        return "bad", "Not reachable", facts.problem, REMEDY
+        return "bad", _("Not reachable"), facts.problem, REMEDY
     if not facts.is_present:
-        return "off", "Not used", "Docker is not used on this machine, or it is switched off for the agent.", REMEDY
+        return (
+            "off",
+            _("Not used"),
+            _("Docker is not used on this machine, or it is switched off for the agent."),
+            REMEDY,
+        )
     if facts.is_nginx_contained:
-        return "ok", "Reachable", f"nginx runs in the container {facts.nginx_container}.", ""
-    sentence = "nginx runs on the machine itself, which reaches every container without being joined to its network."
-    return "ok", "Reachable", sentence, ""
+        return (
+            "ok",
+            _("Reachable"),
+            _("nginx runs in the container %(nginx_container)s.", nginx_container=facts.nginx_container),
+            "",
+        )
+    sentence = _("nginx runs on the machine itself, which reaches every container without being joined to its network.")
+    return "ok", _("Reachable"), sentence, ""

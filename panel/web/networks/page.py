@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import current_app
 
+from panel.i18n import lazy_gettext
 from panel.models import Agent
 from panel.models.types import utcnow
 from panel.services import agents, containers, docker_facts, networks
@@ -20,9 +21,20 @@ from panel.web.networks.view import NetworkRow
 NETWORKS = Shape(
     path="/networks",
     facets={
-        "status": Facet("Status", {"attached": "Attached", "lost": "Wanted, not attached", "free": "Not attached"})
+        "status": Facet(
+            lazy_gettext("Status"),
+            {
+                "attached": lazy_gettext("Attached"),
+                "lost": lazy_gettext("Wanted, not attached"),
+                "free": lazy_gettext("Not attached"),
+            },
+        )
     },
-    columns={"name": ("Network", False), "agent": ("Agent", False), "status": ("nginx", False)},
+    columns={
+        "name": (lazy_gettext("Network"), False),
+        "agent": (lazy_gettext("Agent"), False),
+        "status": ("nginx", False),
+    },
     default_sort="name",
 )
 _IS: Mapping[str, Callable[[NetworkRow], bool]] = {

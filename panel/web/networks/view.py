@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Agent, Command, CommandKind, ProxyHost
 from panel.nginx.grammar import display_name
 from panel.services.docker_facts import DockerFacts, Network
@@ -13,18 +15,30 @@ from panel.web.certificates.view import Status
 
 NAMES_SHOWN = 4  # containers and hosts in a row
 
-ATTACHED = Status("ok", "Attached", "nginx is in it, and is put back when it is not.")
+ATTACHED = Status("ok", lazy_gettext("Attached"), lazy_gettext("nginx is in it, and is put back when it is not."))
 FOUND = Status(
-    "ok", "Attached", "nginx was started in it. Nobody asked for that here, so it is not put back when lost."
+    "ok",
+    lazy_gettext("Attached"),
+    lazy_gettext("nginx was started in it. Nobody asked for that here, so it is not put back when lost."),
 )
-LOST = Status("warn", "Not attached", "nginx is to be in it and is not. The agent joins it again as soon as it can.")
+LOST = Status(
+    "warn",
+    lazy_gettext("Not attached"),
+    lazy_gettext("nginx is to be in it and is not. The agent joins it again as soon as it can."),
+)
 GONE = Status(
-    "bad", "Network is gone", "nginx is to be in it, but there is no such network now. It is joined when it is back."
+    "bad",
+    lazy_gettext("Network is gone"),
+    lazy_gettext("nginx is to be in it, but there is no such network now. It is joined when it is back."),
 )
-FREE = Status("off", "Not attached", "nginx does not reach what is only in this network.")
-UNNEEDED = Status("off", "Not needed", "nginx runs on the machine itself and reaches it without being joined.")
-ATTACHING = Status("run", "Attaching", "A job joins nginx to it now.")
-DETACHING = Status("run", "Detaching", "A job takes nginx out of it now.")
+FREE = Status("off", lazy_gettext("Not attached"), lazy_gettext("nginx does not reach what is only in this network."))
+UNNEEDED = Status(
+    "off",
+    lazy_gettext("Not needed"),
+    lazy_gettext("nginx runs on the machine itself and reaches it without being joined."),
+)
+ATTACHING = Status("run", lazy_gettext("Attaching"), lazy_gettext("A job joins nginx to it now."))
+DETACHING = Status("run", lazy_gettext("Detaching"), lazy_gettext("A job takes nginx out of it now."))
 SEVERITY = {"bad": 0, "warn": 1, "run": 2, "ok": 3, "off": 4}
 
 
@@ -114,9 +128,9 @@ def _buttons(facts: DockerFacts, network: Network, job: Command | None) -> tuple
     """The words on "attach" and on "detach"."""
     if job is not None or not facts.is_nginx_contained:
         return "", ""
-    attach = "" if network.is_wanted or network.attach_refusal else "Keep" if network.is_attached else "Attach"
+    attach = "" if network.is_wanted or network.attach_refusal else _("Keep") if network.is_attached else _("Attach")
     has_place = network.is_attached or network.is_wanted
-    detach = "" if network.detach_refusal or not has_place else "Forget" if network.is_missing else "Detach"
+    detach = "" if network.detach_refusal or not has_place else _("Forget") if network.is_missing else _("Detach")
     return attach, detach
 
 
@@ -131,27 +145,30 @@ def _refusal(facts: DockerFacts, network: Network) -> str:
 
 def _attach_question(network: Network) -> str:
     if network.is_attached:
-        return f"nginx is in {network.name} already. From now on the agent puts it back whenever it is not."
-    return (
-        f"Attach nginx to {network.name}? It can then reach the containers in there. nginx is not restarted and no "
-        "request is dropped. It is put back whenever it is lost."
+        return _(
+            "nginx is in %(name)s already. From now on the agent puts it back whenever it is not.", name=network.name
+        )
+    return _(
+        "Attach nginx to %(name)s? It can then reach the containers in there. nginx is "
+        "not restarted and no request is dropped. It is put back whenever it is lost.",
+        name=network.name,
     )
 
 
 def _detach_question(network: Network, hosts: Sequence[ProxyHost]) -> str:
     if network.is_missing:
-        return f"Forget {network.name}? nginx is not joined to it when it comes back."
+        return _("Forget %(name)s? nginx is not joined to it when it comes back.", name=network.name)
     names = some([display_name(host.primary_name) for host in hosts])
-    told = ", ".join(names.shown) + (f" and {names.more} more" if names.more else "")
-    loss = f" Visitors of {told} may get an error (502) then." if told else " No host leads into it."
-    return f"Take nginx out of {network.name}? It is not restarted.{loss}"
+    told = ", ".join(names.shown) + (_(" and %(more)s more", more=names.more) if names.more else "")
+    loss = _(" Visitors of %(told)s may get an error (502) then.", told=told) if told else _(" No host leads into it.")
+    return _("Take nginx out of %(name)s? It is not restarted.%(loss)s", name=network.name, loss=loss)
 
 
 def _wanted(facts: DockerFacts, network: Network) -> str:
     """What people decided, beside what is."""
     if not facts.is_nginx_contained:
         return ""
-    return "wanted" if network.is_wanted else "not asked for" if network.is_attached else ""
+    return "wanted" if network.is_wanted else _("not asked for") if network.is_attached else ""
 
 
 def _scope(network: Network) -> str:

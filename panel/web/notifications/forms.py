@@ -9,6 +9,8 @@ from wtforms import Field as FormField
 from wtforms import PasswordField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.notifiers.notifier import Field, Notifier
 from panel.services.channels import Stored
 from panel.web.forms import Form
@@ -17,7 +19,7 @@ from panel.web.forms import Form
 class ChannelForm(Form):
     """The name; subclasses have the fields of one kind."""
 
-    name = StringField("Name")
+    name = StringField(lazy_gettext("Name"))
 
     def values(self, notifier: Notifier) -> dict[str, str]:
         """What was entered, by the names of the kind's fields."""
@@ -55,5 +57,9 @@ def _hint(field: Field, stored: Stored | None) -> str:
     set_at = stored.set_at.get(field.name) if stored else None
     if not set_at or not (stored and stored.values.get(field.name)):
         return field.help
-    kept = f"Set {set_at.day} {set_at:%B %Y}. Leave it empty to keep it; what you enter replaces it."
+    kept = _(
+        "Set %(day)s %(set_at)s. Leave it empty to keep it; what you enter replaces it.",
+        day=set_at.day,
+        set_at=f"{set_at:%B %Y}",
+    )
     return f"{kept} {field.help}".strip()

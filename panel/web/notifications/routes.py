@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel.config import Config
 from panel.errors import Invalid
 from panel.extensions import db, transaction
+from panel.i18n import gettext as _
 from panel.models.types import utcnow
 from panel.notifiers import registry
 from panel.notifiers.notifier import Notifier
@@ -56,7 +57,7 @@ def create() -> BaseResponse:
     except Invalid as refusal:
         form.attach(refusal)
         return _answer(form, notifier, status=422)
-    htmx.toast(f"Channel {name} added. Send a test to see that it works.")
+    htmx.toast(_("Channel %(name)s added. Send a test to see that it works.", name=name))
     return _to_list()
 
 
@@ -84,7 +85,7 @@ def edit(channel_id: int) -> BaseResponse:
     except Invalid as refusal:
         form.attach(refusal)
         return _answer(form, notifier, status=422, **values)
-    htmx.toast(f"Channel {name} saved. Send a test to see that it works.")
+    htmx.toast(_("Channel %(name)s saved. Send a test to see that it works.", name=name))
     return _to_list()
 
 
@@ -100,9 +101,14 @@ def test(channel_id: int) -> BaseResponse:
     with transaction():
         deliveries.settle(parcel, outcome, utcnow())
     if outcome.error:
-        htmx.toast(f"The test message of {name} was not taken: {outcome.error}", kind="bad")
+        htmx.toast(
+            _("The test message of %(name)s was not taken: %(error)s", name=name, error=outcome.error), kind="bad"
+        )
     else:
-        htmx.toast(f"Test message sent by {name}. {outcome.remark}".strip(), kind="warn" if outcome.remark else "ok")
+        htmx.toast(
+            _("Test message sent by %(name)s. %(remark)s", name=name, remark=outcome.remark).strip(),
+            kind="warn" if outcome.remark else "ok",
+        )
     return _to_list()
 
 
@@ -128,7 +134,7 @@ def delete(channel_id: int) -> BaseResponse:
         channel = channels.get(channel_id)
         name = channel.name
         channels.delete(channel, actor())
-    htmx.toast(f"Channel {name} deleted.")
+    htmx.toast(_("Channel %(name)s deleted.", name=name))
     return _to_list()
 
 
@@ -138,7 +144,7 @@ def _switch(channel_id: int, *, enabled: bool) -> BaseResponse:
         channels.set_enabled(channel, actor(), enabled=enabled)
         name = channel.name
         undo_url = offer.undo_url("notification_channel")
-    htmx.toast(f"Channel {name} is {'on' if enabled else 'off'}.", undo_url=undo_url)
+    htmx.toast(_("Channel %(name)s is %(value)s.", name=name, value="on" if enabled else "off"), undo_url=undo_url)
     return _to_list()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from panel.config import Config
+from panel.i18n import gettext as _
 from panel.models import Notification, NotificationChannel
 from panel.services import channels
 from panel.vault import VaultError
@@ -50,7 +51,7 @@ def channel(row: NotificationChannel, config: Config) -> ChannelView:
         goes_to = notifier.summarize(channels.open_stored(row, config).values)
         error = row.last_error
     except VaultError as refusal:
-        goes_to, error, tone, word = "not known", str(refusal), "bad", "Cannot send"
+        goes_to, error, tone, word = _("not known"), str(refusal), "bad", _("Cannot send")
     return ChannelView(
         row.id, row.name, notifier.label, goes_to, tone, word, error, row.last_sent_at, is_enabled=row.is_enabled
     )
@@ -66,18 +67,18 @@ def message(row: Notification) -> MessageView:
 
 def _state(row: NotificationChannel) -> tuple[str, str]:
     if not row.is_enabled:
-        return "off", "Off"
+        return "off", _("Off")
     if row.last_error:
-        return "bad", "Has a problem"
-    return ("ok", "Works") if row.last_sent_at else ("off", "Not tried yet")
+        return "bad", _("Has a problem")
+    return ("ok", _("Works")) if row.last_sent_at else ("off", _("Not tried yet"))
 
 
 def _result(row: Notification) -> tuple[str, str, datetime | None]:
     """Tone, word, and the moment that belongs to it."""
     if row.sent_at:
-        return "ok", "Sent", row.sent_at
+        return "ok", _("Sent"), row.sent_at
     if row.next_attempt_at is None:
-        return "bad", "Not sent", None
+        return "bad", _("Not sent"), None
     if row.error:
-        return "warn", "Tried again", row.next_attempt_at
-    return "run", "Waiting", None
+        return "warn", _("Tried again"), row.next_attempt_at
+    return "run", _("Waiting"), None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from flask import url_for
 
+from panel.i18n import lazy_gettext
 from panel.models import Role, User
 
 _RANK = (Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR)
@@ -49,34 +50,53 @@ class Command:
 
 
 PAGES = (
-    Command("Overview", "home.index", "home", "start dashboard home attention", "g o"),
-    Command("Hosts", "hosts.index", "hosts", "names proxy domains sites", "g h"),
-    Command("Certificates", "certificates.index", "cert", "tls ssl https", "g c"),
-    Command("Agents", "agents.index", "agent", "machines servers nginx", "g a"),
-    Command("Networks", "networks.index", "net", "docker", "g n"),
-    Command("Containers", "containers.index", "docker", "docker engine", "g k"),
-    Command("Jobs", "jobs.index", "jobs", "commands output log", "g j"),
-    Command("Audit log", "audit.index", "audit", "history events who changed csv", "g l"),
-    Command("Saved changes", "changes.index", "diff", "review unapplied pending difference", "g r"),
-    Command("Settings", "settings.index", "settings", "options configuration", "g s"),
-    Command("Certificate authorities", "settings.authorities", "cert", "settings acme letsencrypt staging"),
-    Command("DNS credentials", "settings.dns", "dns", "settings provider txt"),
-    Command("Notifications", "notifications.index", "alert", "settings channels mail chat webhook"),
-    Command("Users", "users.index", "users", "people roles accounts", "g u", Role.ADMINISTRATOR),
-    Command("Account and sessions", "account.show", "key", "password profile second factor logins me"),
+    Command(lazy_gettext("Overview"), "home.index", "home", "start dashboard home attention", "g o"),
+    Command(lazy_gettext("Hosts"), "hosts.index", "hosts", "names proxy domains sites", "g h"),
+    Command(lazy_gettext("Certificates"), "certificates.index", "cert", "tls ssl https", "g c"),
+    Command(lazy_gettext("Agents"), "agents.index", "agent", "machines servers nginx", "g a"),
+    Command(lazy_gettext("Networks"), "networks.index", "net", "docker", "g n"),
+    Command(lazy_gettext("Containers"), "containers.index", "docker", "docker engine", "g k"),
+    Command(lazy_gettext("Jobs"), "jobs.index", "jobs", "commands output log", "g j"),
+    Command(lazy_gettext("Audit log"), "audit.index", "audit", "history events who changed csv", "g l"),
+    Command(lazy_gettext("Saved changes"), "changes.index", "diff", "review unapplied pending difference", "g r"),
+    Command(lazy_gettext("Settings"), "settings.index", "settings", "options configuration", "g s"),
+    Command(
+        lazy_gettext("Certificate authorities"), "settings.authorities", "cert", "settings acme letsencrypt staging"
+    ),
+    Command(lazy_gettext("DNS credentials"), "settings.dns", "dns", "settings provider txt"),
+    Command(lazy_gettext("Notifications"), "notifications.index", "alert", "settings channels mail chat webhook"),
+    Command(lazy_gettext("Users"), "users.index", "users", "people roles accounts", "g u", Role.ADMINISTRATOR),
+    Command(lazy_gettext("Account and sessions"), "account.show", "key", "password profile second factor logins me"),
 )
 COMMANDS = (
-    Command("Add host", "hosts.create", "plus", "create new proxy name", "n", Role.OPERATOR),
-    Command("Request certificate", "certificates.create", "plus", "new ssl tls https issue create", "", Role.OPERATOR),
-    Command("Upload certificate", "certificates.upload", "up", "import own pem", "", Role.OPERATOR),
+    Command(lazy_gettext("Add host"), "hosts.create", "plus", "create new proxy name", "n", Role.OPERATOR),
     Command(
-        "Apply saved changes", "changes.apply", "bolt", "deploy reload live publish", "", Role.OPERATOR, is_post=True
+        lazy_gettext("Request certificate"),
+        "certificates.create",
+        "plus",
+        "new ssl tls https issue create",
+        "",
+        Role.OPERATOR,
     ),
-    Command("Add agent", "agents.create", "plus", "new machine server join enrol", "", Role.ADMINISTRATOR),
-    Command("Invite person", "users.invite", "plus", "new user people create link", "", Role.ADMINISTRATOR),
-    Command("Set up second factor", "account.second_factor", "lock", "totp code password app"),
-    Command("Switch between light and dark", "home.set_theme", "sun", "theme mode colours", is_post=True),
-    Command("Log out", "auth.logout", "power", "sign leave exit end", is_post=True),
+    Command(lazy_gettext("Upload certificate"), "certificates.upload", "up", "import own pem", "", Role.OPERATOR),
+    Command(
+        lazy_gettext("Apply saved changes"),
+        "changes.apply",
+        "bolt",
+        "deploy reload live publish",
+        "",
+        Role.OPERATOR,
+        is_post=True,
+    ),
+    Command(
+        lazy_gettext("Add agent"), "agents.create", "plus", "new machine server join enrol", "", Role.ADMINISTRATOR
+    ),
+    Command(
+        lazy_gettext("Invite person"), "users.invite", "plus", "new user people create link", "", Role.ADMINISTRATOR
+    ),
+    Command(lazy_gettext("Set up second factor"), "account.second_factor", "lock", "totp code password app"),
+    Command(lazy_gettext("Switch between light and dark"), "home.set_theme", "sun", "theme mode colours", is_post=True),
+    Command(lazy_gettext("Log out"), "auth.logout", "power", "sign leave exit end", is_post=True),
 )
 
 

@@ -9,12 +9,13 @@ from datetime import datetime
 
 from flask import url_for
 
+from panel.i18n import gettext as _
+from panel.i18n import plural
 from panel.models import User
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
 from panel.services import search
 from panel.services.search import FoundCertificate, FoundHost
-from panel.web.filters import plural
 from panel.web.palette import commands
 from panel.web.palette.commands import Command
 
@@ -54,7 +55,7 @@ class Results:
     @property
     def words(self) -> str:
         """The count as it is read out."""
-        return plural(self.count, "result") if self.count else "Nothing fits"
+        return plural(self.count, "result") if self.count else _("Nothing fits")
 
 
 def results(query: str, user: User) -> Results:
@@ -63,12 +64,12 @@ def results(query: str, user: User) -> Results:
     people = [Option(one.username, url_for("users.show", user_id=one.id), "users", one.role) for one in found.people]
     agents = [Option(one.name, url_for("agents.show", agent_id=one.id), "agent", one.hostname) for one in found.agents]
     groups = (
-        _group("Hosts" if query else "Last changed hosts", map(_host, found.hosts)),
-        _group("Certificates", [_certificate(one, now) for one in found.certificates]),
-        _group("Agents", agents),
-        _group("People", people),
-        _group("Pages", [_command(one, user) for one in commands.pages(user, query)]),
-        _group("Commands", [_command(one, user) for one in commands.commands(user, query)]),
+        _group(_("Hosts") if query else _("Last changed hosts"), map(_host, found.hosts)),
+        _group(_("Certificates"), [_certificate(one, now) for one in found.certificates]),
+        _group(_("Agents"), agents),
+        _group(_("People"), people),
+        _group(_("Pages"), [_command(one, user) for one in commands.pages(user, query)]),
+        _group(_("Commands"), [_command(one, user) for one in commands.commands(user, query)]),
     )
     return Results(query, tuple(group for group in groups if group.options))
 
@@ -80,8 +81,8 @@ def _group(title: str, options: Iterable[Option]) -> Group:
 def _host(found: FoundHost) -> Option:
     url, name = url_for("hosts.show", host_id=found.id), display_name(found.name)
     if found.is_refused:
-        return Option(name, url, "hosts", "Refused by nginx", "bad")
-    return Option(name, url, "hosts", found.upstream if found.is_enabled else "Disabled")
+        return Option(name, url, "hosts", _("Refused by nginx"), "bad")
+    return Option(name, url, "hosts", found.upstream if found.is_enabled else _("Disabled"))
 
 
 def _certificate(found: FoundCertificate, now: datetime) -> Option:
@@ -92,10 +93,10 @@ def _certificate(found: FoundCertificate, now: datetime) -> Option:
 
 def _lasts(found: FoundCertificate, now: datetime) -> tuple[str, str]:
     if not found.is_present or found.not_after is None:
-        return "Not there yet", "warn"
+        return _("Not there yet"), "warn"
     days = (found.not_after - now).days
     if days < 0:
-        return "Expired", "bad"
+        return _("Expired"), "bad"
     return plural(days, "day"), "warn" if days < 7 else ""
 
 

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.errors import Invalid
 from panel.extensions import transaction
+from panel.i18n import gettext as _
 from panel.models import AcmeAuthority
 from panel.services import authorities, certificate_jobs
 from panel.web import htmx
@@ -40,7 +41,7 @@ def create() -> BaseResponse:
     except Invalid as refusal:
         form.attach(refusal)
         return _answer(form, None, 422)
-    htmx.toast(f"Authority {name} added.")
+    htmx.toast(_("Authority %(name)s added.", name=name))
     return htmx.go(LIST)
 
 
@@ -59,7 +60,7 @@ def edit(authority_id: int) -> BaseResponse:
     except Invalid as refusal:
         form.attach(refusal)
         return _answer(form, authorities.get(authority_id), 422)
-    htmx.toast(f"Authority {name} saved.")
+    htmx.toast(_("Authority %(name)s saved.", name=name))
     return htmx.go(LIST)
 
 
@@ -71,7 +72,7 @@ def set_default(authority_id: int) -> BaseResponse:
         authorities.set_default(authority, actor())
         name = authority.name
         undo_url = offer.undo_url("acme_authority")
-    htmx.toast(f"{name} is the default now.", undo_url=undo_url)
+    htmx.toast(_("%(name)s is the default now.", name=name), undo_url=undo_url)
     return htmx.go(LIST)
 
 
@@ -92,7 +93,7 @@ def set_fallbacks() -> BaseResponse:
     except Invalid as refusal:
         htmx.toast(refusal.message, kind="bad")
         return htmx.go(LIST)
-    htmx.toast("Order saved.", undo_url=undo_url)
+    htmx.toast(_("Order saved."), undo_url=undo_url)
     return htmx.go(LIST)
 
 
@@ -103,7 +104,7 @@ def delete(authority_id: int) -> BaseResponse:
         authority = authorities.get(authority_id)
         name = authority.name
         authorities.delete(authority, actor())
-    htmx.toast(f"Authority {name} deleted.")
+    htmx.toast(_("Authority %(name)s deleted.", name=name))
     return htmx.go(LIST)
 
 

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.errors import Invalid, NotFound
 from panel.extensions import transaction
+from panel.i18n import gettext as _
 from panel.models import Agent, DnsCredential
 from panel.services import agents, dns_credentials
 from panel.services.dns_credentials import Provider
@@ -48,7 +49,9 @@ def create() -> BaseResponse:
     except Invalid as refusal:
         form.attach(refusal)
         return _answer(form, provider, None, 422)
-    htmx.toast(f"DNS credential {name} added. An agent tries it now; then test it with one of your domains.")
+    htmx.toast(
+        _("DNS credential %(name)s added. An agent tries it now; then test it with one of your domains.", name=name)
+    )
     return htmx.go(address)
 
 
@@ -59,8 +62,10 @@ def edit(credential_id: int) -> BaseResponse:
     provider = _providers().get(credential.provider)
     if provider is None:
         raise NotFound(
-            "No agent that is here now knows this DNS provider, so that its fields are not known."
-            " Wait until an agent is back."
+            _(
+                "No agent that is here now knows this DNS provider, so that its fields are not "
+                "known. Wait until an agent is back."
+            )
         )
     form = build(provider, credential.name, _shown(credential))
     if request.method == "GET":
@@ -73,7 +78,7 @@ def edit(credential_id: int) -> BaseResponse:
     except Invalid as refusal:
         form.attach(refusal)
         return _answer(form, provider, dns_credentials.get(credential_id), 422)
-    htmx.toast(f"DNS credential {name} saved. An agent tries it now.")
+    htmx.toast(_("DNS credential %(name)s saved. An agent tries it now.", name=name))
     return htmx.go(LIST)
 
 
@@ -99,7 +104,7 @@ def delete(credential_id: int) -> BaseResponse:
         credential = dns_credentials.get(credential_id)
         name = credential.name
         dns_credentials.delete(credential, actor())
-    htmx.toast(f"DNS credential {name} deleted.")
+    htmx.toast(_("DNS credential %(name)s deleted.", name=name))
     return htmx.go(LIST)
 
 
@@ -121,7 +126,7 @@ def _able(credential: DnsCredential) -> Agent:
     """The first agent that knows the provider."""
     provider = _providers().get(credential.provider)
     if provider is None:
-        raise Invalid("zone", "No agent that is here now knows this DNS provider. Wait until one is back.")
+        raise Invalid("zone", _("No agent that is here now knows this DNS provider. Wait until one is back."))
     return agents.get(provider.agent_ids[0])
 
 
@@ -149,7 +154,12 @@ def _hint(help_text: str, credential: DnsCredential | None, *, is_secret: bool) 
     if credential is None or not is_secret:
         return help_text
     at = credential.changed_at
-    return f"Set {at.day} {at:%B %Y}. Leave it empty to keep it; what you enter replaces it. {help_text}".strip()
+    return _(
+        "Set %(day)s %(at)s. Leave it empty to keep it; what you enter replaces it. %(help_text)s",
+        day=at.day,
+        at=f"{at:%B %Y}",
+        help_text=help_text,
+    ).strip()
 
 
 registry.register("dns", regions, news=("certificates", "jobs", "audit"))

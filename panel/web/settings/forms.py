@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from wtforms import BooleanField, EmailField, PasswordField, StringField, TextAreaField
 
+from panel.i18n import lazy_gettext
 from panel.models import AcmeAuthority
 from panel.services.authorities import AuthoritySpec
 from panel.services.dns_credentials import CredentialSpec, Provider
@@ -18,15 +19,15 @@ PREFIX = "values."  # of what a provider calls its fields, so that none is mista
 class AuthorityForm(Form):
     """One directory and the account there. The key of an external account only goes in."""
 
-    name = StringField("Name")
-    directory_url = StringField("Directory URL")
-    staging_directory_url = StringField("Directory URL for rehearsals")
-    ca_pem = TextAreaField("CA bundle")
-    email = EmailField("E-mail for the account")
-    eab_kid = StringField("External account: key ID")
-    eab_key = PasswordField("External account: HMAC key")
-    needs_eab = BooleanField("Wants an external account")
-    is_test = BooleanField("Test authority")
+    name = StringField(lazy_gettext("Name"))
+    directory_url = StringField(lazy_gettext("Directory URL"))
+    staging_directory_url = StringField(lazy_gettext("Directory URL for rehearsals"))
+    ca_pem = TextAreaField(lazy_gettext("CA bundle"))
+    email = EmailField(lazy_gettext("E-mail for the account"))
+    eab_kid = StringField(lazy_gettext("External account: key ID"))
+    eab_key = PasswordField(lazy_gettext("External account: HMAC key"))
+    needs_eab = BooleanField(lazy_gettext("Wants an external account"))
+    is_test = BooleanField(lazy_gettext("Test authority"))
 
     def spec(self) -> AuthoritySpec:
         """The values as plain data; an empty key keeps the stored one."""
@@ -52,7 +53,7 @@ def authority_values(authority: AcmeAuthority) -> dict[str, object]:
 class CredentialForm(Form):
     """The name; subclasses have the fields of one provider."""
 
-    name = StringField("Name")
+    name = StringField(lazy_gettext("Name"))
 
     def spec(self, provider: Provider) -> CredentialSpec:
         """The values as plain data; a secret that is left empty keeps the stored one."""

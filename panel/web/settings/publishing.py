@@ -12,6 +12,8 @@ from wtforms import IntegerField, SelectField, StringField
 from panel.config import Config
 from panel.errors import Invalid
 from panel.extensions import transaction
+from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Agent, ProxyHost
 from panel.nginx.grammar import display_name
 from panel.services import publishing
@@ -29,10 +31,10 @@ PAGE = "/settings/publish"
 class PublishForm(Form):
     """A name, the agent whose nginx answers for it, and where that nginx reaches the panel."""
 
-    domain_names = StringField("Name of the panel")
-    agent_id = SelectField("Agent", validate_choice=False)
-    forward_host = StringField("Address of the panel, as nginx reaches it")
-    forward_port = IntegerField("Port")
+    domain_names = StringField(lazy_gettext("Name of the panel"))
+    agent_id = SelectField(lazy_gettext("Agent"), validate_choice=False)
+    forward_host = StringField(lazy_gettext("Address of the panel, as nginx reaches it"))
+    forward_port = IntegerField(lazy_gettext("Port"))
 
 
 @administrators_only
@@ -59,14 +61,14 @@ def create() -> BaseResponse:
     except Invalid as refusal:
         form.attach(refusal)
         return _answer(form, agents, publishing.reach(agent, _config()) if agent else None, 422)
-    htmx.toast("Panel published. Now give it HTTPS.")
+    htmx.toast(_("Panel published. Now give it HTTPS."))
     return htmx.go(PAGE)
 
 
 def _spec(form: PublishForm) -> ProxyHostSpec:
     port = form.forward_port.data
     if port is None:
-        raise Invalid("forward_port", "Enter the port that the panel listens on, a number.")
+        raise Invalid("forward_port", _("Enter the port that the panel listens on, a number."))
     name = " ".join((form.domain_names.data or "").split())
     return publishing.spec(form.agent_id.data or "", name, form.forward_host.data or "", port)
 

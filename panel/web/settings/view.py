@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from panel.i18n import gettext as _
 from panel.models import AcmeAuthority, DnsCredential
 from panel.services import authorities, dns_credentials
 from panel.services.dns_credentials import Provider
@@ -61,9 +62,9 @@ def group(providers: Sequence[Provider], query: str = "") -> list[ProviderGroup]
 
 def authority(row: AcmeAuthority) -> AuthorityView:
     """An authority and whether it can be asked."""
-    tone, word = ("ok", "Ready") if row.is_ready else ("off", "Needs an account")
+    tone, word = ("ok", _("Ready")) if row.is_ready else ("off", _("Needs an account"))
     if not row.directory_url:
-        tone, word = "bad", "Gone"
+        tone, word = "bad", _("Gone")
     return AuthorityView(row, tone, word, len(authorities.users_of(row)), authorities.email_of(row))
 
 
@@ -71,7 +72,11 @@ def credential(row: DnsCredential, known: dict[str, Provider]) -> CredentialView
     """A credential and what the last test of it said."""
     provider = known.get(row.provider)
     tone, word = (
-        ("bad", "Test failed") if row.test_error else ("ok", "Works") if row.tested_at else ("off", "Not tested")
+        ("bad", _("Test failed"))
+        if row.test_error
+        else ("ok", _("Works"))
+        if row.tested_at
+        else ("off", _("Not tested"))
     )
     users = tuple((one.id, one.name) for one in dns_credentials.users_of(row))
     return CredentialView(row, provider.label if provider else row.provider, tone, word, users)

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.errors import Invalid, NotFound
 from panel.extensions import transaction
+from panel.i18n import gettext as _
 from panel.services import accounts
 from panel.web import access, htmx
 from panel.web.auth.session import HOME, enter, open_session
@@ -48,10 +49,10 @@ def create() -> Response | BaseResponse:
 def _set_up(token: str, form: SetupForm) -> BaseResponse:
     credentials = accounts.prepare(form.username.data or "", form.password.data or "")
     with transaction():
-        opened = open_session(accounts.set_up(token, credentials), by="setup link")
+        opened = open_session(accounts.set_up(token, credentials), by=_("setup link"))
     accounts.forget_setup_link(current_app.config["WAYPOST"])
     response = enter(opened, HOME)
-    htmx.toast(f"Welcome, {opened.username}. This panel is yours.")
+    htmx.toast(_("Welcome, %(username)s. This panel is yours.", username=opened.username))
     return response
 
 

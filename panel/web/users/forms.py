@@ -7,23 +7,24 @@ from wtforms import SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import Length
 
+from panel.i18n import lazy_gettext
 from panel.models import Role
 from panel.services import invitations
 from panel.web.forms import Form
 
 ROLES = [SelectChoice(role.value, role.value.capitalize()) for role in (Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR)]
-_DAYS = [SelectChoice(days, "1 day" if days == 1 else f"{days} days") for days in invitations.DAYS]
+_DAYS = [SelectChoice(days, lazy_gettext("1 day") if days == 1 else f"{days} days") for days in invitations.DAYS]
 
 
 class InvitationForm(Form):
     """For whom, as what, for how long. The person chooses the user name."""
 
-    note = StringField("For whom", [Length(max=64, message="Use at most 64 letters.")])
-    role = SelectField("Role", choices=ROLES, default=Role.OPERATOR.value)
-    days = SelectField("Link is good for", choices=_DAYS, coerce=int, default=invitations.DEFAULT_DAYS)
+    note = StringField(lazy_gettext("For whom"), [Length(max=64, message=lazy_gettext("Use at most 64 letters."))])
+    role = SelectField(lazy_gettext("Role"), choices=ROLES, default=Role.OPERATOR.value)
+    days = SelectField(lazy_gettext("Link is good for"), choices=_DAYS, coerce=int, default=invitations.DEFAULT_DAYS)
 
 
 class RoleForm(Form):
     """One of the three roles."""
 
-    role = SelectField("Role", choices=ROLES)
+    role = SelectField(lazy_gettext("Role"), choices=ROLES)

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel.config import Config
 from panel.errors import Invalid
 from panel.extensions import transaction
+from panel.i18n import gettext as _
 from panel.models import Role, User
 from panel.models.types import utcnow
 from panel.services import accounts, browser_sessions, invitations, second_factors
@@ -65,7 +66,7 @@ def take_back(invitation_id: int) -> BaseResponse:
     """The link stops working."""
     with transaction():
         invitations.take_back(invitation_id, actor())
-    htmx.toast("Invitation taken back. Its link does not work any more.")
+    htmx.toast(_("Invitation taken back. Its link does not work any more."))
     return htmx.go("/users")
 
 
@@ -75,30 +76,34 @@ def set_role(user_id: int) -> BaseResponse:
     """Another role, at once."""
     form = RoleForm()
     if not form.validate():
-        raise Invalid("role", "Choose one of the roles.")
+        raise Invalid("role", _("Choose one of the roles."))
     role = Role(form.role.data)
-    return _change(user_id, lambda user: accounts.set_role(user, role, actor()), f"is {role} now. Sessions have ended.")
+    return _change(
+        user_id,
+        lambda user: accounts.set_role(user, role, actor()),
+        _("is %(role)s now. Sessions have ended.", role=role),
+    )
 
 
 @bp.post("/users/<int:user_id>/disable")
 @administrators_only
 def disable(user_id: int) -> BaseResponse:
     """Shuts somebody out."""
-    return _change(user_id, lambda user: accounts.disable(user, actor()), "is disabled and logged out everywhere.")
+    return _change(user_id, lambda user: accounts.disable(user, actor()), _("is disabled and logged out everywhere."))
 
 
 @bp.post("/users/<int:user_id>/enable")
 @administrators_only
 def enable(user_id: int) -> BaseResponse:
     """Lets somebody in again."""
-    return _change(user_id, lambda user: accounts.enable(user, actor()), "may log in again.")
+    return _change(user_id, lambda user: accounts.enable(user, actor()), _("may log in again."))
 
 
 @bp.post("/users/<int:user_id>/end-sessions")
 @administrators_only
 def end_sessions(user_id: int) -> BaseResponse:
     """Logs somebody out everywhere."""
-    return _change(user_id, lambda user: accounts.end_sessions(user, actor()), "is logged out everywhere.")
+    return _change(user_id, lambda user: accounts.end_sessions(user, actor()), _("is logged out everywhere."))
 
 
 @bp.post("/users/<int:user_id>/reset-second-factor")
@@ -106,7 +111,7 @@ def end_sessions(user_id: int) -> BaseResponse:
 def reset_second_factor(user_id: int) -> BaseResponse:
     """For a lost phone: the password alone lets the person in, until they set the second factor up again."""
     return _change(
-        user_id, lambda user: second_factors.reset(user, actor()), "has no second factor now, and is logged out."
+        user_id, lambda user: second_factors.reset(user, actor()), _("has no second factor now, and is logged out.")
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from panel.i18n import gettext as _
 from panel.models import User
 from panel.models.types import utcnow
 from panel.services import accounts, browser_sessions, identities, invitations
@@ -54,7 +55,7 @@ def open_invitations() -> list[InvitationView]:
     names = {user.id: user.username for user in accounts.list_all()}
     return [
         InvitationView(
-            row.id, row.note or "Invitation", row.role, names.get(row.created_by_id or 0, "the terminal"),
+            row.id, row.note or _("Invitation"), row.role, names.get(row.created_by_id or 0, "the terminal"),
             row.created_at, row.expires_at,
         )
         for row in invitations.list_open()
@@ -67,6 +68,6 @@ def ways_in(user: User) -> str:
 
 
 def _ways_in(user: User, is_linked: bool) -> str:
-    password = "password and second factor" if user.has_second_factor else "password"
+    password = _("password and second factor") if user.has_second_factor else "password"
     ways = [password] if user.has_password else []
-    return ", or ".join([*ways, "a provider"] if is_linked else ways) or "none"
+    return _(", or ").join([*ways, _("a provider")] if is_linked else ways) or "none"

@@ -109,6 +109,10 @@ class Lazy(str):
         """As of any str."""
         return str(self).format(*args, **values)
 
+    def partition(self, sep: str, /) -> tuple[str, str, str]:
+        """As of any str."""
+        return str(self).partition(sep)
+
     def capitalize(self) -> str:
         """As of any str."""
         return str(self).capitalize()

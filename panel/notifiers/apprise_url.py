@@ -9,6 +9,7 @@ from typing import Any
 
 from panel.errors import Invalid
 from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.notifiers.notifier import Field, Message, Notifier, NotifierError, Settings
 
 # What speaks to this machine instead of a service: desktops, a lamp, the system's log; and what starts a program.
@@ -134,13 +135,17 @@ def _answered(code: str) -> str:
 
 NOTIFIER = Notifier(
     kind="apprise",
-    label="Webhook, chat or push service",
-    help="Any URL that Apprise understands: webhooks (jsons://), ntfy, Slack, Telegram, Matrix and many more.",
+    label=lazy_gettext("Webhook, chat or push service"),
+    help=lazy_gettext(
+        "Any URL that Apprise understands: webhooks (jsons://), ntfy, Slack, Telegram, Matrix and many more."
+    ),
     fields=(
         Field(
             "url",
-            "Apprise URL",
-            "For example ntfys://ntfy.sh/my-topic, slack://TokenA/TokenB/TokenC or jsons://example.com/hook.",
+            lazy_gettext("Apprise URL"),
+            lazy_gettext(
+                "For example ntfys://ntfy.sh/my-topic, slack://TokenA/TokenB/TokenC or jsons://example.com/hook."
+            ),
             is_secret=True,
         ),
     ),

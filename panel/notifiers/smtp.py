@@ -15,6 +15,7 @@ from socket import gaierror
 
 from panel.errors import Invalid
 from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.notifiers.notifier import Field, Message, Notifier, NotifierError, Settings
 
 SECONDS = 10.0  # for each answer of the server
@@ -172,26 +173,34 @@ def _words(code: int, words: bytes | str) -> str:
 
 NOTIFIER = Notifier(
     kind="smtp",
-    label="E-mail",
-    help="Through a mail server that takes mail from this machine.",
+    label=lazy_gettext("E-mail"),
+    help=lazy_gettext("Through a mail server that takes mail from this machine."),
     fields=(
-        Field("server", "Mail server", "For example smtp.example.com.", is_target=True),
-        Field("port", "Port", "587 for STARTTLS, 465 for TLS.", default="587", is_target=True),
+        Field("server", lazy_gettext("Mail server"), lazy_gettext("For example smtp.example.com."), is_target=True),
+        Field(
+            "port", lazy_gettext("Port"), lazy_gettext("587 for STARTTLS, 465 for TLS."), default="587", is_target=True
+        ),
         Field(
             "security",
-            "Security",
-            choices=(("starttls", "STARTTLS"), ("tls", "TLS from the start"), ("none", "None")),
+            lazy_gettext("Security"),
+            choices=(
+                ("starttls", "STARTTLS"),
+                ("tls", lazy_gettext("TLS from the start")),
+                ("none", lazy_gettext("None")),
+            ),
             default="starttls",
             is_target=True,
         ),
-        Field("username", "User", "Empty when the server asks for none.", is_optional=True),
-        Field("password", "Password", is_secret=True, is_optional=True),
-        Field("sender", "From", "The address that mails come from."),
-        Field("recipients", "To", "One address per line, or with commas.", is_multiline=True),
+        Field("username", lazy_gettext("User"), lazy_gettext("Empty when the server asks for none."), is_optional=True),
+        Field("password", lazy_gettext("Password"), is_secret=True, is_optional=True),
+        Field("sender", lazy_gettext("From"), lazy_gettext("The address that mails come from.")),
+        Field(
+            "recipients", lazy_gettext("To"), lazy_gettext("One address per line, or with commas."), is_multiline=True
+        ),
         Field(
             "ca_pem",
-            "Own certificate authority",
-            "As PEM; only when the server's certificate comes from an authority of your own.",
+            lazy_gettext("Own certificate authority"),
+            lazy_gettext("As PEM; only when the server's certificate comes from an authority of your own."),
             is_optional=True,
             is_multiline=True,
             is_target=True,

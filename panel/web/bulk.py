@@ -11,6 +11,7 @@ from flask import make_response, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel.i18n import gettext as _
+from panel.i18n import plural
 from panel.services.bulk import Left, Outcome
 from panel.web import htmx
 from panel.web.access import local_path

@@ -23,9 +23,8 @@ ROLES = {
 
 def register(app: Flask) -> None:
     """Gives templates the filters below."""
-    app.jinja_env.filters.update(
-        ago=ago, clock_time=clock_time, duration=duration, exact=exact, plural=plural, role=role, utc=utc
-    )
+    filters = (ago, clock_time, duration, exact, plural, role, utc)
+    app.jinja_env.filters.update({each.__name__: each for each in filters})
 
 
 def role(name: str) -> str:

@@ -122,6 +122,10 @@ VERBS = {
 }
 
 FIELDS = LABELS | {
+    "address": lazy_gettext("Address"),
+    "days": lazy_gettext("Days"),
+    "kind": lazy_gettext("Kind"),
+    "token": lazy_gettext("Token"),
     "names": lazy_gettext("Names"),
     "authority_id": lazy_gettext("Authority"),
     "source": lazy_gettext("Came"),

@@ -10,9 +10,10 @@ from wtforms.validators import Length
 from panel.i18n import lazy_gettext
 from panel.models import Role
 from panel.services import invitations
+from panel.web.filters import ROLES as ROLE_WORDS
 from panel.web.forms import Form
 
-ROLES = [SelectChoice(role.value, role.value.capitalize()) for role in (Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR)]
+ROLES = [SelectChoice(role.value, ROLE_WORDS[role]) for role in (Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR)]
 _DAYS = [SelectChoice(days, lazy_gettext("1 day") if days == 1 else f"{days} days") for days in invitations.DAYS]
 
 

@@ -113,7 +113,7 @@ def _spoken(name: str, values: dict[str, Any] | None, references: object_names.N
 
 
 def _summary(fields: Sequence[FieldChange]) -> str:
-    told = ", ".join(one.label for one in fields[:FIELDS_TOLD])
+    told = ", ".join(str(one.label) for one in fields[:FIELDS_TOLD])
     return (
         _("%(told)s and %(value)s more", told=told, value=len(fields) - FIELDS_TOLD)
         if len(fields) > FIELDS_TOLD

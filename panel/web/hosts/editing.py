@@ -129,7 +129,7 @@ def _compare(form: ProxyHostForm, host: ProxyHost) -> Meanwhile:
 
 
 def _show(form: ProxyHostForm, host: ProxyHost, meanwhile: Meanwhile) -> BaseResponse:
-    sentence = _("Choose for %(join)s, then save.", join=", ".join(meanwhile.to_choose)) if meanwhile.to_choose else ""
+    sentence = _("Choose for %(join)s, then save.", join=", ".join(map(str, meanwhile.to_choose))) if meanwhile.to_choose else ""
     return form_page.answer(form, host, Conflict.status, form_page.Trouble(sentence, meanwhile))
 
 

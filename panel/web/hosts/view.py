@@ -190,7 +190,7 @@ def _agent_hop(agent: Agent, status: AgentStatus) -> Hop:
     tone, word = AGENT_TONES[status]
     facts = [f"nginx {agent.nginx_version}"] if agent.nginx_version else []
     facts += [f"revision {agent.short_revision}"] if agent.short_revision else []
-    return Hop(_("Agent"), agent.name, ", ".join([word, *facts]), tone)
+    return Hop(_("Agent"), agent.name, ", ".join([str(word), *facts]), tone)
 
 
 def _tls_hop(host: ProxyHost, tls: Status) -> Hop:
@@ -203,7 +203,7 @@ def _tls_hop(host: ProxyHost, tls: Status) -> Hop:
     options = [_("redirects to HTTPS")] if host.force_ssl else []
     options += ["HSTS"] if host.hsts else []
     word = f"{tls.word} left" if tls.word[:1].isdigit() else tls.word
-    return Hop("TLS", authority(host.certificate), ", ".join([word, *options]), tls.tone)
+    return Hop("TLS", authority(host.certificate), ", ".join([str(word), *options]), tls.tone)
 
 
 def _tls_detail(values: Mapping[str, Any]) -> str:
@@ -220,6 +220,7 @@ def _upstream_hop(host: ProxyHost, upstream: Status) -> Hop:
 
 def _in_midst(word: str) -> str:
     """A word that begins no sentence."""
+    word = str(word)
     return word if word.startswith("TLS") else word[:1].lower() + word[1:]
 
 

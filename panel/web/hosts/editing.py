@@ -129,7 +129,8 @@ def _compare(form: ProxyHostForm, host: ProxyHost) -> Meanwhile:
 
 
 def _show(form: ProxyHostForm, host: ProxyHost, meanwhile: Meanwhile) -> BaseResponse:
-    sentence = _("Choose for %(join)s, then save.", join=", ".join(map(str, meanwhile.to_choose))) if meanwhile.to_choose else ""
+    left = ", ".join(map(str, meanwhile.to_choose))
+    sentence = _("Choose for %(fields)s, then save.", fields=left) if left else ""
     return form_page.answer(form, host, Conflict.status, form_page.Trouble(sentence, meanwhile))
 
 

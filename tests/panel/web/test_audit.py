@@ -335,13 +335,13 @@ def test_a_certificates_page_has_its_history(app: Flask, bobs: FlaskClient, agen
 
 
 def test_a_changed_secret_is_told_as_changed_and_nothing_more(
-    app: Flask, bobs: FlaskClient, agent: Agent, bob: User
+    app: Flask, bobs: FlaskClient, agent: Agent, alice: User
 ) -> None:
     credential_id = add_credential(app, agent)
     with app.app_context(), transaction():
         credential = dns_credentials.get(credential_id)
         spec = CredentialSpec(credential.name, "cloudflare", {"token": "an0ther-token", "name": "store"})
-        dns_credentials.update(credential, spec, db.session.get_one(User, bob.id))
+        dns_credentials.update(credential, spec, db.session.get_one(User, alice.id))
     row = page_of(bobs, "/audit?kind=dns_credential").select("tbody tr")[0]
     assert "before: set after: changed" in text_of(row)
     assert "before: shop after: store" in text_of(row)

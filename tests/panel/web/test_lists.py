@@ -147,7 +147,9 @@ def test_saving_tags_alone_leaves_nothing_to_apply(app: Flask, bobs: FlaskClient
     assert state(app, host_id)[0].tags == ["edge", "production"]
     assert len(all_commands(app)) == count
     assert "nginx needs nothing new" in bobs.get(f"/hosts/{host_id}").text
-    assert "changed tags" in bobs.get(f"/hosts/{host_id}").text
+    history = soup(bobs.get(f"/hosts/{host_id}")).select_one(".hist .chg")
+    assert history is not None
+    assert [term.text for term in history.select("dt")] == ["Tags"]
     refused = bobs.post(f"/hosts/{host_id}/edit", data={**values, "version": "2", "tags": "a/b"})
     assert refused.status_code == 422
     assert "is not one word" in refused.text

@@ -328,6 +328,9 @@ def test_a_window_is_asked_for_and_one_in_the_past_renews_now(certificates: Cert
 # ---- failures -------------------------------------------------------------------------------------------------------
 
 
+# A connection that is refused is closed by gevent a moment after the last reference to it has gone.
+@pytest.mark.filterwarnings("ignore:.*unclosed <socket:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_staging_is_asked_first_after_a_failure_and_another_authority_after_two(
     certificates: CertificateBench, dns: Challtestsrv, tmp_path: Path
 ) -> None:

@@ -45,7 +45,7 @@ def test_a_right_credential(world: NameServer, zone: str, sentence: str, name: s
         ("example.test", {"key_name": "a\r\nb"}, "Key name has a line end"),
         ("example.test", {"secret": "A" * 20_000}, "Key is longer than 16384"),
         ("nowhere.invalid", {}, "No name server knows a zone for _acme-challenge.nowhere.invalid"),
-        ("not a name", {}, "Zone: use a domain name"),
+        ("not a name", {}, "Zone: use a domain such as example.com"),
         ("", {}, "Name a zone"),
     ],
 )

@@ -28,7 +28,7 @@ PROTOC := $(BIN)/python -m grpc_tools.protoc -I. --plugin=protoc-gen-mypy=$(BIN)
 	--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc
 
 .DEFAULT_GOAL := help
-.PHONY: help run agent test test-newer test-postgresql test-docker check bench bench-docker bench-lighthouse soak protos protos-current messages lock screenshots clean
+.PHONY: help run agent test test-pages test-newer test-postgresql test-docker check bench bench-docker bench-lighthouse soak protos protos-current messages lock screenshots clean
 
 help: ## This list
 	@echo "Waypost"
@@ -62,6 +62,10 @@ ifeq ($(strip $(ARGS)),)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
+
+test-pages: ## Each page and state in a browser: accessibility, HTML, policy, console, narrow windows
+	@$(PROVISION) test
+	@$(BIN)/python -m pytest tests/e2e/test_pages.py $(ARGS)
 
 test-newer: ## Tests with the newest nginx of Debian, fetched and not installed
 	@$(PROVISION) test

@@ -21,10 +21,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "agent": ("tests/agent",),
     "certificates": ("tests/agent/certificates", "tests/agent/dns"),
     "e2e": ("tests/e2e",),
-    "browser": ("tests/e2e/test_pages.py", "tests/e2e/test_journeys.py"),
 }
 AT_ONCE = 4  # more would make two cores so slow that what waits for seconds gives up
-APART = ("tests/docker", "tests/newer")  # targets of their own
+APART = ("tests/docker", "tests/newer", "tests/e2e/test_pages.py")  # targets of their own
 _COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = {"panel": [("**.py", "python")], "templates": [("**.html", "jinja2")]}
 OPTIONS = {"**.html": {"trimmed": "true", "silent": "false"}}
 # Headers that name nobody, or change when no word does.
+NO_DATE = datetime(2000, 1, 1, tzinfo=UTC)  # the files change when words do, not with the clock
 LEFT_OUT = tuple(
     f'"{name}'.encode()
     for name in ("POT-Creation", "PO-Revision", "Report-Msgid", "Last-Translator", "Language-Team", "Generated-By")
@@ -42,6 +44,7 @@ def updated(code: str, words: Catalog) -> Catalog:
         catalog = read_po(file, locale=code)
     catalog.update(words, no_fuzzy_matching=True, update_creation_date=False)
     catalog.obsolete.clear()
+    catalog.creation_date = catalog.revision_date = NO_DATE
     return catalog
 
 

@@ -15,6 +15,7 @@ from agent.acme.startable import Startable
 from agent.acme.usage import Usage
 from agent.config import AgentConfig
 from agent.nginx.directives import Policy, check_text
+from agent.nginx.interface import ProcessKey
 from agent.nginx.machine import has_ipv6
 from agent.nginx.plain import make_plain
 from agent.nginx.reload import Reloader
@@ -87,6 +88,12 @@ def answers_tls(bench: Bench, name: str) -> bool:
     return True
 
 
+def workers(bench: Bench) -> set[ProcessKey]:
+    """The processes that may take a connection now."""
+    found = bench.nginx.processes()
+    return {*found.serving, *found.leaving}
+
+
 def assert_plain(bench: Bench) -> None:
     """The one host is plain HTTP and the other one is as it was."""
     answer = ask(bench, GONE)
@@ -127,8 +134,9 @@ def test_a_reload_of_a_running_nginx_does_the_same(served: Bench, tmp_path: Path
     whole = served.layout.conf.read_text()
     path.rename(tmp_path / file)
     agent.look()
+    before = workers(served)
     served.nginx.reload()
-    wait_for(lambda: not answers_tls(served, GONE))
+    wait_for(lambda: (now := workers(served)) and now.isdisjoint(before))
     assert_plain(served)
     (tmp_path / file).rename(path)
     agent.look()

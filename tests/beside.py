@@ -15,12 +15,12 @@ from pathlib import Path
 # above it that no other group names.
 GROUPS: dict[str, tuple[str, ...]] = {
     "rest": ("tests",),
-    "pages": ("tests/panel/web",),
-    "faults": ("tests/faults", "tests/embedded"),
-    "acme": ("tests/agent/acme",),
-    "agent": ("tests/agent",),
-    "certificates": ("tests/agent/certificates", "tests/agent/dns"),
     "e2e": ("tests/e2e",),
+    "faults": ("tests/faults", "tests/embedded"),
+    "pages": ("tests/panel/web",),
+    "acme": ("tests/agent/acme",),
+    "certificates": ("tests/agent/certificates", "tests/agent/dns"),
+    "agent": ("tests/agent",),
 }
 AT_ONCE = 4  # more would make two cores so slow that what waits for seconds gives up
 APART = ("tests/docker", "tests/newer", "tests/e2e/test_pages.py")  # targets of their own

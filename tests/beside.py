@@ -11,16 +11,16 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-# In the order in which they begin, the longest first. Each folder or file is in the group that names it, or a folder
-# above it that no other group names.
+# In the order in which they begin; those that wait for seconds do not begin together. Each folder or file is in the
+# group that names it, or a folder above it that no other group names.
 GROUPS: dict[str, tuple[str, ...]] = {
     "rest": ("tests",),
-    "e2e": ("tests/e2e",),
-    "faults": ("tests/faults", "tests/embedded"),
     "pages": ("tests/panel/web",),
+    "faults": ("tests/faults", "tests/embedded"),
     "acme": ("tests/agent/acme",),
-    "certificates": ("tests/agent/certificates", "tests/agent/dns"),
     "agent": ("tests/agent",),
+    "certificates": ("tests/agent/certificates", "tests/agent/dns"),
+    "e2e": ("tests/e2e",),
 }
 AT_ONCE = 4  # more would make two cores so slow that what waits for seconds gives up
 APART = ("tests/docker", "tests/newer", "tests/e2e/test_pages.py")  # targets of their own

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,16 +79,18 @@ class Releases:
             return None
         return None if mark is None or release is None else self._note(mark, release)
 
-    def held(self, release: Release | None) -> dict[str, str]:
-        """sha256 → path, of those files of a release that still are what was written (a hand edit is not). Files are
-        read only when the kernel says that they were touched since they were read or written last."""
+    def held(self, release: Release | None, wanted: Container[str] | None = None) -> dict[str, str]:
+        """sha256 → path, of those files of a release, all or the wanted hashes, that still are what was written (a
+        hand edit is not). Files are read only when the kernel says that they were touched since they were read or
+        written last."""
         if release is None:
             return {}
         if release.name != self._name:
             self._name, self._marks = release.name, {}
         folder = str(self._layout.release(release.name))
         with opened(folder) as descriptor:
-            files = [file for file in release.bundle.files if self._is_unchanged(folder, descriptor, file)]
+            asked = (file for file in release.bundle.files if wanted is None or file.sha256 in wanted)
+            files = [file for file in asked if self._is_unchanged(folder, descriptor, file)]
         return {file.sha256: f"{folder}/{file.path}" for file in files}
 
     def edits(self, release: Release, held: Mapping[str, str]) -> list[str]:

@@ -3,7 +3,7 @@ May import: agent.config, agent.failpoints, agent.output and the parts of agent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from typing import Protocol
 
 from agent import failpoints
 from agent.config import AgentConfig
-from agent.nginx.bundle import REQUIRED, Bundle, check_content, check_manifest
+from agent.nginx.bundle import REQUIRED, Bundle, BundleFile, check_content, check_manifest
 from agent.nginx.directives import Policy
 from agent.nginx.guard import Guard
 from agent.nginx.interface import Nginx
 from agent.nginx.layout import Layout
 from agent.nginx.machine import detect
-from agent.nginx.release import Releases
+from agent.nginx.release import Release, Releases
 from agent.nginx.trial import Trial, Verdict, try_files
 from agent.nginx.words import place
 from agent.nginx.wrapper import Machine, render
@@ -60,16 +60,21 @@ class Stager:
     def stage(self, bundle: Bundle, source: ContentSource, guard: Guard) -> Iterator[Staged]:
         """Writes the release, and has its changed files tested meanwhile; leaving waits for the end of the test.
         Raises BundleRefused, OSError, and what fetching raises."""
-        contents, held = self._collect(bundle, source, guard)
+        check_manifest(bundle)
+        current = self._releases.current()
+        changed = _changed(bundle, current)
+        tested = changed | set(REQUIRED)
+        few = Bundle(bundle.revision, tuple(file for file in bundle.files if file.path in tested))
+        held = self._releases.held(current, {file.sha256 for file in few.files})
+        contents = self._fetch(few.files, held, source, guard)
         failpoints.hit("apply:fetched")
         machine, _ = detect(self._config, self._layout)  # its warnings were told when the agent started
-        current = self._releases.current()
-        known = {(file.path, file.sha256) for file in current.bundle.files} if current else set()
-        changed = {file.path for file in bundle.files if (file.path, file.sha256) not in known}
-        tested = changed | set(REQUIRED)
         with ThreadPoolExecutor(1, "trial") as beside:
-            few = Bundle(bundle.revision, tuple(file for file in bundle.files if file.path in tested))
             trial = beside.submit(self._try_few, machine, few, contents, held, guard)
+            # Looking at every live file takes as long as the test. Those that are as before come anew only where
+            # somebody edited them.
+            held = self._releases.held(current)
+            contents = contents | self._fetch(bundle.files, held.keys() | contents.keys(), source, guard)
             edits = self._releases.edits(current, held) if current else []
             name = self._releases.stage(bundle, contents, held, lambda folder: self.wrapper(machine, bundle, folder))
             told = tuple(
@@ -87,7 +92,9 @@ class Stager:
     def test(self, bundle: Bundle, source: ContentSource, output: Output, guard: Guard) -> Verdict:
         """Tests a whole bundle and leaves nothing behind. Raises like `stage`, and NginxUnavailable."""
         output.stage("fetch", f"Fetching and checking {len(bundle.files)} files")
-        contents, held = self._collect(bundle, source, guard)
+        check_manifest(bundle)
+        held = self._releases.held(self._releases.current())
+        contents = self._fetch(bundle.files, held, source, guard)
         machine, _ = detect(self._config, self._layout)
         with self._releases.scratch(bundle, contents, held) as folder:
             output.stage("test", "Testing the whole configuration with nginx -t")
@@ -118,16 +125,25 @@ class Stager:
         files = [*(folder / path for path in REQUIRED), *hosts]
         return render(self._layout, machine, bundle.revision, files, plain or {})
 
-    def _collect(self, bundle: Bundle, source: ContentSource, guard: Guard) -> tuple[dict[str, bytes], dict[str, str]]:
-        """New contents, checked, and the files that are already here."""
-        check_manifest(bundle)
-        held = self._releases.held(self._releases.current())
-        wanted = list(dict.fromkeys(file.sha256 for file in bundle.files if file.sha256 not in held))
-        contents = source.fetch(wanted, guard) if wanted else {}
-        for file in bundle.files:
-            if file.sha256 not in held:
-                check_content(file, contents.get(file.sha256, b""), self._policy)
-        return contents, held
+    def _fetch(
+        self,
+        files: Iterable[BundleFile],
+        at_hand: Container[str],
+        source: ContentSource,
+        guard: Guard,
+    ) -> dict[str, bytes]:
+        """The contents of files whose hash is not at hand, checked."""
+        wanted = [file for file in files if file.sha256 not in at_hand]
+        contents = source.fetch(list(dict.fromkeys(file.sha256 for file in wanted)), guard) if wanted else {}
+        for file in wanted:
+            check_content(file, contents.get(file.sha256, b""), self._policy)
+        return contents
+
+
+def _changed(bundle: Bundle, current: Release | None) -> set[str]:
+    """The paths of files that the current release does not have like this."""
+    known = {file.path: file.sha256 for file in current.bundle.files} if current else {}
+    return {file.path for file in bundle.files if known.get(file.path) != file.sha256}
 
 
 def tell(verdict: Verdict, output: Output) -> None:

@@ -23,7 +23,6 @@ def link(
     `force_ssl` None leaves that as it is. Raises Forbidden, Invalid("certificate_id"), Conflict for a deleted host.
     """
     require_editor(actor)
-    proxy_hosts.lock(host)
     if host.is_deleted:
         raise Conflict(_("This host was deleted. Bring it back before changing it."))
     coverage.require(certificate.id, host.agent, host.domain_names)
@@ -41,7 +40,6 @@ def link(
 def unlink(host: ProxyHost, actor: User | None) -> Command | None:
     """Serves the host by plain HTTP again; returns the apply if that changes what nginx serves. Raises Forbidden."""
     require_editor(actor)
-    proxy_hosts.lock(host)
     if host.certificate_id is None:
         return None
     before, was_serving = proxy_hosts.describe(host), host.has_tls

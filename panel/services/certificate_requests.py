@@ -28,7 +28,6 @@ from panel.services import (
     dns_credentials,
     events,
     lineage_names,
-    proxy_hosts,
 )
 from panel.services.certificate_jobs import ORDERS
 from panel.services.certificate_specs import CertificateSpec
@@ -65,7 +64,6 @@ def request_for_host(host: ProxyHost, actor: User | None, *, force_ssl: bool = T
     Raises Forbidden, Invalid(field) for wildcards without a fitting DNS credential, Conflict when it has one already.
     """
     require_editor(actor)
-    proxy_hosts.lock(host)
     if host.is_deleted:
         raise Conflict(_("This host was deleted. Bring it back before changing it."))
     _lock(host.agent_id)

@@ -4,6 +4,7 @@ May import: panel.models, panel.extensions, panel.errors."""
 from __future__ import annotations
 
 from sqlalchemy import update
+from sqlalchemy.orm.attributes import set_committed_value
 
 from panel.errors import NotFound
 from panel.extensions import db
@@ -24,5 +25,5 @@ def raise_one(agent_id: str) -> int:
     agent = db.session.get(Agent, agent_id)
     if generation is None or agent is None:
         raise NotFound(_("There is no such agent. The list of agents shows those that exist."))
-    db.session.refresh(agent, ["generation"])
+    set_committed_value(agent, "generation", int(generation))
     return int(generation)

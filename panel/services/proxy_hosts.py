@@ -68,7 +68,6 @@ def update(
     log calls it.
     """
     require_editor(actor)
-    lock(host)
     _refuse_deleted(host)
     if host.version != version:
         raise Conflict(
@@ -79,7 +78,9 @@ def update(
     if before == columns_of(spec) and not host.is_refused:
         return host
     left_agent_id, columns = host.agent_id, columns_of(spec)
-    domain_names.refuse_taken(spec.agent_id, spec.domain_names, but_not=host)
+    has_other_names = any(before[name] != columns[name] for name in ("agent_id", "domain_names"))
+    if has_other_names:
+        domain_names.refuse_taken(spec.agent_id, spec.domain_names, but_not=host)
     for name, value in columns.items():
         setattr(host, name, value)
     if not host.is_refused and WORDS.issuperset(name for name in columns if before[name] != columns[name]):
@@ -89,7 +90,8 @@ def update(
     if left_agent_id != spec.agent_id:
         _leave(host, left_agent_id)
     mark_changed(host)
-    domain_names.claim(host)
+    if has_other_names:
+        domain_names.claim(host)
     record(actor, verb, host, before=before)
     return host
 
@@ -97,7 +99,6 @@ def update(
 def set_enabled(host: ProxyHost, enabled: bool, actor: User | None) -> ProxyHost:
     """Switches a host on or off; its names stay its own. Raises Forbidden, Conflict when it was deleted."""
     require_editor(actor)
-    lock(host)
     _refuse_deleted(host)
     if host.is_enabled == enabled:
         return host
@@ -116,7 +117,6 @@ def clone(host: ProxyHost) -> ProxyHostSpec:
 def delete(host: ProxyHost, actor: User | None) -> None:
     """Deletes a host, for undo it is kept; its names are free at once. Raises Forbidden."""
     require_editor(actor)
-    lock(host)
     if host.is_deleted:
         return
     before = describe(host)
@@ -129,7 +129,6 @@ def delete(host: ProxyHost, actor: User | None) -> None:
 def restore(host: ProxyHost, actor: User | None) -> ProxyHost:
     """Brings a deleted host back. Raises Forbidden, Conflict when a name or its agent is gone meanwhile."""
     require_editor(actor)
-    lock(host)
     if not host.is_deleted:
         return host
     if host.agent.is_revoked:
@@ -268,11 +267,6 @@ def _leave(host: ProxyHost, agent_id: str) -> None:
     host.live_path = host.live_sha256 = ""
     db.session.flush()
     db.session.refresh(host, ["agent"])
-
-
-def lock(host: ProxyHost) -> None:
-    """Reads the host again, as it is within this transaction, and keeps others from saving it meanwhile."""
-    db.session.refresh(host, with_for_update={"of": ProxyHost})
 
 
 def _refuse_deleted(host: ProxyHost) -> None:

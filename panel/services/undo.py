@@ -132,7 +132,6 @@ def bring_back_version(event: Event, actor: User) -> Undone:
     if not is_version(event):
         raise Conflict(_("This entry holds no version of the host. Choose another one from its history."))
     host = proxy_hosts.get(int(event.object_id))
-    proxy_hosts.lock(host)
     try:
         return _save(host, event, event.after or {}, actor, "roll-back", is_applied=False)
     except Invalid as refusal:
@@ -169,7 +168,6 @@ def _changed_since(event: Event) -> Conflict:
 
 def _undo_host_edit(event: Event, actor: User) -> Undone:
     host = proxy_hosts.get(int(event.object_id))
-    proxy_hosts.lock(host)
     saved = proxy_hosts.describe(host)
     if any(name in saved and saved[name] != value for name, value in (event.after or {}).items()):
         raise _changed_since(event)

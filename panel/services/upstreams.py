@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import URL, select
+from sqlalchemy import URL, bindparam, select
 
 from panel.errors import Conflict
 from panel.extensions import db, wake_after_commit
@@ -47,6 +47,14 @@ class Health:
     milliseconds: int
 
 
+# From the table and as plain values: of a thousand hosts, objects would take far longer.
+_HOST = ProxyHost.__table__.c
+_FORWARDS = (
+    select(_HOST.id, _HOST.forward_scheme, _HOST.forward_host, _HOST.forward_port)
+    .where(_HOST.agent_id == bindparam("agent_id"))
+    .order_by(_HOST.id)
+)
+
 # The reports that were read lately, by database, agent and moment: a moment names a report for ever.
 _understood: OrderedDict[tuple[URL, str, datetime | None], Mapping[Upstream, Health]] = OrderedDict()
 
@@ -59,10 +67,9 @@ def of_host(host: ProxyHost) -> Upstream:
 def of_files(agent: Agent, paths: Iterable[str]) -> list[Upstream]:
     """What the agent's hosts of these files lead to, each once: the agent checks them from time to time."""
     ids = {host_id_of(path) for path in paths}
-    columns = (ProxyHost.id, ProxyHost.forward_scheme, ProxyHost.forward_host, ProxyHost.forward_port)
-    rows = db.session.execute(select(*columns).where(ProxyHost.agent_id == agent.id).order_by(ProxyHost.id))
     # One statement for all: thousands of ids as parameters would take longer than the rows that are not wanted.
-    return [Upstream(*where) for where in dict.fromkeys(row[1:] for row in rows if row.id in ids)]
+    rows = db.session.execute(_FORWARDS, {"agent_id": agent.id}).all()
+    return [Upstream(*where) for where in dict.fromkeys(row[1:] for row in rows if row[0] in ids)]
 
 
 def all_health(agent: Agent) -> Mapping[Upstream, Health]:

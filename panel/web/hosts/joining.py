@@ -78,7 +78,7 @@ def offer(form: ProxyHostForm, posted: Mapping[str, str]) -> Join | None:
 
 def carry_out(form: ProxyHostForm, posted: Mapping[str, str], host: ProxyHost, actor: User) -> str:
     """Joins nginx to the network that the person was told of and wants; its name, or "". Raises Conflict."""
-    wish = offer(form, posted)
+    wish = offer(form, posted) if posted.get("join_for") else None
     if wish is None or posted.get("join_for") != wish.network or not wish.is_wanted:
         return ""
     networks.attach(host.agent, wish.network, actor)

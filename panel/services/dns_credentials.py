@@ -24,6 +24,7 @@ from panel.vault import VaultError
 
 NOUN = "dns_credential"
 MAX_VALUE = 8192  # characters of one field; some are whole key files
+_PLACES = {"url", "server", "host", "endpoint", "address"}  # words in the names of fields that say where secrets go
 
 
 @dataclass(frozen=True)
@@ -264,7 +265,20 @@ def _values(provider: Provider, given: Mapping[str, str], stored: Mapping[str, s
             )
         if value:
             values[one.name] = value
+    _refuse_moved_secrets(provider, given, values, stored)
     return values
+
+
+def _refuse_moved_secrets(
+    provider: Provider, given: Mapping[str, str], values: Mapping[str, str], stored: Mapping[str, str]
+) -> None:
+    """A stored secret goes only where it was meant to go: who names another place must know it."""
+    places = [one for one in provider.fields if not one.is_secret and _PLACES & set(one.name.split("_"))]
+    moved = [one for one in places if stored and values.get(one.name) != stored.get(one.name)]
+    for one in provider.fields:
+        if moved and one.is_secret and one.name in values and not given.get(one.name, "").strip():
+            words = _("Enter it again: %(label)s has changed, and this would be sent there.", label=moved[0].label)
+            raise Invalid(f"values.{one.name}", words)
 
 
 def _value(one: ProviderField, text: str) -> str:

@@ -83,6 +83,30 @@ def test_an_empty_secret_keeps_the_stored_one_and_an_empty_plain_value_is_remove
     assert dns_credentials.open_values(credential) == {"token": SECRET}
 
 
+def test_a_stored_secret_cannot_be_sent_elsewhere(agent: Agent) -> None:
+    fields = [
+        {"name": "url", "label": "Address", "help": "", "secret": False, "optional": False},
+        {"name": "username", "label": "User", "help": "", "secret": False, "optional": True},
+        {"name": "password", "label": "Password", "help": "", "secret": True, "optional": True},
+    ]
+    with transaction():
+        agent.dns_providers = [*PROVIDERS, {"id": "webhook", "label": "Webhook", "help": "", "fields": fields}]
+    credential = create(provider="webhook", url="https://dns.example.com", password=SECRET)
+
+    def change(**values: str) -> None:
+        with transaction():
+            dns_credentials.update(credential, CredentialSpec("Work", "webhook", values), None)
+
+    with pytest.raises(Invalid, match="Enter it again: Address has changed") as refusal:
+        change(url="https://thief.example")
+    assert refusal.value.field == "values.password"
+    assert dns_credentials.open_values(credential)["url"] == "https://dns.example.com"
+    change(url="https://dns.example.com", username="me")
+    assert dns_credentials.open_values(credential)["password"] == SECRET
+    change(url="https://dns2.example.com", password="another")
+    assert dns_credentials.open_values(credential)["password"] == "another"
+
+
 def test_a_new_secret_must_be_tested_again_and_agents_are_told(agent: Agent) -> None:
     credential = create()
     command = order(agent, "*.example.com", challenge="dns-01", dns_credential_id=credential.id)

@@ -18,7 +18,6 @@ from agent.acme.state import Memory, Order
 from agent.acme.store import Store
 from agent.errors import AgentError
 
-
 # What staging fails at says nothing about the certificate then.
 _TROUBLES_OF_ITS_OWN = frozenset({"authority_unreachable", "authority_busy", "strange_answer", "other_limit"})
 # After a renewal that the authority wanted early: one whose windows have always passed would be renewed without end.

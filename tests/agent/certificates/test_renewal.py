@@ -3,8 +3,10 @@ May import: agent, protos, tests.agent."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -22,6 +24,8 @@ from tests.agent.acme.certificates import TestAuthority
 from tests.agent.certificates.bench import CertificateBench
 from tests.challtestsrv import Challtestsrv
 from tests.pebble import Pebble, newer_pebble, running_pebble
+
+ROOT = Path(__file__).parents[3]
 
 
 def make_due(certificates: CertificateBench, *names: str) -> None:
@@ -191,6 +195,24 @@ def test_a_certificate_that_was_between_two_links_is_mended_at_the_next_renewal(
     assert result.error == ""
     assert certificates.lineages.look("mix.example").problem == ""
     assert certificates.pebble.issued() == before  # the newest version was whole
+
+
+def test_a_link_that_is_mended_at_the_start_leaves_no_host_on_plain_http(certificates: CertificateBench) -> None:
+    certificates.has_https("start.example")
+    certificates.stop()
+    (certificates.root / "live" / "start.example" / "privkey.pem").unlink()
+    config = certificates.bench.config
+    settings = {
+        "AGENT_STATE_DIR": config.state_dir,
+        "AGENT_HTTP_PORT": config.http_port,
+        "AGENT_HTTPS_PORT": config.https_port,
+        "AGENT_STATUS_PORT": config.status_port,
+        "LETSENCRYPT_DIR": config.letsencrypt_dir,
+    }
+    environ = {**os.environ, **{name: str(value) for name, value in settings.items()}}
+    subprocess.run([sys.executable, "-m", "agent", "prepare"], cwd=ROOT, env=environ, check=True, timeout=60)
+    assert certificates.lineages.look("start.example").problem == ""
+    assert "whose certificate is gone" not in certificates.bench.layout.conf.read_text()
 
 
 # ---- when -----------------------------------------------------------------------------------------------------------

@@ -80,12 +80,13 @@ class Ordering:
         spec = memory.spec
         if spec is None or not spec.authorities:
             raise AgentError(f"There is nothing to order {name} by: no authority is chosen.")
-        if job.is_own and spec.dns and spec.dns.provider == "manual":
+        is_by_hand = spec.dns is not None and spec.dns.provider == "manual"
+        if job.is_own and is_by_hand:
             words = "A DNS record must be added by hand for this certificate."
             raise AcmeFailure(Failure("record_not_seen", words, "Renew it yourself and add the record that is shown."))
         leaf = at.lineages.look(name).leaf
         chosen = plan(memory, leaf, at.now())
-        if chosen.staging_first and not memory.is_ordered:
+        if chosen.staging_first and not memory.is_ordered and not is_by_hand:
             self._rehearse(spec, chosen, job)
         issued = at.authorities.obtain(
             self._request(memory, spec, chosen, leaf), _Log(at.store, name), job.output, job.guard

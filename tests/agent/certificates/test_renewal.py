@@ -474,6 +474,21 @@ def test_a_record_by_hand_is_not_waited_for_at_night(certificates: CertificateBe
     assert result.renew_certificate.failure.next_step
 
 
+def test_a_person_adds_a_record_once_and_not_for_a_rehearsal_too(certificates: CertificateBench) -> None:
+    assert certificates.workshop is not None
+    by_hand = pb.DnsCredential(id="1", label="By hand", provider="manual")
+    spec = certificates.spec("once.example", dns=by_hand, paused=True)
+    spec.challenge = pb.CertificateSpec.DNS_01
+    spec.authorities[0].staging_directory_url = "https://127.0.0.1:9/directory"
+    assert certificates.run(configure_certificate=pb.ConfigureCertificate(spec=spec)).error == ""
+    certificates.store.update("once.example", failures=1)
+    command_id = certificates.begin(issue_certificate=pb.IssueCertificate(spec=spec, accept_warnings=True))
+    certificates.until(lambda: any(level == "record" for _, level, _ in certificates.bench.lines(command_id)))
+    certificates.workshop.dispatcher.cancel(command_id)
+    certificates.result(command_id)
+    assert "staging" not in certificates.text(command_id)
+
+
 def test_what_was_settled_a_week_ago_is_forgotten_while_the_agent_runs(
     certificates: CertificateBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,14 +59,16 @@ class CredentialSpec:
 
 
 def providers() -> list[Provider]:
-    """What the agents can use, by label; the newest agent's word on a provider counts."""
+    """What the agents can use, by label; the newest agent's word on a provider counts, but for what is secret: there
+    it is enough that one says so, for one that errs or lies would have it shown."""
     found: dict[str, Provider] = {}
     query = select(Agent).where(Agent.revoked_at.is_(None)).options(undefer(Agent.dns_providers))
     for agent in db.session.scalars(query.order_by(Agent.connected_at)):
         for entry in agent.dns_providers:
             known = found.get(entry["id"])
             agent_ids = (*known.agent_ids, agent.id) if known else (agent.id,)
-            found[entry["id"]] = _provider(entry, agent_ids)
+            secrets = {one.name for one in known.fields if one.is_secret} if known else set[str]()
+            found[entry["id"]] = _provider(entry, agent_ids, secrets)
     return sorted(found.values(), key=lambda provider: provider.label.lower())
 
 
@@ -220,9 +222,10 @@ def _is_within(name: str, zone: str) -> bool:
     return plain == zone or plain.endswith(f".{zone}")
 
 
-def _provider(entry: Mapping[str, Any], agent_ids: tuple[str, ...]) -> Provider:
+def _provider(entry: Mapping[str, Any], agent_ids: tuple[str, ...], secrets: Set[str]) -> Provider:
     fields = tuple(
-        ProviderField(one["name"], one["label"], one["help"], one["secret"], one["optional"]) for one in entry["fields"]
+        ProviderField(one["name"], one["label"], one["help"], one["secret"] or one["name"] in secrets, one["optional"])
+        for one in entry["fields"]
     )
     return Provider(entry["id"], entry["label"], entry["help"], fields, agent_ids)
 

@@ -68,7 +68,7 @@ class Ordering:
         except (OSError, ValueError):
             return 0
         is_usable = not find_fault(material, memory.spec.names, at.now()) and _is_fresh(leaf, at.now())
-        if not is_usable or not _is_wished(leaf, memory.directory_url, memory.spec):
+        if not is_usable or not _is_wished(leaf, memory, memory.spec):
             return 0
         job.output.info("A certificate was issued already and is not in use yet; it is installed now")
         return versions[-1]
@@ -145,9 +145,11 @@ class Ordering:
         self._at.authorities.obtain(request, _Unkept(), job.output, job.guard)
 
 
-def _is_wished(leaf: Leaf, directory_url: str, spec: CertificateSpec) -> bool:
-    """Whether it is of the kind of key that is wanted now, and of an authority that is asked now."""
-    return leaf.key_type == spec.key_type and directory_url in {each.directory_url for each in spec.authorities}
+def _is_wished(leaf: Leaf, memory: Memory, spec: CertificateSpec) -> bool:
+    """Whether it is of the kind of key that is wanted now, and of an authority that is asked now. An agent that was
+    killed when it had written it down remembers the order only."""
+    issuers = {memory.directory_url, memory.order.directory_url if memory.order else ""}
+    return leaf.key_type == spec.key_type and not issuers.isdisjoint(each.directory_url for each in spec.authorities)
 
 
 def _is_early(memory: Memory, leaf: Leaf | None, now: datetime) -> bool:

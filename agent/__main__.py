@@ -27,7 +27,8 @@ def main() -> int:
     try:
         config = AgentConfig.from_env()
         failpoints.arm(config.failpoint)
-        for warning in [*prepare(config), *mend(config.letsencrypt_dir)]:
+        # Links first: what they lead to decides which hosts are plain HTTP.
+        for warning in [*mend(config.letsencrypt_dir), *prepare(config)]:
             _log.warning("%s", warning)
         if verb == "join":
             _log.info("joined as %s", wait_and_join(config, seconds=30).agent_name)

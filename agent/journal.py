@@ -202,9 +202,14 @@ class Journal:
             )
 
     def forget(self, command_id: str) -> None:
-        """The panel has given this command up: nothing of it is replayed. A running one goes on to its end."""
+        """The panel has given this command up: nothing of it is replayed. A running one goes on to its end; one that
+        never begins keeps nothing of what it brought, which may be a key."""
         with self._transaction() as db:
-            db.execute("UPDATE command SET final_stored = 1, stored_seq = last_seq WHERE id = ?", (command_id,))
+            db.execute(
+                "UPDATE command SET final_stored = 1, stored_seq = last_seq,"
+                " payload = CASE state WHEN 'accepted' THEN NULL ELSE payload END WHERE id = ?",
+                (command_id,),
+            )
             db.execute("DELETE FROM line WHERE command_id = ?", (command_id,))
 
     def prune(self) -> None:

@@ -113,9 +113,14 @@ class Panel:
         return pki.open_server_identity(config.pki_dir, self._authority, utcnow())
 
     def _rotate(self) -> None:
-        """Shows a renewed server certificate without ending a stream."""
+        """Shows a renewed server certificate without ending a stream. A full disk is no reason to stop looking: without
+        a new one no agent could connect in the end."""
         while not stopping.wait(ROTATE_EVERY):
-            identity = self._identity()
+            try:
+                identity = self._identity()
+            except OSError as error:
+                log.error("the server certificate could not be renewed, trying again: %s", error)  # noqa: TRY400
+                continue
             self._stream.credentials.rotate(identity)
             self._enroll.credentials.rotate(identity)
 

@@ -54,7 +54,7 @@ class Attempts:
         if memory.issued_at and memory.issued_at >= job.asked_at and self._is_in_use(memory):
             return self._use_again(Wish(memory.spec), job)
         findings: tuple[Finding, ...] = ()
-        if memory.failures and not memory.order and not memory.install:
+        if memory.failures and not memory.is_ordered and not memory.install:
             findings = self._look(memory.spec, job)
             failure = find_error(findings)
             if failure and not self._is_emergency(name):

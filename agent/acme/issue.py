@@ -56,13 +56,15 @@ class Issuance:
 
     def _complete(self, order: OrderState, *, resumed: bool = False) -> Issued:
         """From where the order stands to the certificate."""
-        placing = Placing(self.request.spec, self.request.authority, self.webroot, self.steps.output, self.guard)
         with ExitStack() as placed:
             if order.status == "pending" or resumed:
-                self._validation().show(order, placing, placed, resumed=resumed)
+                self._validation().show(order, self._placing(), placed, resumed=resumed)
             chain = self._fetch(order)
         leaf, rest = chain.leaf_pem, chain.chain_pem
         return Issued(leaf, rest, self.request.key_pem, self.request.authority, self.session.directory.url)
+
+    def _placing(self) -> Placing:
+        return Placing(self.request.spec, self.request.authority, self.webroot, self.steps.output, self.guard)
 
     def _validation(self) -> Validation:
         challenge = self.request.spec.challenge
@@ -82,6 +84,7 @@ class Issuance:
         expired = order.expires is not None and order.expires <= datetime.now(UTC)
         if order.status == "invalid" or order.names != frozenset(self.names) or (expired and order.status != "valid"):
             output.info("The order that was begun is of no use any more. Making a new one.")
+            self._validation().sweep(order, self._placing())
             self.log.order_made("")
             return None
         output.succeed(f"Going on with the order that was begun: {order.url} ({order.status}).")

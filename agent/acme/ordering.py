@@ -4,7 +4,7 @@ May import: agent.errors, agent.failpoints and the parts of agent.acme below age
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from agent import failpoints
 from agent.acme.causes import say
@@ -12,11 +12,16 @@ from agent.acme.certbot import write_renewal
 from agent.acme.engine import Engine, Job
 from agent.acme.leaf import Leaf, Material, find_fault, make_key, read_leaf
 from agent.acme.order import OrderRequest
-from agent.acme.schedule import Plan, plan
+from agent.acme.schedule import Plan, plan, renew_at
 from agent.acme.spec import AcmeFailure, CertificateSpec, Failure, Issued
 from agent.acme.state import Memory, Order
 from agent.acme.store import Store
 from agent.errors import AgentError
+
+# What staging fails at says nothing about the certificate then.
+_TROUBLES_OF_ITS_OWN = frozenset({"authority_unreachable", "authority_busy", "strange_answer", "other_limit"})
+# After a renewal that the authority wanted early: one whose windows have always passed would be renewed without end.
+_EARLY_PAUSE = timedelta(hours=6)
 
 
 class _Log:
@@ -59,11 +64,11 @@ class Ordering:
             return 0
         try:
             material = at.lineages.material(name, versions[-1])
-            if find_fault(material, memory.spec.names, at.now()) or not _is_fresh(
-                read_leaf(material.leaf_pem), at.now()
-            ):
-                return 0
+            leaf = read_leaf(material.leaf_pem)
         except (OSError, ValueError):
+            return 0
+        is_usable = not find_fault(material, memory.spec.names, at.now()) and _is_fresh(leaf, at.now())
+        if not is_usable or not _is_wished(leaf, memory, memory.spec):
             return 0
         job.output.info("A certificate was issued already and is not in use yet; it is installed now")
         return versions[-1]
@@ -75,25 +80,27 @@ class Ordering:
         spec = memory.spec
         if spec is None or not spec.authorities:
             raise AgentError(f"There is nothing to order {name} by: no authority is chosen.")
-        if job.is_own and spec.dns and spec.dns.provider == "manual":
+        is_by_hand = spec.dns is not None and spec.dns.provider == "manual"
+        if job.is_own and is_by_hand:
             words = "A DNS record must be added by hand for this certificate."
             raise AcmeFailure(Failure("record_not_seen", words, "Renew it yourself and add the record that is shown."))
         leaf = at.lineages.look(name).leaf
         chosen = plan(memory, leaf, at.now())
-        if chosen.staging_first and not memory.order:
+        if chosen.staging_first and not memory.is_ordered and not is_by_hand:
             self._rehearse(spec, chosen, job)
         issued = at.authorities.obtain(
             self._request(memory, spec, chosen, leaf), _Log(at.store, name), job.output, job.guard
         )
         failpoints.hit("certificate:obtained")
-        return self._keep(name, spec, issued)
+        ask_at = at.now() + _EARLY_PAUSE if _is_early(memory, leaf, at.now()) else None
+        return self._keep(name, spec, issued, ask_at)
 
     def _request(self, memory: Memory, spec: CertificateSpec, chosen: Plan, leaf: Leaf | None) -> OrderRequest:
         """The order that was begun, or a new one with a new key; either is remembered before it is made."""
         authority, order = chosen.authority, memory.order
-        fits = order and order.directory_url == authority.directory_url and order.names == spec.names
-        if not order or not fits:
-            order = Order(authority.directory_url, "", spec.names, make_key(spec.key_type))
+        wanted = Order(authority.directory_url, "", spec.names, "", key_type=spec.key_type, profile=spec.profile)
+        if order is None or replace(order, url="", key_pem="") != wanted:
+            order = replace(wanted, key_pem=make_key(spec.key_type))
             self._at.store.update(memory.name, order=order)
         replaces = ""
         if leaf and memory.directory_url == authority.directory_url and set(leaf.names) & set(spec.names):
@@ -104,11 +111,17 @@ class Ordering:
         """After a failure: the staging directory first, whose limits are wide. What it issues is thrown away."""
         job.output.info("The last attempt failed, so the staging directory is asked first")
         request = OrderRequest(spec, chosen.authority, make_key(spec.key_type), staging=True)
-        self._at.authorities.obtain(request, _Unkept(), job.output, job.guard)
-        job.output.succeed("The staging directory issued a certificate; now the real one")
+        try:
+            self._at.authorities.obtain(request, _Unkept(), job.output, job.guard)
+        except AcmeFailure as error:
+            if error.failure.cause not in _TROUBLES_OF_ITS_OWN:
+                raise
+            job.output.warn(f"Going on without a rehearsal: {error.message}")
+        else:
+            job.output.succeed("The staging directory issued a certificate; now the real one")
 
-    def _keep(self, name: str, spec: CertificateSpec, issued: Issued) -> int:
-        """On disk and read back; only then the order is forgotten."""
+    def _keep(self, name: str, spec: CertificateSpec, issued: Issued, ask_at: datetime | None) -> int:
+        """On disk and read back; only then the order is forgotten. `ask_at`: when to ask for renewal information."""
         at, material = self._at, Material(issued.leaf_pem, issued.chain_pem, issued.key_pem)
         fault = find_fault(material, spec.names, at.now())
         version = 0 if fault else at.lineages.add(name, material)
@@ -118,8 +131,8 @@ class Ordering:
         failpoints.hit("certificate:written")
         write_renewal(at.lineages.root, name, issued.directory_url, at.webroot)
         at.store.record_issue(issued.directory_url, spec.names, at.now())
-        changes = {"order": None, "window": None, "asked_at": None, "ask_at": None, "revoked_at": None, "refusals": 0}
-        at.store.update(name, **changes, issued_at=at.now(), directory_url=issued.directory_url)
+        changes = {"order": None, "window": None, "asked_at": None, "revoked_at": None, "refusals": 0}
+        at.store.update(name, **changes, ask_at=ask_at, issued_at=at.now(), directory_url=issued.directory_url)
         failpoints.hit("certificate:stored")
         return version
 
@@ -130,6 +143,19 @@ class Ordering:
         staging = bool(authority.staging_directory_url) or not authority.is_test
         request = OrderRequest(spec, authority, make_key(spec.key_type), staging=staging)
         self._at.authorities.obtain(request, _Unkept(), job.output, job.guard)
+
+
+def _is_wished(leaf: Leaf, memory: Memory, spec: CertificateSpec) -> bool:
+    """Whether it is of the kind of key that is wanted now, and of an authority that is asked now. An agent that was
+    killed when it had written it down remembers the order only."""
+    issuers = {memory.directory_url, memory.order.directory_url if memory.order else ""}
+    return leaf.key_type == spec.key_type and not issuers.isdisjoint(each.directory_url for each in spec.authorities)
+
+
+def _is_early(memory: Memory, leaf: Leaf | None, now: datetime) -> bool:
+    """Whether a renewal now is due by renewal information only."""
+    window = memory.window
+    return bool(leaf and window and window.sha256 == leaf.sha256 and window.chosen <= now < renew_at(leaf, None))
 
 
 def _is_fresh(leaf: Leaf, now: datetime) -> bool:

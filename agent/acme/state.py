@@ -24,13 +24,17 @@ class Source(StrEnum):
 
 @dataclass(frozen=True)
 class Order:
-    """An order under way, so that it goes on after a crash (RFC 8555, section 7.4). `key_pem` is the certificate's."""
+    """An order under way, so that it goes on after a crash (RFC 8555, section 7.4). `key_pem` is the certificate's; the
+    kind of key and the profile are those of the spec that it was made by. `url` is empty before the authority has it,
+    and when it was of no use: then only the key is left."""
 
     directory_url: str
     url: str
     names: tuple[str, ...]
     key_pem: str = field(repr=False)
     staging: bool = False
+    key_type: str = ""
+    profile: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,11 @@ class Memory:
     directory_url: str = ""
     served: str = ""
     revoked_at: datetime | None = None
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the authority has an order under way that can be gone on with."""
+        return self.order is not None and bool(self.order.url)
 
 
 def changes_between(old: Memory, new: Memory) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from agent.acme.objects import AuthorizationState, ChallengeState, OrderState
 from agent.acme.order import OrderLog
 from agent.acme.pace import FIRST_LOOK, delays, patience, wait
 from agent.acme.placing import Placing
-from agent.acme.problems import Problem, ProblemReply
+from agent.acme.problems import BrokenOrder, NotAnAuthority, Problem, ProblemReply
 from agent.acme.session import Session
 from agent.acme.spec import AcmeFailure, Challenge
 from agent.acme.steps import News, Steps
@@ -59,6 +59,15 @@ class Validation:
         failpoints.hit("acme:challenge_placed")
         self._await_names(chosen)
         failpoints.hit("acme:validated")
+
+    def sweep(self, order: OrderState, placing: Placing) -> None:
+        """Takes away what a killed agent may have left in place for an order that is not gone on with."""
+        try:
+            found = [self.session.authorization(url)[0] for url in order.authorizations]
+        except (ProblemReply, BrokenOrder, NotAnAuthority) as error:
+            self.steps.output.info(f"What was to be shown for that order is not known any more ({error}).")
+            return
+        placing.sweep([self._answer_of(a, c) for a in found for c in self._offered(a)])
 
     def _choose(self, authorization: AuthorizationState) -> ChallengeState:
         for challenge in self._offered(authorization):

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from agent.dns.spec import DnsFailure
 
-# Metadata services of clouds outside 169.254.0.0/16 and fe80::/10: Alibaba, Oracle, AWS over IPv6.
-_METADATA = frozenset({"100.100.100.200", "192.0.0.192", "fd00:ec2::254"})
+# Metadata services of clouds outside 169.254.0.0/16 and fe80::/10: Alibaba, Oracle, Azure, AWS and Google over IPv6.
+_METADATA = frozenset({"100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254"})
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -31,8 +32,13 @@ def refuse_address(text: str, *, plain: bool = False) -> None:
 
 
 def _unwrapped(text: str) -> _Address:
+    """The IPv4 address that an IPv6 one stands for: mapped, 6to4 (RFC 3056) or NAT64; else the address itself."""
     address = ipaddress.ip_address(text.partition("%")[0])
-    return getattr(address, "ipv4_mapped", None) or address
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
 
 
 def check_url(text: str, label: str) -> str:

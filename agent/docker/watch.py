@@ -52,6 +52,9 @@ class Watch:
                 _log.info("%s", error.message)
                 self._changed()
                 pause = min(pause * 2, LONGEST_PAUSE)
+            except Exception:  # noqa: BLE001 - the boundary of a connection: an Engine that dies may end within a word
+                _log.exception("the Docker Engine could not be followed; trying again")
+                pause = min(pause * 2, LONGEST_PAUSE)
             self._stopping.wait(pause)
 
     def _follow(self) -> None:

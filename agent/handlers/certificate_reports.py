@@ -14,6 +14,9 @@ from protos import command_stream_pb2 as pb
 
 _log = logging.getLogger(__name__)
 
+# Bytes. A message has at most 1 MiB: a larger one would end this stream and each one after it.
+ROOM = 900_000
+
 
 class CertificateReporter:
     """Thread-safe: the session's loop looks with every heartbeat, so that files which somebody else changed are told
@@ -42,8 +45,17 @@ class CertificateReporter:
 
     def _describe(self) -> pb.CertificateReport:
         certificates = self._certificates
-        return pb.CertificateReport(
+        report = pb.CertificateReport(
             certificates=[write_state(status) for status in certificates.statuses()],
             letsencrypt_dir=str(certificates.folder),
             problem=certificates.folder_problem(),
         )
+        return report if report.ByteSize() <= ROOM else _shortened(report)
+
+
+def _shortened(report: pb.CertificateReport) -> pb.CertificateReport:
+    """Without the authorities' own words, which each job has too: none of the certificates may be left out."""
+    for state in report.certificates:
+        if state.HasField("last_failure"):
+            state.last_failure.ClearField("detail")
+    return report

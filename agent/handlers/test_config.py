@@ -3,7 +3,7 @@ May import: protos, agent.errors, agent.handlers.{job,wire}, agent.nginx."""
 
 from agent.errors import BundleRefused
 from agent.handlers.job import Job
-from agent.handlers.wire import read_bundle, write_errors
+from agent.handlers.wire import read_bundle, write_errors, write_warnings
 from agent.nginx.trial import Verdict, describe
 from agent.nginx.words import FileError, place
 from protos import command_stream_pb2 as pb
@@ -18,7 +18,9 @@ def test_config(job: Job) -> pb.CommandResult:
         errors = (FileError(error.path, error.line, error.message),) if error.path else ()
         verdict = Verdict(file_errors=errors, problem="" if errors else error.message)
         job.output.fail(place(error.path, error.line, error.message))
-    detail = pb.TestConfigResult(file_errors=write_errors(verdict.file_errors), warnings=verdict.warnings)
+    detail = pb.TestConfigResult(
+        file_errors=write_errors(verdict.file_errors), warnings=write_warnings(verdict.warnings)
+    )
     if verdict.ok:
         return pb.CommandResult(outcome=pb.CommandResult.SUCCEEDED, test_config=detail)
     return pb.CommandResult(outcome=pb.CommandResult.FAILED, error=describe(verdict), test_config=detail)

@@ -4,13 +4,20 @@ May import: protos, agent.journal, agent.nginx."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from agent.nginx.bundle import Bundle, BundleFile
 from agent.nginx.interface import Facts
 from agent.nginx.outcome import Outcome
 from agent.nginx.words import FileError
 from protos import command_stream_pb2 as pb
+
+# Bytes for the refused files of a result, and for its warnings. A message has at most 1 MiB: a larger one would end
+# this stream and each one after it.
+ROOM = 400_000
+
+_Told = TypeVar("_Told")
 
 
 def payload_hash(command: pb.Command) -> str:
@@ -69,8 +76,23 @@ def write_facts(facts: Facts) -> pb.NginxFacts:
 
 
 def write_errors(errors: Iterable[FileError]) -> list[pb.FileError]:
-    """Refused files."""
-    return [pb.FileError(path=error.path, line=error.line, text=error.text) for error in errors]
+    """Refused files, as many as there is room for."""
+    found = (pb.FileError(path=error.path, line=error.line, text=error.text) for error in errors)
+    return list(_within_room(found, pb.FileError.ByteSize))
+
+
+def write_warnings(warnings: Iterable[str]) -> list[str]:
+    """What nginx takes and does not like, as much as there is room for."""
+    return list(_within_room(warnings, lambda text: len(text.encode())))
+
+
+def _within_room(found: Iterable[_Told], size_of: Callable[[_Told], int]) -> Iterator[_Told]:
+    room = ROOM
+    for one in found:
+        room -= size_of(one) + 4
+        if room < 0:
+            return
+        yield one
 
 
 def write_outcome(outcome: Outcome) -> pb.CommandResult:
@@ -81,7 +103,7 @@ def write_outcome(outcome: Outcome) -> pb.CommandResult:
         rolled_back=outcome.rolled_back,
         degraded=outcome.degraded,
         file_errors=write_errors(outcome.file_errors),
-        warnings=outcome.warnings,
+        warnings=write_warnings(outcome.warnings),
     )
     state = pb.CommandResult.FAILED if outcome.error else pb.CommandResult.SUCCEEDED
     return pb.CommandResult(outcome=state, error=outcome.error, apply_config=detail)

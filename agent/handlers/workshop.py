@@ -4,7 +4,9 @@ May import: protos, agent.acme, agent.nginx, agent.journal, agent.config, agent.
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -52,6 +54,8 @@ _log = logging.getLogger(__name__)
 
 # What a renewal that the agent begins may take: DNS may need ten minutes, a slow authority more.
 RENEWAL_SECONDS = 1800
+# How often what is older than it is kept is dropped from the journal.
+TIDY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ class Workshop:
         self._reporter = CertificateReporter(self.certificates, self.facts, wires.send)
         doors = Doors(self._begin_renewal, lambda name, task: self.dispatcher.run_beside(lane(name), task))
         self._renewer = Renewer(self.certificates, self._store, lineages, doors)
+        self._tidied_at = time.monotonic()
 
     def start(self) -> None:
         """Settles what the last run left, and begins."""
@@ -147,6 +152,17 @@ class Workshop:
         self._drift.report()
         self._reporter.report()
         self._dock.tick()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """The start of the agent does it too, but an agent runs for months."""
+        if time.monotonic() - self._tidied_at < TIDY_SECONDS:
+            return
+        self._tidied_at = time.monotonic()
+        try:
+            self._journal.prune()
+        except sqlite3.Error as error:
+            _log.warning("the journal could not be tidied up: %s", error)
 
     def _certificates_changed(self) -> None:
         self._renewer.wake()

@@ -32,6 +32,7 @@ class ContainerNginx(LocalNginx):
         self._name = config.nginx_container
         self._engine = engine
         self._seen: tuple[float, Container | None] = (float("-inf"), None)
+        self._trouble: tuple[float, str] = (float("-inf"), "")
         self._known_build: tuple[str, tuple[str, tuple[str, ...]]] = ("", ("", ()))
 
     def test(self, conf: Path, guard: Guard) -> TestReport:
@@ -110,10 +111,7 @@ class ContainerNginx(LocalNginx):
         """The container; a proof asks a hundred times a second, so that a look is good for a moment."""
         seen_at, container = self._seen
         if time.monotonic() - seen_at > _SEEN_SECONDS:
-            try:
-                container = self._engine.find_container(self._name)
-            except (DockerRefused, DockerUnavailable) as error:
-                raise NginxUnavailable(error.message) from error
+            container = self._look()
             self._seen = (time.monotonic(), container)
         if container is None:
             raise NginxUnavailable(
@@ -122,6 +120,18 @@ class ContainerNginx(LocalNginx):
         if not container.is_running:
             raise NginxUnavailable(self._stopped())
         return container
+
+    def _look(self) -> Container | None:
+        """An Engine that hangs is left alone for as long as it has kept us waiting: one look at nginx asks it often,
+        and the agent's loop must turn."""
+        began, (until, words) = time.monotonic(), self._trouble
+        if began < until:
+            raise NginxUnavailable(words)
+        try:
+            return self._engine.find_container(self._name)
+        except (DockerRefused, DockerUnavailable) as error:
+            self._trouble = (2 * time.monotonic() - began, error.message)
+            raise NginxUnavailable(error.message) from error
 
     def _stopped(self) -> str:
         return f"nginx is not running in the container {self._name}. Start it: docker start {self._name}"

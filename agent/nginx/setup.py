@@ -1,14 +1,16 @@
 """The first release, so that nginx can start before anything was applied.
-May import: agent.config and the parts of agent.nginx below agent.nginx.apply."""
+May import: agent.config, agent.errors and the parts of agent.nginx below agent.nginx.apply."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from agent.config import AgentConfig
+from agent.errors import BundleRefused
 from agent.nginx.bundle import REQUIRED, Bundle, BundleFile
 from agent.nginx.found import find_nginx
 from agent.nginx.layout import Layout
@@ -35,28 +37,35 @@ def prepare(config: AgentConfig) -> list[str]:
     current = releases.current()
     if current is None and layout.conf.exists():
         return [*warnings, "The current release has lost its manifest; it is left as it is until the next apply."]
-    contents: dict[str, bytes] = {}
     if current is None or current.bundle.revision == NO_REVISION:
         contents = {_sha256(text): text.encode() for text in first_files(machine).values()}
         files = tuple(BundleFile(p, _sha256(t), len(t.encode())) for p, t in first_files(machine).items())
-        bundle, held = Bundle(NO_REVISION, files), {}
+        bundle, held, plain = Bundle(NO_REVISION, files), dict[str, str](), dict[str, str]()
     else:
-        bundle, held = current.bundle, releases.held(current)
-        if any(file.sha256 not in held for file in bundle.files):
-            return [*warnings, "Files of the current release were changed by hand; the next apply replaces them."]
-    plain = {path: make_plain(text, _listen(machine)) for path, text in _without_certificate(bundle, held)}
+        bundle, held, folder = current.bundle, releases.held(current), layout.release(current.name)
+        edited = [file for file in bundle.files if file.sha256 not in held]
+        plain = dict(_made_plain(bundle, folder, _listen(machine)))
+        if edited:
+            warnings.append("Files of the current release were changed by hand; the next apply replaces them.")
+            is_whole = all((folder / file.path).is_file() for file in edited)
+            if not is_whole or stager.wrapper(machine, bundle, folder, plain) == current.wrapper:
+                return warnings
+        # What somebody edited goes along as it is: an edit of one host is no reason to leave nginx unable to start.
+        contents = {file.sha256: (folder / file.path).read_bytes() for file in edited}
     name = releases.stage(bundle, contents, held, lambda folder: stager.wrapper(machine, bundle, folder, plain))
     releases.switch(name)
     told = [f"{path} names a certificate that is gone: until it is back, this host is plain HTTP." for path in plain]
     return [*warnings, *told]
 
 
-def _without_certificate(bundle: Bundle, held: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The files of hosts that name a certificate or a key that is not there, and what they hold."""
-    for file in bundle.files if held else ():
-        text = Path(held[file.sha256]).read_text(errors="replace")
-        if file.path not in REQUIRED and any(not Path(named).exists() for named in _CERTIFICATE.findall(text)):
-            yield file.path, text
+def _made_plain(bundle: Bundle, folder: Path, listen: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The files of hosts that name a certificate or a key that is not there, and what nginx reads in their place. What
+    somebody has edited so that nobody can read it is left to nginx."""
+    for path in (file.path for file in bundle.files if file.path not in REQUIRED):
+        text = (folder / path).read_text(errors="replace") if (folder / path).is_file() else ""
+        if any(not Path(named).exists() for named in _CERTIFICATE.findall(text)):
+            with suppress(BundleRefused):
+                yield path, make_plain(text, listen)
 
 
 def _listen(machine: Machine) -> list[str]:

@@ -105,9 +105,16 @@ class Rounds:
                 self._round()
             except AgentError as error:  # no Engine, or nginx's container is down: the next event or round tells more
                 _log.debug("upstreams are not looked at now: %s", error.message)
-                with self._news:
-                    self._sights.clear()
-                    self._due = dict.fromkeys(self._due, time.monotonic() + PERIOD)
+                self._rest()
+            except Exception:  # noqa: BLE001 - the boundary of a round: whatever is wrong with one, the next one comes
+                _log.exception("upstreams could not be looked at; trying again")
+                self._rest()
+
+    def _rest(self) -> None:
+        """Until the next round is due, or something happens."""
+        with self._news:
+            self._sights.clear()
+            self._due = dict.fromkeys(self._due, time.monotonic() + PERIOD)
 
     def _wait(self) -> bool:
         """Until something is due or somebody says that something happened. False when it is over."""

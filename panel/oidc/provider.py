@@ -164,7 +164,7 @@ class Provider:
         try:
             with requests.get(url, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True) as answer:
                 answer.raise_for_status()
-                body = next(answer.iter_content(LARGEST), b"")
+                body = _read(answer)
             found = json.loads(body)
         except (requests.RequestException, ValueError) as error:
             raise OidcError(
@@ -179,6 +179,16 @@ class Provider:
 def provider(settings: OidcSettings) -> Provider:
     """The provider of these settings, with what is known of it."""
     return Provider(settings)
+
+
+def _read(answer: requests.Response) -> bytes:
+    """All of an answer: one without a length comes in as many pieces as the provider likes. Raises ValueError."""
+    body = b""
+    for piece in answer.iter_content(65_536):
+        body += piece
+        if len(body) > LARGEST:
+            raise ValueError("the answer is too long")
+    return body
 
 
 def _person(claims: Mapping[str, Any], settings: OidcSettings) -> Person:

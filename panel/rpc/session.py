@@ -216,7 +216,7 @@ class AgentSession:
         """Whether the stream may go on; if not, it is closed here with the reason."""
         now = time.monotonic()
         if not enrollments.is_admitted(self.agent_id, self.serial, utcnow()):
-            self.close(pb.Goodbye.REVOKED, enrollments.refusal(self.agent_id))
+            self._send_away()
         elif not sessions.is_current(self.agent_id, self.epoch):
             self.close(pb.Goodbye.REPLACED, "A newer session of this agent has taken over.")
         elif now - self._heard_at > self._silence_limit:
@@ -224,6 +224,13 @@ class AgentSession:
         elif any(now - sent_at > ACK_WITHIN for sent_at in self._awaiting_ack.values()):
             self.close(pb.Goodbye.SLOW, "The agent did not acknowledge a command.")
         return not self._is_closed
+
+    def _send_away(self) -> None:
+        """A certificate that time has ended says nothing against its agent: the renewed one opens the next stream."""
+        if enrollments.is_over(self.serial, utcnow()):
+            self.close(pb.Goodbye.REASON_UNSPECIFIED, "The certificate that opened this stream has ended.")
+        else:
+            self.close(pb.Goodbye.REVOKED, enrollments.refusal(self.agent_id))
 
     def _sync(self) -> None:
         if self._is_synced or self._replaying:

@@ -83,6 +83,15 @@ def find_open(certificate: Certificate, *kinds: CommandKind) -> Command | None:
     return db.session.scalar(query.order_by(Command.seq).limit(1))
 
 
+def find_order(certificate: Certificate, *, dry_run: bool = False) -> Command | None:
+    """The oldest order under way that brings what is wished: a rehearsal brings nothing to who wants a certificate."""
+    query = select(Command).where(
+        Command.certificate_id == certificate.id, Command.state.in_(OPEN_STATES), Command.kind.in_(ORDERS)
+    )
+    found = db.session.scalars(query.order_by(Command.seq))
+    return next((one for one in found if dry_run or not one.payload.get("dry_run")), None)
+
+
 def find_last(certificate: Certificate, *kinds: CommandKind) -> Command | None:
     """The newest command about it, of one of these kinds if any are named."""
     query = select(Command).where(Command.certificate_id == certificate.id)

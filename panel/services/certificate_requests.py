@@ -92,7 +92,7 @@ def order(
     """The order that is under way, or a new one. Raises Forbidden, Conflict when the agent does not renew it."""
     require_editor(actor)
     require_renewable(certificate)
-    under_way = certificate_jobs.find_open(certificate, *ORDERS)
+    under_way = certificate_jobs.find_order(certificate, dry_run=dry_run)
     if under_way is not None:
         return under_way
     values = {"dry_run": dry_run, "accept_warnings": accept_warnings}
@@ -135,7 +135,7 @@ def renew(certificate: Certificate, actor: User | None, *, retry_of: str | None 
     require_renewable(certificate)
     if not certificate.is_present:
         return order(certificate, actor, retry_of=retry_of)
-    under_way = certificate_jobs.find_open(certificate, *ORDERS)
+    under_way = certificate_jobs.find_order(certificate)
     if under_way is not None:
         return under_way
     command = certificate_jobs.ask(certificate, CommandKind.RENEW_CERTIFICATE, actor, retry_of=retry_of)
@@ -182,7 +182,7 @@ def columns_of(spec: CertificateSpec) -> dict[str, Any]:
 
 def _again(linked: Certificate, actor: User | None, *, staging: bool) -> Command | None:
     """What one more click means for a host that has a certificate; None when that one cannot be ordered again."""
-    under_way = certificate_jobs.find_open(linked, *ORDERS)
+    under_way = certificate_jobs.find_order(linked, dry_run=staging)
     if under_way is not None:
         return under_way
     if coverage.is_usable(linked, utcnow()) and not staging:

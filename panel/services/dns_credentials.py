@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from panel.vault import VaultError
 
 NOUN = "dns_credential"
 MAX_VALUE = 8192  # characters of one field; some are whole key files
+_PLACES = {"url", "server", "host", "endpoint", "address"}  # words in the names of fields that say where secrets go
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,16 @@ class CredentialSpec:
 
 
 def providers() -> list[Provider]:
-    """What the agents can use, by label; the newest agent's word on a provider counts."""
+    """What the agents can use, by label; the newest agent's word on a provider counts, but for what is secret: there
+    it is enough that one says so, for one that errs or lies would have it shown."""
     found: dict[str, Provider] = {}
     query = select(Agent).where(Agent.revoked_at.is_(None)).options(undefer(Agent.dns_providers))
     for agent in db.session.scalars(query.order_by(Agent.connected_at)):
         for entry in agent.dns_providers:
             known = found.get(entry["id"])
             agent_ids = (*known.agent_ids, agent.id) if known else (agent.id,)
-            found[entry["id"]] = _provider(entry, agent_ids)
+            secrets = {one.name for one in known.fields if one.is_secret} if known else set[str]()
+            found[entry["id"]] = _provider(entry, agent_ids, secrets)
     return sorted(found.values(), key=lambda provider: provider.label.lower())
 
 
@@ -219,9 +222,10 @@ def _is_within(name: str, zone: str) -> bool:
     return plain == zone or plain.endswith(f".{zone}")
 
 
-def _provider(entry: Mapping[str, Any], agent_ids: tuple[str, ...]) -> Provider:
+def _provider(entry: Mapping[str, Any], agent_ids: tuple[str, ...], secrets: Set[str]) -> Provider:
     fields = tuple(
-        ProviderField(one["name"], one["label"], one["help"], one["secret"], one["optional"]) for one in entry["fields"]
+        ProviderField(one["name"], one["label"], one["help"], one["secret"] or one["name"] in secrets, one["optional"])
+        for one in entry["fields"]
     )
     return Provider(entry["id"], entry["label"], entry["help"], fields, agent_ids)
 
@@ -264,7 +268,20 @@ def _values(provider: Provider, given: Mapping[str, str], stored: Mapping[str, s
             )
         if value:
             values[one.name] = value
+    _refuse_moved_secrets(provider, given, values, stored)
     return values
+
+
+def _refuse_moved_secrets(
+    provider: Provider, given: Mapping[str, str], values: Mapping[str, str], stored: Mapping[str, str]
+) -> None:
+    """A stored secret goes only where it was meant to go: who names another place must know it."""
+    places = [one for one in provider.fields if not one.is_secret and _PLACES & set(one.name.split("_"))]
+    moved = [one for one in places if stored and values.get(one.name) != stored.get(one.name)]
+    for one in provider.fields:
+        if moved and one.is_secret and one.name in values and not given.get(one.name, "").strip():
+            words = _("Enter it again: %(label)s has changed, and this would be sent there.", label=moved[0].label)
+            raise Invalid(f"values.{one.name}", words)
 
 
 def _value(one: ProviderField, text: str) -> str:

@@ -103,6 +103,17 @@ def is_admitted(agent_id: str, serial: str, now: datetime) -> bool:
     return db.session.scalar(is_good) is not None
 
 
+def is_over(serial: str, now: datetime) -> bool:
+    """Whether time alone has ended this certificate: nobody revoked it, so that its agent may come with a newer one."""
+    ended = (AgentCertificate.serial == serial, AgentCertificate.not_after <= now)
+    unrevoked = (
+        AgentCertificate.revoked_at.is_(None),
+        Agent.id == AgentCertificate.agent_id,
+        Agent.revoked_at.is_(None),
+    )
+    return db.session.scalar(select(AgentCertificate.serial).where(*ended, *unrevoked)) is not None
+
+
 def refusal(agent_id: str) -> str:
     """The sentence for an agent that is not admitted."""
     agent = db.session.get(Agent, agent_id)

@@ -195,6 +195,22 @@ def test_what_the_agent_began_itself_says_what_it_was_until_the_panel_has_it(pat
     journal.close()
 
 
+def test_what_is_given_up_before_it_begins_leaves_nothing_of_what_it_brought(path: Path) -> None:
+    journal = Journal(path)
+    for command_id in ("waits", "runs"):
+        journal.accept(command_id, 1, "install_certificate", "hash", b"a private key")
+    journal.start("runs")
+    journal.forget("waits")
+    journal.forget("runs")
+    waits, runs = journal.get("waits"), journal.get("runs")
+    assert waits is not None
+    assert (waits.payload, waits.final_stored) == (b"", True)
+    assert runs is not None
+    assert runs.payload == b"a private key"  # until its end
+    assert journal.accept("waits", 1, "install_certificate", "hash", b"a private key") is Verdict.DUPLICATE
+    journal.close()
+
+
 def test_there_is_always_room_for_what_the_agent_begins_itself(path: Path) -> None:
     journal = Journal(path)
     for number in range(MAX_OWN + 2):

@@ -21,8 +21,9 @@ from agent.acme.spec import Challenge
 from agent.dns.credential import DnsCredential
 from agent.errors import Cancelled
 from agent.nginx.guard import Guard
+from tests.agent.acme.front import Front
 from tests.agent.acme.killed_order import order_and_die
-from tests.agent.acme.ordering import Place, names_of, new_key
+from tests.agent.acme.ordering import Place, authority_of, names_of, new_key
 from tests.challtestsrv import Challtestsrv
 from tests.product import UpstreamServer, wait_until
 
@@ -166,6 +167,21 @@ def test_a_killed_agent_takes_its_records_away_when_it_goes_on(
     again.obtain(again.request(f"{point[:4]}.example.com", key=key, order_url=url, **by_dns))
     assert hook.records == []
     assert place.pebble.issued() - before == 1
+
+
+def test_a_killed_agent_takes_its_records_away_also_when_its_order_is_of_no_use(
+    place: Place, hook: Hook, by_dns: dict[str, Any], front: Front
+) -> None:
+    authority = authority_of(place.pebble, directory_url=front.directory_url, ca_pem=front.ca_pem)
+    key = new_key()
+    code, url = order_and_die(place, "late.example.com", key, "acme:challenge_placed", authority, dns=hook.credential)
+    assert code == -signal.SIGKILL
+    assert len(hook.records) == 1
+    front.change("^/my-order/", lambda document: document.update(expires="2026-01-01T00:00:00Z"))
+    again = place.again()
+    again.obtain(again.request("late.example.com", key=key, order_url=url, authority=authority, **by_dns))
+    assert "of no use any more" in again.text
+    assert hook.records == []
 
 
 def test_an_order_by_dns_needs_a_credential(place: Place) -> None:

@@ -3,8 +3,12 @@ May import: agent, protos, tests.agent."""
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,12 +17,15 @@ import pytest
 
 from agent.acme.renewer import Doors, Renewer
 from agent.acme.state import Window
+from agent.handlers import workshop
 from agent.journal import MAX_OWN, Origin
 from protos import command_stream_pb2 as pb
 from tests.agent.acme.certificates import TestAuthority
 from tests.agent.certificates.bench import CertificateBench
 from tests.challtestsrv import Challtestsrv
 from tests.pebble import Pebble, newer_pebble, running_pebble
+
+ROOT = Path(__file__).parents[3]
 
 
 def make_due(certificates: CertificateBench, *names: str) -> None:
@@ -190,6 +197,24 @@ def test_a_certificate_that_was_between_two_links_is_mended_at_the_next_renewal(
     assert certificates.pebble.issued() == before  # the newest version was whole
 
 
+def test_a_link_that_is_mended_at_the_start_leaves_no_host_on_plain_http(certificates: CertificateBench) -> None:
+    certificates.has_https("start.example")
+    certificates.stop()
+    (certificates.root / "live" / "start.example" / "privkey.pem").unlink()
+    config = certificates.bench.config
+    settings = {
+        "AGENT_STATE_DIR": config.state_dir,
+        "AGENT_HTTP_PORT": config.http_port,
+        "AGENT_HTTPS_PORT": config.https_port,
+        "AGENT_STATUS_PORT": config.status_port,
+        "LETSENCRYPT_DIR": config.letsencrypt_dir,
+    }
+    environ = {**os.environ, **{name: str(value) for name, value in settings.items()}}
+    subprocess.run([sys.executable, "-m", "agent", "prepare"], cwd=ROOT, env=environ, check=True, timeout=60)
+    assert certificates.lineages.look("start.example").problem == ""
+    assert "whose certificate is gone" not in certificates.bench.layout.conf.read_text()
+
+
 # ---- when -----------------------------------------------------------------------------------------------------------
 
 
@@ -325,6 +350,20 @@ def test_a_window_is_asked_for_and_one_in_the_past_renews_now(certificates: Cert
     assert "https://incident.example/" in urls
 
 
+def test_an_authority_whose_windows_have_always_passed_is_not_asked_again_at_once(
+    certificates: CertificateBench,
+) -> None:
+    certificates.issue("early.example")
+    assert certificates.workshop is not None
+    certificates.workshop._renewer.stop()
+    make_due(certificates, "early.example")
+    assert certificates.run(renew_certificate=pb.RenewCertificate(name="early.example")).error == ""
+    memory = certificates.memory("early.example")
+    assert memory.window is None
+    assert memory.ask_at is not None
+    assert memory.ask_at > datetime.now(UTC) + timedelta(hours=5)
+
+
 # ---- failures -------------------------------------------------------------------------------------------------------
 
 
@@ -370,6 +409,60 @@ def test_staging_is_asked_first_after_a_failure_and_another_authority_after_two(
         assert result.renew_certificate.certificate.directory_url == other.directory_url
 
 
+def test_after_a_failure_at_the_authority_staging_is_asked_first_as_long_as_it_answers(
+    certificates: CertificateBench, dns: Challtestsrv, tmp_path: Path
+) -> None:
+    certificates.issue("s.example")
+    with running_pebble(tmp_path / "s", http_port=certificates.pebble.http_port, dns_server=dns.dns_server) as staging:
+        main = certificates.authority(staging_directory_url=staging.directory_url)
+        main.ca_pem += staging.ca_pem.encode()
+        spec = certificates.spec("s.example")
+        del spec.authorities[:]
+        spec.authorities.append(main)
+        assert certificates.run(configure_certificate=pb.ConfigureCertificate(spec=spec)).error == ""
+
+        fail_at_the_authority(certificates, "s.example")
+        command_id = certificates.begin(renew_certificate=pb.RenewCertificate(name="s.example"))
+        assert certificates.result(command_id).error == "", certificates.text(command_id)
+        assert "staging directory is asked first" in certificates.text(command_id)
+        assert staging.issued() == 1
+    fail_at_the_authority(certificates, "s.example")
+    command_id = certificates.begin(renew_certificate=pb.RenewCertificate(name="s.example"))
+    assert certificates.result(command_id).error == "", certificates.text(command_id)
+    assert "Going on without a rehearsal" in certificates.text(command_id)
+
+
+def test_another_kind_of_key_after_a_failure_is_the_kind_that_comes(certificates: CertificateBench) -> None:
+    certificates.issue("k.example")
+    fail_at_the_authority(certificates, "k.example")
+    spec = certificates.spec("k.example")
+    spec.key_type = "rsa-2048"
+    assert certificates.run(configure_certificate=pb.ConfigureCertificate(spec=spec)).error == ""
+    result = certificates.run(renew_certificate=pb.RenewCertificate(name="k.example"))
+    assert result.error == ""
+    assert result.renew_certificate.certificate.key_type == "rsa-2048"
+
+
+def test_a_version_that_waits_is_not_used_for_another_kind_of_key(certificates: CertificateBench) -> None:
+    certificates.issue("w.example")
+    certificates.lineages.add("w.example", TestAuthority().issue("w.example"))
+    spec = certificates.spec("w.example")
+    spec.key_type = "rsa-2048"
+    assert certificates.run(configure_certificate=pb.ConfigureCertificate(spec=spec)).error == ""
+    result = certificates.run(renew_certificate=pb.RenewCertificate(name="w.example"))
+    assert result.error == ""
+    assert result.renew_certificate.certificate.key_type == "rsa-2048"
+
+
+def fail_at_the_authority(certificates: CertificateBench, name: str) -> None:
+    """One renewal while it is away."""
+    certificates.pebble.stop()
+    result = certificates.run(renew_certificate=pb.RenewCertificate(name=name))
+    certificates.pebble.start()
+    assert result.renew_certificate.failure.cause == "authority_unreachable"
+    assert certificates.memory(name).failures == 1
+
+
 def test_a_record_by_hand_is_not_waited_for_at_night(certificates: CertificateBench) -> None:
     spec = certificates.spec("hand.example", dns=pb.DnsCredential(id="1", label="By hand", provider="manual"))
     spec.challenge = pb.CertificateSpec.DNS_01
@@ -379,6 +472,38 @@ def test_a_record_by_hand_is_not_waited_for_at_night(certificates: CertificateBe
     result = certificates.result(started(certificates)[0].command_id)
     assert "must be added by hand" in result.error
     assert result.renew_certificate.failure.next_step
+
+
+def test_a_person_adds_a_record_once_and_not_for_a_rehearsal_too(certificates: CertificateBench) -> None:
+    assert certificates.workshop is not None
+    by_hand = pb.DnsCredential(id="1", label="By hand", provider="manual")
+    spec = certificates.spec("once.example", dns=by_hand, paused=True)
+    spec.challenge = pb.CertificateSpec.DNS_01
+    spec.authorities[0].staging_directory_url = "https://127.0.0.1:9/directory"
+    assert certificates.run(configure_certificate=pb.ConfigureCertificate(spec=spec)).error == ""
+    certificates.store.update("once.example", failures=1)
+    command_id = certificates.begin(issue_certificate=pb.IssueCertificate(spec=spec, accept_warnings=True))
+    certificates.until(lambda: any(level == "record" for _, level, _ in certificates.bench.lines(command_id)))
+    certificates.workshop.dispatcher.cancel(command_id)
+    certificates.result(command_id)
+    assert "staging" not in certificates.text(command_id)
+
+
+def test_what_was_settled_a_week_ago_is_forgotten_while_the_agent_runs(
+    certificates: CertificateBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, old = certificates.bench.journal, certificates.begin(reload=pb.Reload())
+    for command_id in (old, certificates.begin(reload=pb.Reload())):
+        certificates.result(command_id)
+        journal.confirm(command_id, 1000, final_stored=True)
+    with closing(sqlite3.connect(certificates.bench.config.journal_path)) as db, db:
+        db.execute("UPDATE command SET accepted_at = accepted_at - 8 * 86400 WHERE id = ?", (old,))
+    assert certificates.workshop is not None
+    certificates.workshop.tick()
+    assert journal.get(old) is not None  # once a day is enough
+    monkeypatch.setattr(workshop, "TIDY_SECONDS", 0.0)
+    certificates.workshop.tick()
+    assert journal.get(old) is None
 
 
 def test_weeks_without_a_panel_leave_room_in_the_journal(certificates: CertificateBench) -> None:

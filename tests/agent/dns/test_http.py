@@ -144,7 +144,11 @@ def test_a_connection_is_looked_at_before_anything_is_sent() -> None:
         "ff02::1",
         "100.100.100.200",
         "192.0.0.192",
+        "168.63.129.16",
         "fd00:ec2::254",
+        "fd20:ce::254",
+        "64:ff9b::a9fe:a9fe",
+        "2002:a9fe:a9fe::1",
     ],
 )
 def test_metadata_and_link_local_addresses_are_refused(address: str) -> None:

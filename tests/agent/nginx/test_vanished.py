@@ -15,9 +15,11 @@ from agent.acme.startable import Startable
 from agent.acme.usage import Usage
 from agent.config import AgentConfig
 from agent.nginx.directives import Policy, check_text
+from agent.nginx.drift import DriftWatch
 from agent.nginx.interface import ProcessKey
 from agent.nginx.machine import has_ipv6
 from agent.nginx.plain import make_plain
+from agent.nginx.release import Releases
 from agent.nginx.reload import Reloader
 from agent.nginx.setup import prepare
 from agent.nginx.tokens import parse
@@ -126,6 +128,26 @@ def test_a_cold_nginx_serves_the_host_as_plain_http_until_its_certificate_is_bac
     agent.look()
     assert_secure(served)
     assert served.nginx.revision() == revision
+
+
+@pytest.mark.parametrize("edited", [f"hosts/0-{GONE}.conf", f"hosts/1-{KEPT}.conf"])
+def test_a_file_that_was_edited_by_hand_does_not_stand_in_the_way(served: Bench, tmp_path: Path, edited: str) -> None:
+    live, agent = served.config.letsencrypt_dir / "live" / GONE, startable(served)
+    text = (served.layout.current / edited).read_text() + "# Somebody was here.\n"
+    (served.layout.current / edited).unlink()
+    (served.layout.current / edited).write_text(text)
+    live.rename(tmp_path / "away")
+    agent.look()
+    served.stop()
+    served.start()
+    assert_plain(served)
+    prepare(served.config)  # as the next start of the agent does
+    (tmp_path / "away").rename(live)
+    agent.look()
+    assert_secure(served)
+    assert (served.layout.current / edited).read_text() == text
+    drift = DriftWatch(served.layout, served.nginx, Releases(served.layout)).look()
+    assert [(file.path, file.kind) for file in drift.files] == [(edited, "changed")]
 
 
 @pytest.mark.parametrize("file", ["fullchain.pem", "privkey.pem"])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.docker.snapshot import Snapshot
 from agent.nginx.wrapper import Machine
 from agent.upstreams.check import Checker
 from agent.upstreams.rounds import FIRST_RETRY, Rounds
@@ -89,6 +90,23 @@ def test_somebody_who_asks_gets_an_answer_and_the_others_hear_of_it(world: World
         world.rounds.start()
         world.expect(None)
     assert world.rounds.check(at(port)).finding.cause is Cause.REFUSED
+    world.expect(Cause.REFUSED)
+
+
+def test_a_round_that_breaks_is_not_the_last_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    (port,) = free_ports(1)
+    world.store.remember("r1", [at(port)])
+    broken = threading.Event()
+
+    def breaks(_upstream: Upstream, _snapshot: Snapshot | None) -> State:
+        broken.set()
+        raise OSError("what it needs cannot be read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.rounds._checker, "check", breaks)
+        world.rounds.start()
+        assert broken.wait(WITHIN)
+    world.rounds.applied()
     world.expect(Cause.REFUSED)
 
 

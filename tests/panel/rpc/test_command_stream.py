@@ -9,12 +9,12 @@ import gevent
 import grpc
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from panel import pki
 from panel.config import Config
-from panel.extensions import db, transaction
-from panel.models import Agent, Command, CommandKind, CommandState, ConfigContent, Revision
+from panel.extensions import db, transaction, wake_after_commit
+from panel.models import Agent, AgentCertificate, Command, CommandKind, CommandState, ConfigContent, Revision
 from panel.models.types import utcnow
 from panel.rpc import command_stream
 from panel.services import agents, commands, sessions
@@ -189,6 +189,27 @@ def test_an_agent_renews_its_certificate_and_both_work(live: Config, ready: tupl
     for each in (identity, renewed):
         with Wire(live, each) as wire:
             wire.greet(revision=APPLIED)
+
+
+def test_a_stream_that_outlives_its_certificate_is_not_told_that_it_was_revoked(
+    app: Flask, live: Config, ready: tuple[str, Identity]
+) -> None:
+    agent_id, identity = ready
+    with Wire(live, identity) as wire:
+        wire.greet(revision=APPLIED)
+        reply = wire.stub.RenewCertificate(pb.RenewCertificateRequest(csr_pem=identity.csr_pem), timeout=5)
+        with app.app_context(), transaction():
+            row = db.session.scalars(select(AgentCertificate).order_by(AgentCertificate.issued_at)).first()
+            assert row is not None
+            row.not_after = utcnow()
+            wake_after_commit(f"agent:{agent_id}")
+        goodbye = wire.expect("goodbye")
+        assert goodbye.reason == pb.Goodbye.REASON_UNSPECIFIED  # else the agent stays away for five minutes
+        assert "has ended" in goodbye.text
+    renewed = Identity(identity.key)
+    renewed.certificate_pem = reply.certificate_pem
+    with Wire(live, renewed) as wire:
+        wire.greet(revision=APPLIED)
 
 
 # ---- sessions ----

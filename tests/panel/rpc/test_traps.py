@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import os
 import signal
@@ -11,16 +12,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import gevent
 import grpc
 import pytest
 from flask import Flask
+from gevent.event import Event
 
-from panel import passwords, pki
+from panel import passwords, pki, serve
 from panel.config import Config
-from panel.extensions import stopping
+from panel.extensions import stopping, vitals
 from panel.rpc import server as rpc_server
 from panel.rpc import session
 from panel.serve import Panel, StartRefused
@@ -205,3 +208,30 @@ def test_an_agent_that_does_not_read_is_cut_off(
         for _ in range(64):
             made[0].send(piece)
         until(lambda: not is_connected(app, agent_id), timeout=15)
+
+
+def test_a_server_certificate_that_a_full_disk_did_not_take_is_tried_again(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it no agent could connect after some weeks, though the disk had room again long ago."""
+    asked: list[int] = []
+    is_again, open_identity = Event(), pki.open_server_identity
+
+    def open_or_break(folder: Path, authority: pki.Authority, now: datetime) -> pki.ServerIdentity:
+        asked.append(1)
+        if len(asked) == 2:  # the first was the start
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if len(asked) > 2:
+            is_again.set()
+        return open_identity(folder, authority, now)
+
+    monkeypatch.setattr(serve, "ROTATE_EVERY", 0.01)
+    monkeypatch.setattr(pki, "open_server_identity", open_or_break)
+    panel = Panel(app)
+    panel.start()
+    try:
+        assert is_again.wait(10)
+    finally:
+        panel.stop()
+        stopping.clear()
+        vitals.clock_ticked_at = None

@@ -313,6 +313,18 @@ def test_a_request_for_a_host_must_cover_it(agent: Agent, save: Callable[..., Pr
 # ---- again ----
 
 
+def test_a_rehearsal_under_way_is_no_order(save: Callable[..., ProxyHost]) -> None:
+    host = save()
+    rehearsal = click(host, staging=True)
+    assert click(host, staging=True) is rehearsal
+    real = click(host)
+    assert real.payload["dry_run"] is False
+    assert click(host) is real
+    assert click(host, staging=True) in {rehearsal, real}  # nobody needs a second try
+    with transaction():
+        assert certificates.renew(certificate_of(real), None) is real
+
+
 def test_a_retry_says_yes_to_warnings_or_goes_to_staging(agent: Agent) -> None:
     first = order(agent)
     with pytest.raises(Conflict, match="under way"):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
 from panel.config import Config
 from panel.errors import Conflict, Forbidden, Invalid
 from panel.extensions import db, transaction
 from panel.models import Agent, CommandKind, DnsCredential, Event, User
+from panel.models.types import utcnow
 from panel.services import agent_specs, certificate_jobs, certificates, dns_credentials
 from panel.services.dns_credentials import CredentialSpec
+from tests.conftest import store
 from tests.panel.services.certifying import PROVIDERS, certificate_of, end, order, report, set_up, state
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -81,6 +85,43 @@ def test_an_empty_secret_keeps_the_stored_one_and_an_empty_plain_value_is_remove
     with transaction():
         dns_credentials.update(credential, CredentialSpec("Work", "cloudflare", {"token": "", "account": ""}), None)
     assert dns_credentials.open_values(credential) == {"token": SECRET}
+
+
+def test_a_stored_secret_cannot_be_sent_elsewhere(agent: Agent) -> None:
+    fields = [
+        {"name": "url", "label": "Address", "help": "", "secret": False, "optional": False},
+        {"name": "username", "label": "User", "help": "", "secret": False, "optional": True},
+        {"name": "password", "label": "Password", "help": "", "secret": True, "optional": True},
+    ]
+    with transaction():
+        agent.dns_providers = [*PROVIDERS, {"id": "webhook", "label": "Webhook", "help": "", "fields": fields}]
+    credential = create(provider="webhook", url="https://dns.example.com", password=SECRET)
+
+    def change(**values: str) -> None:
+        with transaction():
+            dns_credentials.update(credential, CredentialSpec("Work", "webhook", values), None)
+
+    with pytest.raises(Invalid, match="Enter it again: Address has changed") as refusal:
+        change(url="https://thief.example")
+    assert refusal.value.field == "values.password"
+    assert dns_credentials.open_values(credential)["url"] == "https://dns.example.com"
+    change(url="https://dns.example.com", username="me")
+    assert dns_credentials.open_values(credential)["password"] == SECRET
+    change(url="https://dns2.example.com", password="another")
+    assert dns_credentials.open_values(credential)["password"] == "another"
+
+
+def test_an_agent_that_calls_a_secret_none_has_it_shown_to_nobody(app: Flask, agent: Agent) -> None:
+    credential = create(token=SECRET, account="me")
+    cloudflare = PROVIDERS[0]
+    fields = [{**one, "secret": False} for one in cloudflare["fields"]]
+    with transaction():
+        agent.connected_at = utcnow() - timedelta(hours=1)
+    told = [{**cloudflare, "label": "Cloudflare 2", "fields": fields}]
+    store(app, Agent(id="liar", name="liar", joined_at=utcnow(), connected_at=utcnow(), dns_providers=told))
+    assert "Cloudflare 2" in {one.label for one in dns_credentials.providers()}
+    assert dns_credentials.public_values(credential) == {"account": "me"}
+    assert SECRET not in str(dns_credentials.describe(credential))
 
 
 def test_a_new_secret_must_be_tested_again_and_agents_are_told(agent: Agent) -> None:

@@ -3,8 +3,12 @@ May import: panel and the fixtures of tests."""
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,9 +22,11 @@ from panel.app import create_app
 from panel.config import Config, ConfigError, OidcSettings
 from panel.extensions import db, transaction
 from panel.models import Identity, Role, User
+from panel.oidc.provider import Provider
 from panel.services import accounts, second_factors
 from tests.conftest import PASSWORD, login
 from tests.openid import CLIENT_ID, CLIENT_SECRET, PROGRAM, OpenIdProvider, running_openid_provider
+from tests.product import UpstreamServer
 
 REDIRECT = "https://panel.example/login/provider/answer"
 pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="glewlwyd is not installed; make test installs it")
@@ -255,6 +261,42 @@ def test_a_provider_that_is_away_is_a_sentence(config: Config, settings: OidcSet
     answer = client.get("/login/provider")
     assert answer.status_code == 502
     assert "cannot be reached now" in answer.text
+
+
+def test_an_answer_may_come_in_many_pieces(settings: OidcSettings) -> None:
+    with running_wordy_provider() as issuer:
+        url, _ = Provider(replace(settings, issuer=issuer)).begin()
+    assert url.startswith(f"{issuer}/authorize?")
+
+
+@contextmanager
+def running_wordy_provider() -> Iterator[str]:
+    """A provider that sends what it publishes without a length, byte by byte; its issuer."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            issuer = f"http://127.0.0.1:{server.server_port}"
+            more = {"authorization_endpoint": f"{issuer}/authorize", "jwks_uri": f"{issuer}/keys"}
+            body = json.dumps({"keys": []} if self.path == "/keys" else {"issuer": issuer, **more}).encode()
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for byte in body:
+                self.wfile.write(b"1\r\n%c\r\n" % byte)
+            self.wfile.write(b"0\r\n\r\n")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
+            """Says nothing."""
+
+    with UpstreamServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 def test_another_secret_of_the_client_is_refused(

@@ -3,7 +3,7 @@ May import: panel.models, panel.nginx.grammar, panel.services, panel.web.hosts.p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from panel.i18n import gettext as _
@@ -64,15 +64,17 @@ def review() -> list[AgentChanges]:
     """Every change that is not live, by agent."""
     hosts = host_queries.by_ids([host.id for host in deployments.unapplied_hosts()])  # with their tags
     changes = history.last_changes("proxy_host", [host.id for host in hosts])
+    live = deployments.live_files(hosts)
+    changed = [_changed(host, changes.get(str(host.id)), preview.of_saved(host, live)) for host in hosts]
     agents = {host.agent_id: host.agent for host in hosts}
     return [
-        AgentChanges(agent, tuple(_changed(h, changes.get(str(h.id))) for h in hosts if h.agent_id == agent.id))
+        AgentChanges(agent, tuple(one for one in changed if one.host.agent_id == agent.id))
         for agent in sorted(agents.values(), key=lambda agent: agent.name)
     ]
 
 
-def _changed(host: ProxyHost, change: Change | None) -> ChangedHost:
-    return ChangedHost(host, display_name(host.primary_name), _what(host), change, preview.of_saved(host))
+def _changed(host: ProxyHost, change: Change | None, file: FileView) -> ChangedHost:
+    return ChangedHost(host, display_name(host.primary_name), _what(host), change, file)
 
 
 def _what(host: ProxyHost) -> str:
@@ -90,10 +92,9 @@ def _people(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
 
 
-def _job_url(agents: Iterable[str]) -> str:
+def _job_url(agents: Sequence[str]) -> str:
     """The job to watch when every agent concerned has an apply under way."""
-    under_way = [commands.find_open(agent_id, CommandKind.APPLY_CONFIG) for agent_id in agents]
-    found = [command for command in under_way if command is not None]
-    if len(found) < len(under_way):
+    found = commands.find_open_of(agents, CommandKind.APPLY_CONFIG)
+    if len(found) < len(agents):
         return ""
-    return f"/jobs/{found[0].id}" if len(found) == 1 else "/jobs"
+    return f"/jobs/{found[agents[0]].id}" if len(found) == 1 else "/jobs"

@@ -13,7 +13,7 @@ from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
 from panel.services import agents, certificates, deployments, proxy_hosts
 from panel.web import htmx
-from panel.web.hosts import checking, joining, merging, preview, view
+from panel.web.hosts import checking, history, joining, merging, preview, view
 from panel.web.hosts.forms import ProxyHostForm, sections, values_of
 from panel.web.hosts.merging import Meanwhile
 
@@ -113,7 +113,13 @@ def form_values(
         "others": _other_changes(agent, host),
         "join": joining.offer(form, request.form),
         "origin": joining.origin(request.args) if not draft and host is None else None,
+        **_history(host),
     }
+
+
+def _history(host: ProxyHost | None) -> dict[str, object]:
+    """What the page shows beside the form; parts of it that are drawn anew do not hold it."""
+    return {} if host is None or htmx.is_htmx() else history.values(host, history.SHOWN_BESIDE)
 
 
 def _draft_file(form: ProxyHostForm, host: ProxyHost | None, agent: Agent | None) -> preview.FileView | None:

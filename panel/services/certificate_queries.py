@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, cast, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from panel.errors import NotFound
@@ -87,11 +87,10 @@ def list_page(
     return paginate(statement.order_by(*ordered), page, per_page)
 
 
-def count_due() -> int:
+def select_due_count(now: datetime) -> Select[int]:
     """How many a person should look at: due or failing, and not left to certbot."""
-    wanted = or_(is_due_at(utcnow()), IS_FAILING)
-    query = select(func.count(Certificate.id)).where(wanted, Certificate.source != CertificateSource.CERTBOT)
-    return db.session.scalar(query) or 0
+    wanted = or_(is_due_at(now), IS_FAILING)
+    return select(func.count(Certificate.id)).where(wanted, Certificate.source != CertificateSource.CERTBOT)
 
 
 def is_due(certificate: Certificate, now: datetime) -> bool:

@@ -25,6 +25,8 @@ CHECKED: Mapping[str, Sequence[str]] = {
     "notes": (),
 }
 
+NAMED = frozenset({"forward_host", "forward_port"})  # what is wrong with one of them stands in the same place
+
 
 def check_field() -> BaseResponse:
     """What is wrong with the field that the address names, as it is typed; for a browser without scripts the page."""
@@ -37,7 +39,8 @@ def check_field() -> BaseResponse:
     _add_facts(form, host)
     field = form[name] if name in CHECKED else None
     others = [form[other] for other in CHECKED.get(name, ()) if form[other].data]  # what is empty is no fault yet
-    return Response(render_template("hosts/_field_answer.html", field=field, others=others))
+    values = {"field": field, "is_named": name in NAMED, "others": others}
+    return Response(render_template("hosts/_field_answer.html", **values))
 
 
 def _add_facts(form: ProxyHostForm, host: ProxyHost | None) -> None:

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel.models import Agent, AgentStatus, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
-from panel.services import agents, certificates, deployments, proxy_hosts
+from panel.services import agents, certificates, proxy_hosts, waiting
 from panel.web import htmx
 from panel.web.hosts import checking, history, joining, merging, preview, view
 from panel.web.hosts.forms import ProxyHostForm, sections, values_of
@@ -128,8 +128,8 @@ def _draft_file(form: ProxyHostForm, host: ProxyHost | None, agent: Agent | None
 
 def _other_changes(agent: Agent | None, host: ProxyHost | None) -> str:
     """The names that an apply would make live too; empty when there are none."""
-    others = [h for h in deployments.unapplied_hosts(agent) if h is not host and not h.is_refused] if agent else []
-    return view.name_some([display_name(h.primary_name) for h in others])
+    others = waiting.others(agent, host) if agent else waiting.NOBODY
+    return view.name_some([display_name(name) for name in others.names], others.count)
 
 
 def _status(agent: Agent | None) -> AgentStatus | None:

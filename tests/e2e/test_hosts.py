@@ -1,11 +1,11 @@
-"""The host form in a browser: a field is checked when it is left, and never while it is typed into; and on a phone.
+"""Hosts in a browser: a field of the form is checked when it is left, a list says that it searches, a phone edits.
 May import: tests.{person,product}."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from playwright.sync_api import Request, expect
+from playwright.sync_api import Request, Route, expect
 
 from tests.person import Person
 from tests.product import Product
@@ -57,6 +57,19 @@ def test_a_field_is_checked_when_it_is_left_and_a_phone_edits_a_row(product: Pro
     page.fill("[name=forward_host]", "127.0.0.1")
     ada.button("Save only").click()
     page.wait_for_url("**/hosts/1")
+
+    page.goto("/hosts")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/hosts?q=app", hold)
+    page.fill("#q", "app")
+    expect(page.locator("#hosts")).to_have_attribute("aria-busy", "true")
+    held[0].continue_()
+    expect(page.locator("#hosts[aria-busy]")).to_have_count(0)
+    expect(page.locator("#rows tr")).to_have_count(1)
 
     pocket = visit(product, shape="phone-light")
     pocket.log_in()

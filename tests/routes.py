@@ -70,6 +70,7 @@ ROUTES = """
 /hosts/<int:host_id>/versions/<int:event_id> POST:operator
 /hosts/bulk POST:operator
 /hosts/bulk/undo POST:operator
+/hosts/check-field POST:operator
 /hosts/check-names POST:operator
 /hosts/check-upstream POST:operator
 /hosts/new GET:operator POST:operator

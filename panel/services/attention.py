@@ -11,7 +11,7 @@ from panel.i18n import lazy_gettext, plural
 from panel.services import agent_troubles, certificate_troubles, host_troubles, setting_troubles
 from panel.services.certificate_census import Census
 from panel.services.estate import Estate
-from panel.services.troubles import RANKS, Action, Kind, Tone, Trouble, listed, sentence
+from panel.services.troubles import NAMES_SHOWN, RANKS, Action, Kind, Sketch, Tone, Trouble, listed, sentence
 
 MANY = 3  # more of one kind are told together
 
@@ -110,7 +110,7 @@ _GROUPS = {
 
 def find(estate: Estate, census: Census, parts: Mapping[str, str]) -> list[Trouble]:
     """Everything that is wrong, what is felt now first. `parts` are what the panel says of itself, as /healthz does."""
-    found = [
+    found: list[Trouble | Sketch] = [
         *setting_troubles.of_panel(parts),
         *agent_troubles.find(estate),
         *host_troubles.find(estate),
@@ -120,8 +120,8 @@ def find(estate: Estate, census: Census, parts: Mapping[str, str]) -> list[Troub
     return sorted(_together(found), key=lambda one: (one.tone is not Tone.BAD, RANKS[one.kind], one.subject))
 
 
-def _together(found: Iterable[Trouble]) -> list[Trouble]:
-    groups: dict[tuple[Kind, Tone, str], list[Trouble]] = {}
+def _together(found: Iterable[Trouble | Sketch]) -> list[Trouble]:
+    groups: dict[tuple[Kind, Tone, str], list[Trouble | Sketch]] = {}
     for one in found:
         group = _GROUPS.get(one.kind)
         agent_id = one.agent_id if group is not None and group.by_agent else ""
@@ -129,22 +129,24 @@ def _together(found: Iterable[Trouble]) -> list[Trouble]:
     told: list[Trouble] = []
     for (kind, _, _), members in groups.items():
         group = _GROUPS.get(kind)
-        told += [_join(group, members)] if group is not None and len(members) > MANY else members
+        is_many = group is not None and len(members) > MANY
+        told += [_join(group, members)] if group is not None and is_many else [one.draw() for one in members]
     return told
 
 
-def _join(group: Together, members: Sequence[Trouble]) -> Trouble:
+def _join(group: Together, members: Sequence[Trouble | Sketch]) -> Trouble:
     """One sentence for all of them: their number, the first names, and the cause when all have the same."""
-    first = members[0]
+    first = members[0].draw()
     number = plural(len(members), group.noun)
-    causes, queries = {one.why for one in members}, {one.query for one in members}
-    query = first.query if len(queries) == 1 else ""
+    names = listed((one.draw().subject for one in members[:NAMES_SHOWN]), len(members))
+    why = first.why if all(one.draw().why == first.why for one in members) else ""  # ends with the first other one
+    query = first.query if all(one.query == first.query for one in members) else ""
     moments = [one.at for one in members if one.at is not None]
     return replace(
         first,
         subject=f"{number} of {first.agent_name}" if group.by_agent else number,
         what=group.what,
-        why=sentence(listed(one.subject for one in members), causes.pop() if len(causes) == 1 else ""),
+        why=sentence(names, why),
         action=Action(group.label, _address(group, first.agent_id, query)),
         mend=None,
         at=min(moments) if moments else None,

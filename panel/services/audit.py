@@ -1,5 +1,5 @@
 """Reading the audit log: filtered, page by page, all of it, and how much is new.
-May import: panel.models, panel.extensions, idna."""
+May import: panel.services.name_search, panel.models, panel.extensions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-import idna
 from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from panel.extensions import db
 from panel.models import Event, User
+from panel.services import name_search
 
 PER_PAGE = 50
 AT_ONCE = 500  # rows that an export holds in memory
@@ -121,13 +121,5 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
 def _matches(query: str) -> ColumnElement[bool]:
     """Entries about an object (written in unicode or punycode), by a person or from a place of such a name."""
     people = select(User.id).where(User.username.icontains(query, autoescape=True))
-    columns = [(Event.object_name, query), (Event.origin, query), (Event.object_name, _to_punycode(query))]
-    return or_(Event.actor_id.in_(people), *(column.icontains(text, autoescape=True) for column, text in columns))
-
-
-def _to_punycode(text: str) -> str:
-    """The text as names are stored, as far as it can be one."""
-    try:
-        return text if text.isascii() else idna.encode(text, uts46=True).decode("ascii")
-    except idna.IDNAError:
-        return text
+    origin = Event.origin.icontains(query, autoescape=True)
+    return or_(Event.actor_id.in_(people), origin, name_search.fits(Event.object_name, query))

@@ -172,12 +172,15 @@ def _mark(step: Step, generation: dict[str, int]) -> None:
 
 
 def _record(steps: Sequence[Step], before: Sequence[dict[str, Any]], actor: User | None) -> list[int]:
-    found = []
+    """One event for each host, all of the same moment, by which they are known to be one change."""
+    found, at = [], utcnow()
     for number, (step, old) in enumerate(zip(steps, before, strict=True)):
         host = step.host
         after = None if host.is_deleted else proxy_hosts.describe(host)
         known = None if step.verb == "restore" else old
-        event = events.record(actor, "proxy_host", step.verb, host.id, host.primary_name, before=known, after=after)
+        event = events.record(
+            actor, "proxy_host", step.verb, host.id, host.primary_name, before=known, after=after, at=at
+        )
         found.append(event.id)
         if number % _BREATH == _BREATH - 1:
             breathe()

@@ -15,18 +15,19 @@ from panel.services import bulk, coverage, domain_names, proxy_hosts
 from panel.services.bulk import Left, Outcome, Selection, Step
 
 # What a bulk change records, and what its opposite is called.
-_OPPOSITES = {"delete": "restore", "enable": "disable", "disable": "enable", "update": "update", "link": "update"}
+OPPOSITES = {"delete": "restore", "enable": "disable", "disable": "enable", "update": "update", "link": "update"}
 _AT_ONCE = 200  # hosts whose names are written between two moments for others
 MOST = 10_000  # events of one change
 
 
 def undo(first: int, last: int, actor: User) -> Outcome:
-    """Takes back what `actor` did to hosts from one event to another, one generation and one apply per agent.
+    """Takes back the change of many hosts whose events begin and end there, one generation and one apply per agent.
 
-    Hosts that changed since, or whose names were taken, are left and named. Raises Forbidden.
+    Nothing else that was recorded in between is touched. Hosts that changed since, or whose names were taken, are left
+    and named. Raises Forbidden.
     """
     proxy_hosts.require_editor(actor)
-    done = _events(first, min(last, first + MOST), actor)
+    done = _events(first, min(last, first + MOST))
     hosts = {host.id: host for host in bulk.find(Selection(tuple(int(event.object_id) for event in done)))}
     taken = _holders([hosts[int(e.object_id)] for e in done if e.after is None and int(e.object_id) in hosts])
     steps, left = [], []
@@ -45,14 +46,22 @@ def undo(first: int, last: int, actor: User) -> Outcome:
     return outcome
 
 
-def _events(first: int, last: int, actor: User) -> list[Event]:
-    verbs = [f"proxy_host:{verb}" for verb in _OPPOSITES]
-    query = select(Event).where(Event.id.between(first, last), Event.actor_id == actor.id, Event.verb.in_(verbs))
-    return list(db.session.scalars(query.order_by(Event.id)))
+def can_undo(event: Event) -> bool:
+    """Whether it is of a kind that is taken back for many hosts at once."""
+    noun, _, verb = event.verb.partition(":")
+    return noun == "proxy_host" and verb in OPPOSITES
+
+
+def _events(first: int, last: int) -> list[Event]:
+    begun = db.session.get(Event, first)
+    if begun is None or begun.actor_id is None:
+        return []
+    query = select(Event).where(Event.id.between(first, last), Event.at == begun.at, Event.actor_id == begun.actor_id)
+    return [event for event in db.session.scalars(query.order_by(Event.id)) if can_undo(event)]
 
 
 def _plan(host: ProxyHost, event: Event, taken: dict[tuple[str, str], str]) -> Step | str:
-    verb = _OPPOSITES[event.verb.partition(":")[2]]
+    verb = OPPOSITES[event.verb.partition(":")[2]]
     return _restore(host, taken) if verb == "restore" else _put_back(host, event, verb)
 
 

@@ -1,5 +1,5 @@
 """How all certificates stand, from the few columns that decide it, and those that a person should look at.
-May import: panel.services.{certificate_queries,jobs}, panel.models, panel.extensions."""
+May import: panel.services.{certificate_conditions,certificate_queries,jobs}, panel.models, panel.extensions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, not_, or_, select
 
 from panel.extensions import db
 from panel.models import DUE_PART, AcmeAuthority, Certificate, CertificateSource, Command, DnsCredential
 from panel.services import certificate_queries, jobs
+from panel.services.certificate_conditions import IS_FAILING
 
 _COLUMNS = (
     Certificate.id,
@@ -62,14 +63,15 @@ class Census:
 
 def take(now: datetime) -> Census:
     """Counts every certificate, and reads those that are not simply good."""
-    rows = db.session.execute(select(*_COLUMNS)).all()
+    total = db.session.scalar(select(func.count(Certificate.id))) or 0
+    rows = db.session.execute(select(*_COLUMNS).where(_may_be_other_than_good(now))).all()
     counted = [_word(row, now) for row in rows]
     ids = [row.id for row, word in zip(rows, counted, strict=True) if _is_suspect(row, word, now)]
     # Read before the certificates, which then find theirs without a query for each.
     authorities = list(db.session.scalars(select(AcmeAuthority).order_by(AcmeAuthority.name)))
     credentials = list(db.session.scalars(select(DnsCredential).order_by(DnsCredential.name)))
     return Census(
-        good=counted.count("good"),
+        good=total - len(rows) + counted.count("good"),
         due=counted.count("due"),
         bad=counted.count("bad"),
         coming=counted.count("coming"),
@@ -83,6 +85,12 @@ def next_to_end(limit: int) -> list[Certificate]:
     """Those on a disk that end first."""
     query = select(Certificate).where(Certificate.is_present.is_(True), Certificate.not_after.is_not(None))
     return list(db.session.scalars(query.order_by(Certificate.not_after, Certificate.id).limit(limit)))
+
+
+def _may_be_other_than_good(now: datetime) -> ColumnElement[bool]:
+    """The others are counted where they lie. `_word` decides."""
+    is_late = or_(Certificate.due_at <= now, Certificate.not_after <= now)
+    return or_(not_(Certificate.is_present), Certificate.revoked_at.is_not(None), IS_FAILING, is_late)
 
 
 def _suspects(ids: Sequence[int]) -> list[Suspect]:

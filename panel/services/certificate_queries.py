@@ -1,5 +1,5 @@
 """Finding certificates: one page of the list, those that fit a host, the hosts that use one.
-May import: panel.services.{certificate_conditions,coverage,paging}, panel.models, panel.extensions, panel.errors."""
+May import: panel.services.{certificate_conditions,coverage,name_search,paging}, panel.models and below."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, cast, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from panel.errors import NotFound
@@ -15,13 +15,14 @@ from panel.extensions import db
 from panel.i18n import gettext as _
 from panel.models import DUE_PART, Agent, Certificate, CertificateSource, ProxyHost
 from panel.models.types import utcnow
-from panel.services import coverage
+from panel.services import coverage, name_search
 from panel.services.certificate_conditions import IS_FAILING, STATUSES, is_due_at
 from panel.services.paging import Page, paginate
 
 # What a row of the list says of others; joined only here, where it is read for every row.
 _WITH_THEIR_OWN = (joinedload(Certificate.agent), joinedload(Certificate.authority))
 _FIRST_NAME = Certificate.name
+_NAMES = cast(Certificate.domain_names, String)
 _ORDERS: dict[str, tuple[Any, ...]] = {
     "name": (_FIRST_NAME,),
     "agent": (Agent.name, _FIRST_NAME),
@@ -86,11 +87,10 @@ def list_page(
     return paginate(statement.order_by(*ordered), page, per_page)
 
 
-def count_due() -> int:
+def select_due_count(now: datetime) -> Select[int]:
     """How many a person should look at: due or failing, and not left to certbot."""
-    wanted = or_(is_due_at(utcnow()), IS_FAILING)
-    query = select(func.count(Certificate.id)).where(wanted, Certificate.source != CertificateSource.CERTBOT)
-    return db.session.scalar(query) or 0
+    wanted = or_(is_due_at(now), IS_FAILING)
+    return select(func.count(Certificate.id)).where(wanted, Certificate.source != CertificateSource.CERTBOT)
 
 
 def is_due(certificate: Certificate, now: datetime) -> bool:
@@ -141,10 +141,20 @@ def find_exact(agent_id: str, names: Sequence[str]) -> list[Certificate]:
     return sorted(fitting, key=lambda one: (not coverage.is_usable(one, now), -_end(one)))
 
 
+def find_by_letters(words: str) -> list[int]:
+    """The certificates with a name that holds the words as it is read, and not as it is stored; by their ids."""
+    if not name_search.has_letters(words):
+        return []
+    query = select(Certificate.id, Certificate.domain_names).where(_NAMES.contains("xn--"))
+    rows = db.session.execute(query)
+    return [number for number, names in rows if any(words in name_search.read(name) for name in names)]
+
+
 def _matches(query: str) -> ColumnElement[bool]:
-    words = query.strip().lower()
-    names = cast(Certificate.domain_names, String), cast(Certificate.reported_names, String), Certificate.name
-    return or_(*(column.icontains(words, autoescape=True) for column in (*names, Certificate.issuer)))
+    words = name_search.typed(query)
+    columns = (_NAMES, cast(Certificate.reported_names, String), Certificate.name, Certificate.issuer)
+    found = (column.icontains(words, autoescape=True) for column in columns)
+    return or_(*found, Certificate.id.in_(find_by_letters(words)))
 
 
 def _end(certificate: Certificate) -> float:

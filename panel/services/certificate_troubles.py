@@ -3,19 +3,23 @@ May import: panel.services.{certificate_census,troubles}, panel.models."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from panel.i18n import gettext as _
 from panel.models import Certificate, CertificateSource
 from panel.services.certificate_census import Suspect, is_looked_after, share_left
-from panel.services.troubles import Action, Kind, Tone, Trouble, left, sentence, some
+from panel.services.troubles import Action, Kind, Sketch, Tone, Trouble, left, sentence, some
 
 VERY_LATE = 1 / 10  # what is left of a life when it is pressing
 
 
-def find(suspects: Iterable[Suspect], now: datetime) -> Iterator[Trouble]:
-    """One trouble for each certificate that a person must look at. What certbot renews counts when a host uses it."""
+Words = tuple[str, str, Action | None]  # what is wrong, why, and what mends it
+
+
+def find(suspects: Iterable[Suspect], now: datetime) -> Iterator[Sketch]:
+    """One for each certificate that a person must look at. What certbot renews counts when a host uses it."""
     for suspect in suspects:
         is_foreign = suspect.certificate.source == CertificateSource.CERTBOT
         if not is_foreign or suspect.hosts:
@@ -24,7 +28,7 @@ def find(suspects: Iterable[Suspect], now: datetime) -> Iterator[Trouble]:
                 yield found
 
 
-def _look(suspect: Suspect, now: datetime) -> Trouble | None:
+def _look(suspect: Suspect, now: datetime) -> Sketch | None:
     certificate = suspect.certificate
     if certificate.revoked_at is not None:
         return _revoked(suspect)
@@ -37,65 +41,81 @@ def _look(suspect: Suspect, now: datetime) -> Trouble | None:
     return _failing(suspect, now) if certificate.failures else _due(suspect, now)
 
 
-def _revoked(suspect: Suspect) -> Trouble | None:
+def _revoked(suspect: Suspect) -> Sketch | None:
     if not suspect.hosts:
         return None
-    why = sentence(_("Browsers may refuse it"), _used(suspect))
-    return _trouble(suspect, Kind.CERTIFICATE_REVOKED, Tone.BAD, _("The certificate {} was revoked"), why)
+
+    def words() -> Words:
+        return _("The certificate {} was revoked"), sentence(_("Browsers may refuse it"), _used(suspect)), None
+
+    return _sketch(suspect, Kind.CERTIFICATE_REVOKED, Tone.BAD, words)
 
 
-def _absent(suspect: Suspect) -> Trouble | None:
+def _absent(suspect: Suspect) -> Sketch | None:
     certificate, failure = suspect.certificate, suspect.certificate.last_failure
-    plain = (
-        _("%(some)s %(verb)s served without HTTPS", some=some(suspect.hosts), verb=_verb(suspect))
-        if suspect.hosts
-        else ""
-    )
     tone = Tone.BAD if suspect.hosts else Tone.WARN
     if failure and not certificate.serial:
-        why = sentence(str(failure.get("sentence", "")), str(failure.get("next_step", "")), plain)
-        return _trouble(suspect, Kind.CERTIFICATE_FAILED, tone, _("The certificate {} could not be obtained"), why)
+        return _sketch(suspect, Kind.CERTIFICATE_FAILED, tone, lambda: _failed_words(suspect, failure))
     if certificate.problem or (certificate.serial and suspect.hosts):
-        gone = certificate.problem or _("Its files are not on %(name)s any more", name=certificate.agent.name)
-        what = _("The certificate {} is missing on %(name)s", name=certificate.agent.name)
-        return _trouble(suspect, Kind.CERTIFICATE_MISSING, tone, what, sentence(gone, plain))
+        return _sketch(suspect, Kind.CERTIFICATE_MISSING, tone, lambda: _missing_words(suspect))
     return None
 
 
-def _expired(suspect: Suspect) -> Trouble | None:
+def _failed_words(suspect: Suspect, failure: Mapping[str, Any]) -> Words:
+    why = sentence(str(failure.get("sentence", "")), str(failure.get("next_step", "")), _plain(suspect))
+    return _("The certificate {} could not be obtained"), why, None
+
+
+def _missing_words(suspect: Suspect) -> Words:
+    certificate = suspect.certificate
+    gone = certificate.problem or _("Its files are not on %(name)s any more", name=certificate.agent.name)
+    what = _("The certificate {} is missing on %(name)s", name=certificate.agent.name)
+    return what, sentence(gone, _plain(suspect)), None
+
+
+def _expired(suspect: Suspect) -> Sketch | None:
     certificate = suspect.certificate
     if not suspect.hosts and not certificate.is_renewable:
         return None
-    warns = _("Browsers warn visitors of %(some)s", some=some(suspect.hosts)) if suspect.hosts else _("No host uses it")
-    why = sentence(warns, _cause(certificate))
+
+    def words() -> Words:
+        warned = some(suspect.hosts)
+        warns = _("Browsers warn visitors of %(some)s", some=warned) if suspect.hosts else _("No host uses it")
+        mend = None if suspect.job else _mend(certificate)
+        return _("The certificate {} has expired"), sentence(warns, _cause(certificate)), mend
+
     tone = Tone.BAD if suspect.hosts else Tone.WARN
-    mend = None if suspect.job else _mend(certificate)
-    what = _("The certificate {} has expired")
-    return _trouble(suspect, Kind.CERTIFICATE_EXPIRED, tone, what, why, mend=mend, at=certificate.not_after)
+    return _sketch(suspect, Kind.CERTIFICATE_EXPIRED, tone, words, at=certificate.not_after)
 
 
-def _failing(suspect: Suspect, now: datetime) -> Trouble:
+def _failing(suspect: Suspect, now: datetime) -> Sketch:
     certificate = suspect.certificate
+
+    def words() -> Words:
+        times = "once" if certificate.failures == 1 else f"{certificate.failures} times"
+        what = _("The renewal of {} failed %(times)s", times=times)
+        if certificate.not_after is not None:
+            what += _(", it expires in %(left)s", left=left(certificate.not_after, now))
+        return what, sentence(_cause(certificate), _used(suspect)), None
+
     is_pressing = share_left(certificate, now) < VERY_LATE and bool(suspect.hosts)
-    times = "once" if certificate.failures == 1 else f"{certificate.failures} times"
-    what = _("The renewal of {} failed %(times)s", times=times)
-    if certificate.not_after is not None:
-        what += _(", it expires in %(left)s", left=left(certificate.not_after, now))
-    why = sentence(_cause(certificate), _used(suspect))
-    return _trouble(suspect, Kind.CERTIFICATE_FAILING, Tone.BAD if is_pressing else Tone.WARN, what, why)
+    return _sketch(suspect, Kind.CERTIFICATE_FAILING, Tone.BAD if is_pressing else Tone.WARN, words)
 
 
-def _due(suspect: Suspect, now: datetime) -> Trouble | None:
+def _due(suspect: Suspect, now: datetime) -> Sketch | None:
     """Nothing while its agent, or certbot, is at it in time."""
-    certificate, share = suspect.certificate, share_left(suspect.certificate, now)
+    certificate, end = suspect.certificate, suspect.certificate.not_after
     if is_looked_after(certificate, now):
         return None
-    if certificate.not_after is None or (not suspect.hosts and not certificate.is_renewable):
+    if end is None or (not suspect.hosts and not certificate.is_renewable):
         return None
-    tone = Tone.BAD if share < VERY_LATE and suspect.hosts else Tone.WARN
-    what = _("The certificate {} expires in %(left)s", left=left(certificate.not_after, now))
-    why = sentence(_cause(certificate), _used(suspect))
-    return _trouble(suspect, Kind.CERTIFICATE_DUE, tone, what, why, mend=_mend(certificate))
+
+    def words() -> Words:
+        what = _("The certificate {} expires in %(left)s", left=left(end, now))
+        return what, sentence(_cause(certificate), _used(suspect)), _mend(certificate)
+
+    tone = Tone.BAD if share_left(certificate, now) < VERY_LATE and suspect.hosts else Tone.WARN
+    return _sketch(suspect, Kind.CERTIFICATE_DUE, tone, words)
 
 
 def _cause(certificate: Certificate) -> str:
@@ -129,30 +149,30 @@ def _used(suspect: Suspect) -> str:
     return f"{some(suspect.hosts)} {'uses' if len(suspect.hosts) == 1 else 'use'} it" if suspect.hosts else ""
 
 
-def _verb(suspect: Suspect) -> str:
-    return "is" if len(suspect.hosts) == 1 else "are"
+def _plain(suspect: Suspect) -> str:
+    if not suspect.hosts:
+        return ""
+    verb = "is" if len(suspect.hosts) == 1 else "are"
+    return _("%(some)s %(verb)s served without HTTPS", some=some(suspect.hosts), verb=verb)
 
 
-def _trouble(
-    suspect: Suspect,
-    kind: Kind,
-    tone: Tone,
-    what: str,
-    why: str,
-    *,
-    mend: Action | None = None,
-    at: datetime | None = None,
-) -> Trouble:
-    certificate = suspect.certificate
-    return Trouble(
-        kind,
-        tone,
-        some(certificate.names[:1]) or certificate.name,
-        what,
-        why,
-        Action(_("Open certificate"), f"/certificates/{certificate.id}"),
-        mend,
-        agent_id=certificate.agent_id,
-        agent_name=certificate.agent.name,
-        at=at,
-    )
+def _sketch(
+    suspect: Suspect, kind: Kind, tone: Tone, words: Callable[[], Words], *, at: datetime | None = None
+) -> Sketch:
+    def draw() -> Trouble:
+        certificate = suspect.certificate
+        what, why, mend = words()
+        return Trouble(
+            kind,
+            tone,
+            some(certificate.names[:1]) or certificate.name,
+            what,
+            why,
+            Action(_("Open certificate"), f"/certificates/{certificate.id}"),
+            mend,
+            agent_id=certificate.agent_id,
+            agent_name=certificate.agent.name,
+            at=at,
+        )
+
+    return Sketch(kind, tone, suspect.certificate.agent_id, at, draw)

@@ -4,6 +4,7 @@ May import: panel.services.{events,paging,transitions}, panel.models, panel.exte
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -92,6 +93,14 @@ def find_open(agent_id: str, kind: CommandKind, state: CommandState | None = Non
         .order_by(Command.seq)
         .limit(1)
     )
+
+
+def find_open_of(agent_ids: Iterable[str], kind: CommandKind) -> dict[str, Command]:
+    """The same for several agents at once, by agent; those without such a command are left out."""
+    query = select(Command).where(
+        Command.agent_id.in_(list(agent_ids)), Command.kind == kind, Command.state.in_(OPEN_STATES)
+    )
+    return {command.agent_id: command for command in db.session.scalars(query.order_by(Command.seq.desc()))}
 
 
 def cancel(command: Command, actor: User | None) -> Command:

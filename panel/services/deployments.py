@@ -32,6 +32,8 @@ __all__ = [
     "content",
     "failed",
     "freeze",
+    "live_file",
+    "live_files",
     "preview",
     "reconcile",
     "refused",
@@ -202,16 +204,30 @@ class Preview:
     problem: str = ""
 
 
-def preview(host: ProxyHost | None, spec: ProxyHostSpec, agent: Agent) -> Preview:
-    """The file of a draft against what is live on this agent. Saves nothing."""
-    is_here = host is not None and host.agent_id == agent.id
-    live_text = (content(host.live_sha256) or "") if host is not None and is_here else ""
+def preview(
+    host: ProxyHost | None, spec: ProxyHostSpec, agent: Agent, live: Mapping[str, str] | None = None
+) -> Preview:
+    """The file of a draft against what is live on this agent. Saves nothing. `live` are texts by their hash, for
+    callers who have read those of many hosts at once."""
+    live_text = live_file(host, live) if host is not None and host.agent_id == agent.id else ""
     try:
         draft = bundles.draft_of(host, spec)
         file = render.render_host(draft, NginxFacts.of(agent), bundles.certificate_of(draft, agent))
     except UnsafeValue as error:
         return Preview(host.live_path if host else "", "", live_text, _diff(live_text, ""), str(error))
     return Preview(file.path, file.text, live_text, _diff(live_text, file.text))
+
+
+def live_file(host: ProxyHost, live: Mapping[str, str] | None = None) -> str:
+    """The file that nginx serves of the host now, out of `live` when that is given; empty when there is none."""
+    if not host.is_live:
+        return ""
+    return (content(host.live_sha256) if live is None else live.get(host.live_sha256)) or ""
+
+
+def live_files(hosts: Iterable[ProxyHost]) -> Mapping[str, str]:
+    """The files that nginx serves of these hosts, by their hash; the number of queries does not depend on how many."""
+    return bundles.contents(host.live_sha256 for host in hosts if host.is_live)
 
 
 def unapplied_hosts(agent: Agent | None = None) -> list[ProxyHost]:

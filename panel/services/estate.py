@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import ClassVar
 
 from sqlalchemy import case, func, or_, select
-from sqlalchemy.orm import undefer
 
 from panel.config import Config
 from panel.extensions import db
@@ -91,7 +90,7 @@ class Estate:
 def read(config: Config, now: datetime | None = None) -> Estate:
     """The estate as the database has it."""
     now = now or utcnow()
-    query = select(Agent).where(Agent.revoked_at.is_(None)).options(undefer(Agent.upstreams)).order_by(Agent.name)
+    query = select(Agent).where(Agent.revoked_at.is_(None)).order_by(Agent.name)
     everyone = db.session.scalars(query).all()
     statuses = {agent.id: agents.status(agent, now, config) for agent in everyone}
     return Estate(
@@ -163,7 +162,8 @@ def _refused() -> list[Refused]:
 
 def _unreachable(present: Sequence[Agent]) -> list[Unreachable]:
     """Hosts that are live and lead to an upstream which the last look found unusable."""
-    bad = {agent.id: _bad(agent) for agent in present}
+    health = upstreams.health_of(present)
+    bad = {agent_id: {one: how for one, how in found.items() if not how.is_ok} for agent_id, found in health.items()}
     wanted = {upstream.host for found in bad.values() for upstream in found}
     query = select(
         ProxyHost.id,
@@ -181,11 +181,7 @@ def _unreachable(present: Sequence[Agent]) -> list[Unreachable]:
     found = []
     for row in db.session.execute(query.order_by(ProxyHost.id)):
         upstream = Upstream(row.forward_scheme, row.forward_host, row.forward_port)
-        health = bad.get(row.agent_id, {}).get(upstream)
-        if health is not None:
-            found.append(Unreachable(row.id, row.agent_id, row.domain_names[0], health))
+        how = bad.get(row.agent_id, {}).get(upstream)
+        if how is not None:
+            found.append(Unreachable(row.id, row.agent_id, row.domain_names[0], how))
     return found
-
-
-def _bad(agent: Agent) -> dict[Upstream, Health]:
-    return {one: health for one, health in upstreams.all_health(agent).items() if not health.is_ok}

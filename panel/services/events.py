@@ -3,12 +3,14 @@ May import: panel.services.context, panel.models, panel.extensions."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import update
 
 from panel.extensions import db, wake_after_commit
 from panel.models import Agent, Event, User
+from panel.models.types import utcnow
 from panel.services import context
 
 SET, CHANGED = "set", "changed"  # all that is said of a secret
@@ -27,12 +29,15 @@ def record(
     after: dict[str, Any] | None = None,
     command_id: str | None = None,
     origin: str = "",
+    at: datetime | None = None,
 ) -> Event:
     """Writes one change: `noun` "proxy_host", `verb` "create"; `actor` None is the panel or an agent. No secrets.
 
-    `origin` is for doors that know better than the context where it comes from.
+    `origin` is for doors that know better than the context where it comes from. What is one change of many objects
+    has one moment, `at`: panel.services.together.
     """
     event = Event(
+        at=at or utcnow(),
         actor_id=None if actor is None else actor.id,
         noun=noun,
         verb=f"{noun}:{verb}",

@@ -1,5 +1,5 @@
 """Conditions and orders over hosts, in SQL: what the list's filters, search and headings mean.
-May import: panel.services.certificate_conditions, panel.models, panel.extensions, idna."""
+May import: panel.services.{certificate_conditions,name_search}, panel.models, panel.extensions."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import idna
 from sqlalchemy import ColumnElement, Select, String, and_, case, cast, false, func, not_, or_, select, tuple_
 from sqlalchemy.orm import selectinload
 
 from panel.extensions import db
 from panel.models import Agent, Certificate, DomainName, HostTag, ProxyHost
 from panel.models.types import utcnow
-from panel.services import certificate_conditions
+from panel.services import certificate_conditions, name_search
 
 IS_REFUSED: ColumnElement[bool] = and_(
     ProxyHost.refused_generation.is_not(None), ProxyHost.refused_generation == ProxyHost.changed_generation
@@ -136,11 +135,10 @@ _ORDERS: dict[str, tuple[Any, ...]] = {
 
 def matches(query: str) -> ColumnElement[bool]:
     """Hosts with `query` in a name (written in unicode or punycode), in the upstream, in a tag or in the notes."""
-    words = query.strip().lower()
-    names = or_(*(DomainName.name.contains(word, autoescape=True) for word in {words, to_punycode(words)}))
+    words = name_search.typed(query)
     upstream = ProxyHost.forward_host + ":" + cast(ProxyHost.forward_port, String)
     return or_(
-        ProxyHost.id.in_(select(DomainName.proxy_host_id).where(names)),
+        ProxyHost.id.in_(select(DomainName.proxy_host_id).where(name_search.fits(DomainName.name, words))),
         ProxyHost.id.in_(select(HostTag.proxy_host_id).where(HostTag.name.contains(words, autoescape=True))),
         upstream.contains(words, autoescape=True),
         ProxyHost.notes.icontains(words, autoescape=True),
@@ -152,11 +150,3 @@ def order(sort: str, *, descending: bool) -> list[Any]:
     columns = (*_ORDERS.get(sort, _ORDERS["changed"]), ProxyHost.id)
     is_descending = descending or sort not in _ORDERS
     return [column.desc() if is_descending else column.asc() for column in columns]
-
-
-def to_punycode(text: str) -> str:
-    """The text as names are stored, as far as it can be one. For all who search by a part of a name."""
-    try:
-        return text if text.isascii() else idna.encode(text, uts46=True).decode("ascii")
-    except idna.IDNAError:
-        return text

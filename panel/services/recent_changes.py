@@ -1,12 +1,13 @@
 """What people and agents changed last, for the overview: the audit log without comings and goings.
-May import: panel.services.audit, panel.models, panel.extensions."""
+May import: panel.services.{audit,together}, panel.models, panel.extensions."""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import not_, select
 
 from panel.extensions import db
 from panel.models import Event, User
+from panel.services import together
 from panel.services.audit import Entry
 
 # Nothing is another thing after these.
@@ -23,11 +24,11 @@ _LEFT_OUT = (
 
 
 def read(limit: int) -> list[Entry]:
-    """The newest first."""
+    """The newest first; of a change of many hosts its first entry."""
     query = (
         select(Event, User.username)
         .outerjoin(User, User.id == Event.actor_id)
-        .where(Event.verb.not_in(_LEFT_OUT))
+        .where(Event.verb.not_in(_LEFT_OUT), not_(together.IS_LATER_PART))
         .order_by(Event.id.desc())
         .limit(limit)
     )

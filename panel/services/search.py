@@ -1,5 +1,5 @@
 """Finding anything by a few letters: hosts, certificates, agents and people, each by one query, best matches first.
-May import: panel.services.host_queries, panel.models, panel.extensions."""
+May import: panel.services.{certificate_queries,host_queries,name_search}, panel.models, panel.extensions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from sqlalchemy import Case, ColumnElement, String, case, cast, func, or_, selec
 
 from panel.extensions import db
 from panel.models import Agent, Certificate, DomainName, ProxyHost, User
-from panel.services.host_queries import IS_REFUSED, to_punycode
+from panel.services import certificate_queries, name_search
+from panel.services.host_queries import IS_REFUSED
 
 MOST = 6  # of each noun
 MAX_LENGTH = 100  # of what is searched for; names are no longer than 253, and people type a part
@@ -72,7 +73,7 @@ def find(query: str, actor: User) -> Found:
 
     Without a query it is what was changed last, so that the way back to one's work is short.
     """
-    words = query.strip().lower()[:MAX_LENGTH]
+    words = name_search.typed(query)[:MAX_LENGTH]
     if not words:
         return Found(hosts=_latest_hosts())
     return Found(
@@ -85,10 +86,13 @@ def find(query: str, actor: User) -> Found:
 
 def _hosts(words: str) -> list[FoundHost]:
     """One row per host: a host with many fitting names counts with its best one."""
-    name = to_punycode(words)
+    name, by_letters = name_search.to_punycode(words), name_search.find(DomainName.name, words)
     upstream = ProxyHost.forward_host + ":" + cast(ProxyHost.forward_port, String)
-    rank = func.min(_rank(DomainName.name, name, otherwise=3))
-    fits = or_(DomainName.name.contains(name, autoescape=True), upstream.contains(words, autoescape=True))
+    ranks = {found: _rank_of(found, words) for found in by_letters}
+    as_read = [(DomainName.name.in_([one for one in ranks if ranks[one] == rank]), rank) for rank in range(3)]
+    rank = func.min(case(*as_read, else_=_rank(DomainName.name, name, otherwise=3)))
+    is_name = or_(DomainName.name.contains(name, autoescape=True), DomainName.name.in_(by_letters))
+    fits = or_(is_name, upstream.contains(words, autoescape=True))
     statement = (
         select(*_HOST)
         .join(DomainName, DomainName.proxy_host_id == ProxyHost.id)
@@ -96,7 +100,7 @@ def _hosts(words: str) -> list[FoundHost]:
         .group_by(ProxyHost.id)
         .order_by(rank, func.min(func.length(DomainName.name)), func.min(DomainName.name), ProxyHost.id)
     )
-    return [_host(row, name) for row in db.session.execute(statement.limit(MOST))]
+    return [_host(row, words) for row in db.session.execute(statement.limit(MOST))]
 
 
 def _latest_hosts() -> list[FoundHost]:
@@ -115,16 +119,16 @@ _HOST = (
 )
 
 
-def _host(row: Any, name: str) -> FoundHost:
+def _host(row: Any, words: str) -> FoundHost:
     upstream = f"{row.forward_host}:{row.forward_port}"
-    return FoundHost(row.id, _best(row.domain_names, name), upstream, bool(row.is_enabled), bool(row.is_refused))
+    return FoundHost(row.id, _best(row.domain_names, words), upstream, bool(row.is_enabled), bool(row.is_refused))
 
 
 def _certificates(words: str) -> list[FoundCertificate]:
     """Names lie in JSON, where each begins after a quotation mark."""
-    name = to_punycode(words)
-    names = cast(Certificate.domain_names, String)
-    fits = or_(Certificate.name.icontains(name, autoescape=True), names.icontains(name, autoescape=True))
+    name, names = name_search.to_punycode(words), cast(Certificate.domain_names, String)
+    by_letters = Certificate.id.in_(certificate_queries.find_by_letters(words))
+    fits = or_(*(column.icontains(name, autoescape=True) for column in (Certificate.name, names)), by_letters)
     in_names = case((names.icontains(f'"{name}', autoescape=True), 1), else_=2)
     statement = (
         select(Certificate.id, Certificate.domain_names, Certificate.not_after, Certificate.is_present)
@@ -132,7 +136,7 @@ def _certificates(words: str) -> list[FoundCertificate]:
         .order_by(_rank(Certificate.name, name, otherwise=in_names), func.length(Certificate.name), Certificate.id)
     )
     rows = db.session.execute(statement.limit(MOST))
-    return [FoundCertificate(row.id, _best(row.domain_names, name), row.not_after, row.is_present) for row in rows]
+    return [FoundCertificate(row.id, _best(row.domain_names, words), row.not_after, row.is_present) for row in rows]
 
 
 def _agents(words: str) -> list[FoundAgent]:
@@ -170,7 +174,11 @@ def _best(names: Sequence[str], words: str) -> str:
 
 
 def _rank_of(name: str, words: str) -> int:
-    """The same for one name."""
+    """The same for one name, as it is read or as it is stored."""
+    return min(_place(name, name_search.to_punycode(words)), _place(name_search.read(name), words))
+
+
+def _place(name: str, words: str) -> int:
     if name.startswith(words):
         return 0
     return 1 if f".{words}" in name else 2 if words in name else 3

@@ -3,7 +3,7 @@ May import: panel.nginx.grammar."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -78,6 +78,10 @@ class Trouble:
     since: str = "since"
     query: str = ""
 
+    def draw(self) -> Trouble:
+        """It is told already; see Sketch."""
+        return self
+
     @property
     def before(self) -> str:
         """The words before the subject."""
@@ -87,6 +91,18 @@ class Trouble:
     def after(self) -> str:
         """The words after the subject."""
         return self.what.partition("{}")[2]
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A trouble of which only what groups it is known: of hundreds of one kind few need their words, by `draw`."""
+
+    kind: Kind
+    tone: Tone
+    agent_id: str
+    at: datetime | None
+    draw: Callable[[], Trouble]
+    query: str = ""
 
 
 def sentence(*parts: str) -> str:
@@ -99,10 +115,10 @@ def some(names: Iterable[str]) -> str:
     return listed(map(display_name, names))
 
 
-def listed(words: Iterable[str]) -> str:
-    """The first three of them, and how many more there are."""
+def listed(words: Iterable[str], total: int = 0) -> str:
+    """The first three of them, and how many more there are: of `total`, when not all are given."""
     shown = list(words)
-    rest = len(shown) - NAMES_SHOWN
+    rest = max(total, len(shown)) - NAMES_SHOWN
     return ", ".join(shown[:NAMES_SHOWN]) + (_(" and %(rest)s more", rest=rest) if rest > 0 else "")
 
 

@@ -26,6 +26,7 @@ from panel.services import (
     events,
     label_hosts,
     proxy_hosts,
+    waiting,
 )
 from panel.services.proxy_hosts import ProxyHostSpec
 
@@ -190,7 +191,7 @@ def _save(
 
 def _others_wait(host: ProxyHost) -> bool:
     """Whether an apply would also bring what somebody has saved of other hosts and left for later."""
-    return any(one.id != host.id and not one.is_refused for one in deployments.unapplied_hosts(host.agent))
+    return waiting.others(host.agent, host).count > 0
 
 
 def _apply(event: Event, concerned: Iterable[Agent], actor: User, *, may_apply: bool = True) -> Undone:

@@ -4,14 +4,16 @@ May import: panel.models, panel.services, panel.web.audit.words."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from panel.i18n import gettext as _
 from panel.models import Event, User
-from panel.services import object_names, undo
+from panel.services import bulk_undo, object_names, together, undo
 from panel.services.audit import Entry
+from panel.services.together import Together
 from panel.services.undo import Standing
 from panel.web.audit import words
 
@@ -31,7 +33,8 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class ChangeView:
-    """One entry. `said` is the words before and after the object's name, which is empty when the words name none."""
+    """One entry. `said` is the words before and after the object's name, which is empty when the words name none.
+    `others` were changed together with it; `undo_all_url`, which one entry of theirs has, takes it back for all."""
 
     id: int
     at: datetime
@@ -48,6 +51,8 @@ class ChangeView:
     can_undo: bool
     is_changed_since: bool
     is_version: bool
+    others: int = 0
+    undo_all_url: str = ""
 
     @property
     def sentence(self) -> str:
@@ -60,7 +65,23 @@ def changes(entries: Sequence[Entry], viewer: User) -> list[ChangeView]:
     found = [entry.event for entry in entries]
     standings = undo.standings(found) if viewer.may_edit else {}
     references = _references(found)
-    return [_change(entry, references, standings.get(entry.event.id, Standing.NEVER), viewer) for entry in entries]
+    shown = [_change(entry, references, standings.get(entry.event.id, Standing.NEVER), viewer) for entry in entries]
+    return _with_others(shown, found)
+
+
+def _with_others(shown: Sequence[ChangeView], found: Sequence[Event]) -> list[ChangeView]:
+    """Says of each entry what was changed with it, and lets the first of them that can be undone undo them all."""
+    parts = together.find(found)
+    offered: set[Together] = set()
+    told = []
+    for change, event in zip(shown, found, strict=True):
+        whole = parts.get(event.id)
+        url = ""
+        if whole and whole not in offered and change.can_undo and bulk_undo.can_undo(event):
+            offered.add(whole)
+            url = f"/hosts/bulk/undo?{urlencode({'first': whole.first, 'last': whole.last})}"
+        told.append(replace(change, others=whole.count - 1, undo_all_url=url) if whole else change)
+    return told
 
 
 def plain(entries: Sequence[Entry]) -> list[ChangeView]:

@@ -3,13 +3,13 @@ May import: panel.web, panel.services and below."""
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel.extensions import transaction
 from panel.i18n import gettext as _
 from panel.services import deployments
-from panel.web import htmx
+from panel.web import htmx, listing
 from panel.web.access import actor
 from panel.web.changes import view
 from panel.web.live import registry
@@ -20,8 +20,12 @@ bp.add_app_template_global(view.dock, "changes_dock")
 
 @bp.get("/changes")
 def index() -> str:
-    """Each change that is saved and not live, with its difference."""
-    return render_template("changes/index.html", agents=view.review())
+    """Each change that is saved and not live, with its difference; a page of them."""
+    return render_template("changes/index.html", review=_review())
+
+
+def _review() -> view.Review:
+    return view.review(listing.number(request.args.get("page", "1")))
 
 
 @bp.post("/changes/apply")
@@ -36,11 +40,11 @@ def apply() -> BaseResponse:
 
 
 def _regions() -> dict[str, str]:
-    """Regions for `/live?topics=changes`: what is not live, and the button that applies it."""
-    agents = view.review()
+    """Regions for `/live?topics=changes&page=1`: what is not live, and the button that applies it."""
+    review = _review()
     return {
-        "#change-list": render_template("changes/_list.html", agents=agents),
-        "#change-actions": render_template("changes/_actions.html", agents=agents),
+        "#change-list": render_template("changes/_list.html", review=review),
+        "#change-actions": render_template("changes/_actions.html", review=review),
     }
 
 

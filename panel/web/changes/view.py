@@ -3,7 +3,7 @@ May import: panel.models, panel.nginx.grammar, panel.services, panel.web.hosts.p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from panel.i18n import gettext as _
@@ -11,8 +11,11 @@ from panel.models import Agent, CommandKind, ProxyHost
 from panel.nginx.grammar import display_name
 from panel.services import commands, deployments, history, host_queries, waiting
 from panel.services.history import Change
+from panel.services.paging import Page
 from panel.web.hosts import preview
 from panel.web.hosts.preview import FileView
+
+PER_PAGE = 25  # differences; all of them may be thousands
 
 
 @dataclass(frozen=True)
@@ -54,25 +57,46 @@ class ChangedHost:
 
 @dataclass(frozen=True)
 class AgentChanges:
-    """All that an apply would bring to one agent."""
+    """What an apply would bring to one agent: the changes of this page, and how many there are in all."""
 
     agent: Agent
     hosts: tuple[ChangedHost, ...]
+    total: int
+    test_url: str
 
 
-def review() -> list[AgentChanges]:
-    """Every change that is not live, by agent."""
-    hosts = host_queries.by_ids([host.id for host in deployments.unapplied_hosts()])  # with their tags
+@dataclass(frozen=True)
+class Review:
+    """One page of the changes that are not live, by agent, and how many agents there are on all pages."""
+
+    page: Page[ProxyHost]
+    agents: tuple[AgentChanges, ...]
+    agent_count: int
+
+
+def review(page: int) -> Review:
+    """A page of everything that is not live."""
+    found = waiting.list_page(page, PER_PAGE)
+    hosts = found.items
     changes = history.last_changes("proxy_host", [host.id for host in hosts])
-    agents = {host.agent_id: host.agent for host in hosts}
-    return [
-        AgentChanges(agent, tuple(_changed(h, changes.get(str(h.id))) for h in hosts if h.agent_id == agent.id))
-        for agent in sorted(agents.values(), key=lambda agent: agent.name)
-    ]
+    live = deployments.live_files(hosts)
+    changed = [_changed(host, changes.get(str(host.id)), preview.of_saved(host, live)) for host in hosts]
+    totals = host_queries.count_by_agent([host.agent_id for host in hosts])
+    agents = {host.agent_id: host.agent for host in hosts}.values()
+    parts = [(agent, tuple(one for one in changed if one.host.agent_id == agent.id)) for agent in agents]
+    shown = tuple(AgentChanges(agent, own, totals[agent.id].unapplied, _test_url(own)) for agent, own in parts)
+    return Review(found, shown, len(waiting.read().agent_ids))
 
 
-def _changed(host: ProxyHost, change: Change | None) -> ChangedHost:
-    return ChangedHost(host, display_name(host.primary_name), _what(host), change, preview.of_saved(host))
+def _test_url(changed: Sequence[ChangedHost]) -> str:
+    """What tests all that is saved for the agent: a host as it is saved is tested within all the others."""
+    fit = (one.host for one in changed if one.host.is_enabled and not one.host.is_deleted and not one.host.is_refused)
+    host = next(fit, None)
+    return f"/hosts/{host.id}/test" if host is not None else ""
+
+
+def _changed(host: ProxyHost, change: Change | None, file: FileView) -> ChangedHost:
+    return ChangedHost(host, display_name(host.primary_name), _what(host), change, file)
 
 
 def _what(host: ProxyHost) -> str:
@@ -90,10 +114,9 @@ def _people(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
 
 
-def _job_url(agents: Iterable[str]) -> str:
+def _job_url(agents: Sequence[str]) -> str:
     """The job to watch when every agent concerned has an apply under way."""
-    under_way = [commands.find_open(agent_id, CommandKind.APPLY_CONFIG) for agent_id in agents]
-    found = [command for command in under_way if command is not None]
-    if len(found) < len(under_way):
+    found = commands.find_open_of(agents, CommandKind.APPLY_CONFIG)
+    if len(found) < len(agents):
         return ""
-    return f"/jobs/{found[0].id}" if len(found) == 1 else "/jobs"
+    return f"/jobs/{found[agents[0]].id}" if len(found) == 1 else "/jobs"

@@ -11,9 +11,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel.models import Agent, AgentStatus, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
-from panel.services import agents, certificates, deployments, proxy_hosts
+from panel.services import agents, certificates, proxy_hosts, waiting
 from panel.web import htmx
-from panel.web.hosts import checking, joining, merging, preview, view
+from panel.web.hosts import checking, history, joining, merging, preview, view
 from panel.web.hosts.forms import ProxyHostForm, sections, values_of
 from panel.web.hosts.merging import Meanwhile
 
@@ -113,7 +113,13 @@ def form_values(
         "others": _other_changes(agent, host),
         "join": joining.offer(form, request.form),
         "origin": joining.origin(request.args) if not draft and host is None else None,
+        **_history(host),
     }
+
+
+def _history(host: ProxyHost | None) -> dict[str, object]:
+    """What the page shows beside the form; parts of it that are drawn anew do not hold it."""
+    return {} if host is None or htmx.is_htmx() else history.values(host, history.SHOWN_BESIDE)
 
 
 def _draft_file(form: ProxyHostForm, host: ProxyHost | None, agent: Agent | None) -> preview.FileView | None:
@@ -122,8 +128,8 @@ def _draft_file(form: ProxyHostForm, host: ProxyHost | None, agent: Agent | None
 
 def _other_changes(agent: Agent | None, host: ProxyHost | None) -> str:
     """The names that an apply would make live too; empty when there are none."""
-    others = [h for h in deployments.unapplied_hosts(agent) if h is not host and not h.is_refused] if agent else []
-    return view.name_some([display_name(h.primary_name) for h in others])
+    others = waiting.others(agent, host) if agent else waiting.NOBODY
+    return view.name_some([display_name(name) for name in others.names], others.count)
 
 
 def _status(agent: Agent | None) -> AgentStatus | None:

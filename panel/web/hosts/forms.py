@@ -61,22 +61,29 @@ class Section:
     errors: int
 
 
+def _checked(name: str) -> dict[str, str]:
+    """What makes htmx ask the server about a field as soon as it is left with another value."""
+    address, target = f"/hosts/check-field?field={name}", f"#{name}-m"
+    how = {"hx-trigger": "change", "hx-swap": "innerHTML", "hx-sync": "this:replace"}
+    return {"hx-post": address, "hx-target": target, **how}
+
+
 class ProxyHostForm(Form):
     """One form for new and existing hosts. Values stay as they were typed when something is refused."""
 
-    domain_names = TextAreaField(LABELS["domain_names"])
+    domain_names = TextAreaField(LABELS["domain_names"], render_kw=_checked("domain_names"))
     forward_scheme = SelectField(LABELS["forward_scheme"], choices=SCHEMES, validate_choice=False)
-    forward_host = StringField(LABELS["forward_host"])
-    forward_port = StringField(LABELS["forward_port"])
+    forward_host = StringField(LABELS["forward_host"], render_kw=_checked("forward_host"))
+    forward_port = StringField(LABELS["forward_port"], render_kw=_checked("forward_port"))
     websocket = BooleanField(LABELS["websocket"])
-    agent_id = SelectField(LABELS["agent_id"], validate_choice=False)
+    agent_id = SelectField(LABELS["agent_id"], validate_choice=False, render_kw=_checked("agent_id"))
     certificate_id = SelectField(LABELS["certificate_id"], validate_choice=False)
     force_ssl = BooleanField(LABELS["force_ssl"])
     hsts = BooleanField(LABELS["hsts"])
     http2 = BooleanField(LABELS["http2"])
     is_enabled = BooleanField(LABELS["is_enabled"])
-    tags = TextAreaField(LABELS["tags"])
-    notes = TextAreaField(LABELS["notes"])
+    tags = TextAreaField(LABELS["tags"], render_kw=_checked("tags"))
+    notes = TextAreaField(LABELS["notes"], render_kw=_checked("notes"))
     version = HiddenField()
     opened = HiddenField()  # the values that the form was opened on: panel.web.hosts.merging
     seen = HiddenField()  # the version of somebody else that the person has compared with

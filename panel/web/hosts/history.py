@@ -17,11 +17,12 @@ from panel.web.access import actor
 from panel.web.audit import history, offer
 
 SHOWN = 8
+SHOWN_BESIDE = 4  # beside the form
 
 
-def values(host: ProxyHost) -> dict[str, Any]:
-    """What the host's page shows of its history."""
-    return history.values("proxy_host", host.id, SHOWN)
+def values(host: ProxyHost, most: int = SHOWN) -> dict[str, Any]:
+    """What a page about the host shows of its history."""
+    return history.values("proxy_host", host.id, most)
 
 
 def restore_version(host_id: int, event_id: int) -> BaseResponse:

@@ -3,7 +3,7 @@ May import: panel.models, panel.services."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from panel.i18n import gettext as _
@@ -33,29 +33,32 @@ class FileView:
     text: str
 
 
-def of_draft(host: ProxyHost | None, spec: ProxyHostSpec, agent: Agent) -> FileView:
+Live = Mapping[str, str]  # the texts of files that nginx serves, by their hash
+
+
+def of_draft(host: ProxyHost | None, spec: ProxyHostSpec, agent: Agent, live: Live | None = None) -> FileView:
     """The file of what is typed in the form, against what is live."""
     if not spec.is_enabled:
-        return _gone(host, _("Disabled: nginx gets no file for it, and visitors get the default page."))
-    found = deployments.preview(host, spec, agent)
+        return _gone(host, live, _("Disabled: nginx gets no file for it, and visitors get the default page."))
+    found = deployments.preview(host, spec, agent, live)
     return FileView(found.path, found.problem or _note(found), tuple(lines(found.diff)), found.text)
 
 
-def of_saved(host: ProxyHost) -> FileView:
-    """The file of what is saved, against what is live."""
+def of_saved(host: ProxyHost, live: Live | None = None) -> FileView:
+    """The file of what is saved, against what is live: `live`, where those of many hosts were read together."""
     if host.is_deleted:
-        return _gone(host, _("Deleted: the file is taken away."))
-    return of_draft(host, spec_of(host), host.agent)
+        return _gone(host, live, _("Deleted: the file is taken away."))
+    return of_draft(host, spec_of(host), host.agent, live)
 
 
 def live_text(host: ProxyHost) -> str:
     """The file that nginx serves now; empty when there is none."""
-    return (deployments.content(host.live_sha256) or "") if host.live_sha256 else ""
+    return deployments.live_file(host)
 
 
-def _gone(host: ProxyHost | None, note: str) -> FileView:
-    live = live_text(host) if host else ""
-    diff = tuple(lines(("-", line) for line in live.splitlines()))
+def _gone(host: ProxyHost | None, live: Live | None, note: str) -> FileView:
+    text = deployments.live_file(host, live) if host else ""
+    diff = tuple(lines(("-", line) for line in text.splitlines()))
     return FileView(host.live_path if host else "", note, diff, "")
 
 

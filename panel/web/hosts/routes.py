@@ -17,7 +17,7 @@ from panel.services import certificates, deployments, proxy_hosts, upstreams
 from panel.web import htmx
 from panel.web.access import actor, local_path
 from panel.web.audit import offer
-from panel.web.hosts import asking, bulk, editing, history, live, page, quick
+from panel.web.hosts import asking, bulk, editing, field_checks, history, live, page, quick
 from panel.web.live import registry
 
 bp = Blueprint("hosts", __name__)
@@ -33,6 +33,7 @@ bp.add_url_rule("/hosts/bulk/undo", "undo_bulk", bulk.undo, methods=["POST"])
 bp.add_url_rule("/hosts/<int:host_id>/quick", "quick", quick.quick, methods=["GET", "POST"])
 bp.add_url_rule("/hosts/<int:host_id>/row", "row", quick.row)
 bp.add_url_rule("/hosts/preview", "preview", editing.preview_draft, methods=["POST"])
+bp.add_url_rule("/hosts/check-field", "check_field", field_checks.check_field, methods=["POST"])
 bp.add_url_rule("/hosts/check-names", "check_names", asking.check_names, methods=["POST"])
 bp.add_url_rule("/hosts/check-upstream", "try_upstream", asking.check_upstream, methods=["POST"])
 bp.add_url_rule("/hosts/test", "test_draft", editing.test_draft, methods=["POST"])

@@ -230,9 +230,9 @@ def _names_detail(names: Sequence[str]) -> str:
     return _("and %(value)s more %(value_2)s", value=len(names) - 1, value_2="name" if len(names) == 2 else "names")
 
 
-def name_some(names: Sequence[str]) -> str:
-    """The first three of them, and how many more there are."""
-    rest = len(names) - NAMES_SHOWN
+def name_some(names: Sequence[str], total: int = 0) -> str:
+    """The first three of them, and how many more there are: of `total`, when not all are given."""
+    rest = max(total, len(names)) - NAMES_SHOWN
     return ", ".join(names[:NAMES_SHOWN]) + (_(" and %(rest)s more", rest=rest) if rest > 0 else "")
 
 

@@ -192,6 +192,19 @@ def test_a_certificate_that_needs_somebody(
     assert (one.mend.label if one.mend else "") == mend
 
 
+def test_many_certificates_are_one_sentence_with_their_cause_when_it_is_the_same(
+    app: Flask, agent: Agent, look: Look
+) -> None:
+    for letter in "abcdef":
+        add_certificate(app, agent, f"{letter}.example.com", left=15, next_action_at=None)
+    one = only(look())
+    assert said(one) == "6 certificates expire soon"
+    assert one.why == "a.example.com, b.example.com, c.example.com and 3 more. It was not renewed in time."
+    add_certificate(app, agent, "g.example.com", left=15, next_action_at=None, is_paused=True)
+    assert only(look()).why == "a.example.com, b.example.com, c.example.com and 4 more."
+    assert only(look()).action.address == "/certificates?status=due"
+
+
 @pytest.mark.parametrize(
     ("values", "left"),
     [({}, 25), ({"source": "certbot"}, 25), ({"source": "upload"}, 60), ({"is_paused": True}, 60)],

@@ -159,10 +159,22 @@ def test_undo_leaves_what_was_taken_or_changed_since(hosts: list[ProxyHost], spe
     assert undo(disabled, bob).left == (Left("c.example.com", "Somebody changed it since."),)
 
 
-def test_undo_takes_back_ones_own_changes_only(hosts: list[ProxyHost], alice: User, bob: User) -> None:
+def test_undo_takes_back_one_change_of_many_and_nothing_that_lies_between(
+    hosts: list[ProxyHost], spec: ProxyHostSpec, alice: User, bob: User
+) -> None:
     with transaction():
-        outcome = bulk.delete(chosen(hosts), bob)
-    assert undo(outcome, alice) == Outcome((), ())
+        first = bulk.set_enabled(chosen(hosts[:2]), False, bob)
+        proxy_hosts.set_enabled(hosts[2], False, bob)
+        second = bulk.set_enabled(chosen(hosts[3:]), False, alice)
+        proxy_hosts.create(replace(spec, domain_names=("new.example.com",)), None)
+    assert first.events is not None
+    assert second.events is not None
+    with transaction():
+        assert bulk_undo.undo(first.events[0], second.events[1] + 1, alice).changed == first.changed
+    assert [host.is_enabled for host in hosts] == [True, True, False, False, False]
+    with transaction():
+        assert bulk_undo.undo(second.events[1] + 1, second.events[1] + 1, alice) == Outcome((), ())
+        assert bulk_undo.undo(10**6, 10**6, alice) == Outcome((), ())
 
 
 def certificate(agent: Agent, *names: str) -> Certificate:

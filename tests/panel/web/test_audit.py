@@ -86,6 +86,70 @@ def test_an_entry_says_who_what_when_from_where_and_the_fields_by_their_labels(
     assert "Domain names" not in fields
 
 
+@pytest.fixture
+def five(app: Flask, agent: Agent) -> list[int]:
+    return [add_host(app, agent, f"{letter}.example.com") for letter in "abcde"]
+
+
+def undo_all_forms(page: BeautifulSoup) -> list[Tag]:
+    return page.select("main form[action^='/hosts/bulk/undo?']")
+
+
+def test_a_change_of_many_hosts_is_undone_for_all_from_the_log_the_history_and_the_overview(
+    app: Flask, bobs: FlaskClient, client: FlaskClient, alice: User, five: list[int]
+) -> None:
+    for path in ("/audit", f"/hosts/{five[1]}", "/", "change"):
+        login(client, alice)
+        assert client.post("/hosts/bulk", data={"action": "disable", "host": five[:3]}).status_code == 303
+        assert not any(host(app, host_id).is_enabled for host_id in five[:3])
+        page = page_of(client, path if path != "change" else f"/audit/{newest(app, five[2])}")
+        assert "together with 2 other hosts" in text_of(page)
+        [form] = undo_all_forms(page)  # one, however many rows tell of it
+        assert text_of(form) == "Undo for all 3 hosts"
+        assert form["data-confirm"]
+        back = form.select_one("[name=next]")
+        assert back is not None
+        undone = client.post(str(form["action"]), data={"next": str(back["value"])})
+        assert undone.location == back["value"]
+        assert all(host(app, host_id).is_enabled for host_id in five)
+        assert "Undone for 3 hosts." in client.get("/audit").text
+
+
+def test_a_change_of_many_hosts_is_undone_by_whoever_may_for_those_that_nobody_changed_since(
+    app: Flask, client: FlaskClient, agent: Agent, alice: User, bob: User, charlie: User, five: list[int]
+) -> None:
+    login(client, alice)
+    client.post("/hosts/bulk", data={"action": "disable", "host": five[:3]})
+    client.post(f"/hosts/{five[2]}/enable")
+    login(client, charlie)
+    assert not undo_all_forms(page_of(client))
+    login(client, bob)
+    page = page_of(client)
+    [form] = undo_all_forms(page)
+    told = client.post(str(form["action"]), data={"next": "/audit"})
+    assert "Undone for 2 hosts." in told.text
+    assert "Somebody changed it since." in told.text
+    assert all(host(app, host_id).is_enabled for host_id in five)
+    opposite = undo_all_forms(page_of(client))
+    assert [text_of(one) for one in opposite] == ["Undo for all 2 hosts"]  # that was a change of many, too
+    client.post(str(opposite[0]["action"]))
+    assert [host(app, host_id).is_enabled for host_id in five] == [False, False, True, True, True]
+
+
+def test_many_hosts_are_one_line_of_the_recent_changes(bobs: FlaskClient, five: list[int]) -> None:
+    bobs.post("/hosts/bulk", data={"action": "disable", "host": five})
+    lines = [text_of(line) for line in page_of(bobs, "/").select("#changes li")]
+    assert [line for line in lines if "disabled host" in line and "together with 4 other hosts" in line]
+    assert len([line for line in lines if "disabled" in line]) == 1
+    assert len([line for line in lines if "created" in line]) == 5
+
+
+def test_days_are_said_to_be_utc_on_the_page_and_in_the_file(bobs: FlaskClient, host_id: int) -> None:
+    days = [text_of(label) for label in page_of(bobs).select("label.day")]
+    assert days == ["Since (UTC)", "Until (UTC)"]
+    assert next(csv.reader(StringIO(bobs.get("/audit.csv").text)))[0] == "Time (UTC)"
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [

@@ -74,6 +74,37 @@ def test_the_review_shows_every_difference(app: Flask, bobs: FlaskClient, agent:
     assert "server_name app.example.com" in " ".join(line.text for line in shown.select(".diff .add"))
 
 
+def test_the_review_of_many_changes_has_pages_and_counts_them_all(app: Flask, bobs: FlaskClient, agent: Agent) -> None:
+    for number in range(27):
+        add_host(app, agent, f"h{number:02}.example.com")
+    first, second = (BeautifulSoup(bobs.get(path).text, "html.parser") for path in ("/changes", "/changes?page=2"))
+    assert [len(page.select("#change-list section:has(.diff)")) for page in (first, second)] == [25, 2]
+    for page in (first, second):
+        assert "27 changes" in page.select("#change-list h2")[0].text
+        assert "Apply to 1 agent" in page.select("#change-actions")[0].text
+    stream = second.select_one("#live")
+    assert stream is not None
+    assert "page=2" in str(stream["hx-sse:connect"])
+    assert "h26.example.com" in second.text
+    told = " ".join(bobs.get("/hosts/new").text.split())
+    assert "saved for this agent: h00.example.com, h01.example.com, h02.example.com and 24 more" in told
+
+
+def test_what_is_saved_for_an_agent_is_tested_from_the_review(
+    app: Flask, bobs: FlaskClient, client: FlaskClient, charlie: User, agent: Agent
+) -> None:
+    off, fit = add_host(app, agent), add_host(app, agent, "b.example.com")
+    with app.app_context(), transaction():
+        proxy_hosts.set_enabled(proxy_hosts.get(off), False, None)
+    form = BeautifulSoup(bobs.get("/changes").text, "html.parser").select_one("#change-list form")
+    assert form is not None
+    assert (form["action"], form.text.strip()) == (f"/hosts/{fit}/test", "Test with nginx")
+    assert bobs.post(str(form["action"])).status_code == 303
+    assert [command.kind for command in commands(app)] == ["test_config"]
+    login(client, charlie)
+    assert "Test with nginx" not in client.get("/changes").text
+
+
 def test_the_review_of_nothing_says_that_all_is_live(bobs: FlaskClient, agent: Agent) -> None:
     assert "Everything saved is live" in bobs.get("/changes").text
 

@@ -64,6 +64,7 @@ NO_CHANGE = {
     "/agents/<agent_id>/check": "a question; its job is kept",
     "/certificates/check": "a question; its job is kept",
     "/hosts/<int:host_id>/check-upstream": "a question; its job is kept",
+    "/hosts/check-field": "saves nothing",
     "/hosts/check-names": "a question of a form",
     "/hosts/check-upstream": "a question of a form",
     "/hosts/<int:host_id>/test": "a test; its job is kept",

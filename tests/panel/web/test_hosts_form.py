@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from panel.extensions import db, transaction
 from panel.models import Agent, Command, CommandKind, Event, ProxyHost, User
 from panel.services import proxy_hosts
+from panel.web.hosts import field_checks
 from tests.conftest import login
 from tests.hosts import add_host
 
@@ -299,6 +300,82 @@ def test_a_half_filled_preview_marks_the_hop(bobs: FlaskClient, agent: Agent) ->
     assert "808O" in bad.text
 
 
+def said(response: TestResponse, field: str, of: str = "") -> str:
+    """What the answer about a field says of it, or of another one."""
+    assert response.status_code == 200
+    answer = page(response)
+    others = {str(one["hx-target"]): one.extract() for one in answer.select("hx-partial")}
+    return (others[f"#{of}-m"] if of and of != field else answer).text.strip()
+
+
+@pytest.mark.parametrize(("field", "value"), BAD)
+def test_a_field_that_is_left_is_told_what_saving_would_tell(
+    app: Flask, bobs: FlaskClient, agent: Agent, field: str, value: str
+) -> None:
+    typed = values(agent) | {field: value}
+    if field == "forward_scheme":  # a choice of two, which nobody can get wrong in a browser
+        return
+    refused = page(bobs.post("/hosts/new", data=typed)).select_one(f"#{field}-m")
+    assert refused is not None
+    assert said(bobs.post(f"/hosts/check-field?field={field}", data=typed, headers=HTMX), field) == refused.text.strip()
+    assert count_hosts(app) == 0
+
+
+def test_a_field_that_is_right_is_told_nothing_whatever_the_others_are(bobs: FlaskClient, agent: Agent) -> None:
+    typed = values(agent, domain_names="a b c_", forward_port="")
+    answer = bobs.post("/hosts/check-field?field=forward_host", data=typed, headers=HTMX)
+    assert (answer.status_code, answer.text) == (200, "")  # :empty takes no white space
+    assert said(bobs.post("/hosts/check-field?field=opened", data=typed, headers=HTMX), "opened") == ""
+
+
+def test_a_name_that_another_host_has_is_told_when_it_or_the_agent_is_left(
+    app: Flask, bobs: FlaskClient, agent: Agent
+) -> None:
+    host_id = add_host(app, agent)
+    typed = values(agent)
+    for field in ("domain_names", "agent_id"):
+        answer = bobs.post(f"/hosts/check-field?field={field}", data=typed, headers=HTMX)
+        assert "already belongs to" in said(answer, field, of="domain_names"), field
+    mine = bobs.post("/hosts/check-field?field=domain_names", data={**typed, "host_id": str(host_id)}, headers=HTMX)
+    assert said(mine, "domain_names") == ""
+    unnamed = bobs.post("/hosts/check-field?field=agent_id", data={**typed, "domain_names": ""}, headers=HTMX)
+    assert unnamed.text == ""
+
+
+def test_the_form_asks_about_each_field_when_it_is_left_and_has_a_place_for_the_answer(
+    bobs: FlaskClient, agent: Agent
+) -> None:
+    form = page(bobs.get("/hosts/new"))
+    asking = form.select("#host-form [hx-post^='/hosts/check-field']")
+    assert [field["name"] for field in asking] == [*field_checks.CHECKED]
+    for field in asking:
+        assert (field["hx-trigger"], field["hx-sync"]) == ("change", "this:replace")
+        place = form.select_one(str(field["hx-target"]))
+        assert place is not None
+        assert (place["data-said"], place["aria-live"], place.contents) == (field["id"], "polite", [])
+        assert str(place["id"]) in str(field["aria-describedby"]).split()
+
+
+def test_the_last_changes_stand_beside_the_form_with_a_way_back(app: Flask, bobs: FlaskClient, agent: Agent) -> None:
+    assert page(bobs.get("/hosts/new")).select_one(".hist") is None
+    host_id = add_host(app, agent)
+    for version, port in enumerate(("4000", "4001", "4002", "4003", "4004"), 1):
+        bobs.post(f"/hosts/{host_id}/edit", data=values(agent, forward_port=port, version=str(version)))
+    shown = page(bobs.get(f"/hosts/{host_id}/edit"))
+    entries = shown.select("aside .hist > li")
+    assert len(entries) == 4
+    assert entries[0].text.split()[:3] == ["bob", "changed", "this"]
+    assert entries[0].select_one("time") is not None
+    forms = entries[1].select("form")
+    assert [form["action"] for form in forms if "versions" in str(form["action"])]
+    assert all(form["data-confirm"] for entry in entries for form in entry.select("form"))
+    drawn = page(bobs.post("/hosts/preview", data=values(agent, host_id=str(host_id), version="6")))
+    assert [str(one["value"]) for one in drawn.select(".hist [name=next]")] == [f"/hosts/{host_id}/edit"]
+    bobs.post(str(forms[-1]["action"]))
+    with app.app_context():
+        assert proxy_hosts.get(host_id).forward_port == 4003
+
+
 def test_a_draft_is_tested_without_being_saved(app: Flask, bobs: FlaskClient, agent: Agent) -> None:
     response = bobs.post("/hosts/test", data=values(agent))
     with app.app_context():
@@ -327,12 +404,12 @@ def test_a_viewer_gets_no_form_and_no_post(app: Flask, client: FlaskClient, char
     host_id = add_host(app, agent)
     assert client.get("/hosts/new").status_code == 403
     assert client.get(f"/hosts/{host_id}/edit").status_code == 403
-    for path in ("/hosts/new", f"/hosts/{host_id}/edit", "/hosts/preview", "/hosts/test"):
+    for path in ("/hosts/new", f"/hosts/{host_id}/edit", "/hosts/preview", "/hosts/check-field", "/hosts/test"):
         assert client.post(path, data=values(agent, domain_names="b.example.com", version="1")).status_code == 403
     assert count_hosts(app) == 1
 
 
-@pytest.mark.parametrize("path", ["/hosts/new", "/hosts/1/edit", "/hosts/preview", "/hosts/test"])
+@pytest.mark.parametrize("path", ["/hosts/new", "/hosts/1/edit", "/hosts/preview", "/hosts/check-field", "/hosts/test"])
 def test_without_the_token_of_the_form_nothing_happens(app: Flask, bobs: FlaskClient, agent: Agent, path: str) -> None:
     app.config["WTF_CSRF_ENABLED"] = True
     add_host(app, agent)

@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from panel.extensions import db, transaction
 from panel.models import Agent, Event, User
-from panel.services import proxy_hosts
+from panel.services import events, proxy_hosts
 from panel.web.palette import commands
 from tests.certificates import add_certificate
 from tests.conftest import login
@@ -63,6 +63,31 @@ def test_a_host_is_found_once_by_its_upstream_and_by_unicode_and_not_when_it_is_
     with app.app_context(), transaction():
         proxy_hosts.delete(proxy_hosts.get(host_id), None)
     assert "Hosts" not in find("bücher")
+
+
+@pytest.mark.parametrize("typed", ["müll", "MÜLL", "mu\u0308ll", "üller", "ller.exam", "müller.example", "xn--mll"])
+def test_a_part_of_an_international_name_is_found_as_it_is_read(
+    app: Flask, client: FlaskClient, agent: Agent, bob: User, find: Find, typed: str
+) -> None:
+    login(client, bob)
+    add_certificate(app, agent, "www.example.com")
+    add_host(app, agent, "muller.example")
+    name = "xn--mller-kva.example"
+    host_id = add_host(app, agent, "www.example.com", name)
+    add_certificate(app, agent, "shop.example.com", name)
+    found = find(typed)
+    assert sorted(found["Hosts"]) == (["muller.example"] if typed == "ller.exam" else []) + ["müller.example"]
+    assert found["Certificates"] == ["müller.example"]
+    rows = BeautifulSoup(client.get("/hosts", query_string={"q": typed, "sort": "name"}).text, "html.parser")
+    assert rows.select_one(f"#host-{host_id}")
+    assert len(rows.select("#rows > tr")) == len(found["Hosts"])
+    listed = BeautifulSoup(client.get("/certificates", query_string={"q": typed}).text, "html.parser")
+    assert len(listed.select("tbody > tr")) == 1
+    with app.app_context(), transaction():
+        proxy_hosts.set_enabled(proxy_hosts.get(host_id), False, None)
+        events.record(None, "proxy_host", "disable", host_id, name)
+    changes = BeautifulSoup(client.get("/audit", query_string={"q": typed}).text, "html.parser")
+    assert [link.text for link in changes.select("td.did a")][:1] == ["müller.example"]
 
 
 def test_certificates_agents_and_for_administrators_people_are_found(

@@ -85,6 +85,11 @@ def plural(number: int, noun: str) -> str:
     return ngettext(one, many, number, count=flask_babel.format_decimal(number))
 
 
+def midst(words: str) -> str:
+    """Words that begin no sentence. English makes their first letter small; German nouns keep their capital."""
+    return str(words) if language() == "de" else words[:1].lower() + words[1:]
+
+
 class Lazy(str):
     """Words that a module holds: a str in English, and in the reader's language wherever they become part of a page."""
 

@@ -171,7 +171,7 @@ def _refuse_foreign_syntax(name: str) -> None:
         )
     if ":" in name or "[" in name:
         host = bare_host(name)
-        hint = f": write {host}" if host and "[" not in host else ""
+        hint = _(": write %(host)s", host=host) if host and "[" not in host else ""
         raise ValueError(
             _(
                 "%(quote)s has a port or is an IP address. Only the name belongs here%(hint)s.",
@@ -199,7 +199,7 @@ def _refuse_foreign_syntax(name: str) -> None:
 def _refuse_url(text: str) -> None:
     if URL_PATTERN.match(text) or any(c in text for c in "/?#\\"):
         host = bare_host(text)
-        hint = f" Write only {host}." if host else " Write only the name."
+        hint = _(" Write only %(host)s.", host=host) if host else _(" Write only the name.")
         raise ValueError(_("%(quote)s is an address with a scheme or a path.%(hint)s", quote=quote(text), hint=hint))
 
 

@@ -42,7 +42,7 @@ def parse_name(text: str) -> str:
 def parse_directory_url(text: str, field: str = "directory_url") -> str:
     """An ACME directory's address: https, and no address by which clouds hand out credentials. Raises Invalid."""
     url = text.strip()
-    example = "for example https://acme.example.com/directory"
+    example = _("for example https://acme.example.com/directory")
     if not url.startswith("https://"):
         raise Invalid(
             field, _("Write the address of its directory beginning with https://, %(example)s.", example=example)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from panel.i18n import gettext as _
+from panel.i18n import ngettext
 from panel.models import Certificate, CertificateSource
 from panel.services.certificate_census import Suspect, is_looked_after, share_left
 from panel.services.troubles import Action, Kind, Tone, Trouble, left, sentence, some
@@ -46,9 +47,10 @@ def _revoked(suspect: Suspect) -> Trouble | None:
 
 def _absent(suspect: Suspect) -> Trouble | None:
     certificate, failure = suspect.certificate, suspect.certificate.last_failure
+    hosts = suspect.hosts
     plain = (
-        _("%(some)s %(verb)s served without HTTPS", some=some(suspect.hosts), verb=_verb(suspect))
-        if suspect.hosts
+        ngettext("%(some)s is served without HTTPS", "%(some)s are served without HTTPS", len(hosts), some=some(hosts))
+        if hosts
         else ""
     )
     tone = Tone.BAD if suspect.hosts else Tone.WARN
@@ -77,8 +79,7 @@ def _expired(suspect: Suspect) -> Trouble | None:
 def _failing(suspect: Suspect, now: datetime) -> Trouble:
     certificate = suspect.certificate
     is_pressing = share_left(certificate, now) < VERY_LATE and bool(suspect.hosts)
-    times = "once" if certificate.failures == 1 else f"{certificate.failures} times"
-    what = _("The renewal of {} failed %(times)s", times=times)
+    what = ngettext("The renewal of {} failed once", "The renewal of {} failed %(num)s times", certificate.failures)
     if certificate.not_after is not None:
         what += _(", it expires in %(left)s", left=left(certificate.not_after, now))
     why = sentence(_cause(certificate), _used(suspect))
@@ -126,11 +127,8 @@ def _mend(certificate: Certificate) -> Action | None:
 
 
 def _used(suspect: Suspect) -> str:
-    return f"{some(suspect.hosts)} {'uses' if len(suspect.hosts) == 1 else 'use'} it" if suspect.hosts else ""
-
-
-def _verb(suspect: Suspect) -> str:
-    return "is" if len(suspect.hosts) == 1 else "are"
+    hosts = suspect.hosts
+    return ngettext("%(some)s uses it", "%(some)s use it", len(hosts), some=some(hosts)) if hosts else ""
 
 
 def _trouble(

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from panel.i18n import gettext as _
-from panel.i18n import plural
+from panel.i18n import lazy_gettext, plural
 from panel.nginx.grammar import display_name
 
 NAMES_SHOWN = 3  # in sentences; the page that the button leads to has them all
@@ -75,7 +75,7 @@ class Trouble:
     agent_id: str = ""
     agent_name: str = ""
     at: datetime | None = None
-    since: str = "since"
+    since: str = lazy_gettext("since")
     query: str = ""
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from panel.i18n import gettext as _
-from panel.i18n import lazy_gettext
+from panel.i18n import lazy_gettext, midst
 from panel.nginx.grammar import display_name
 from panel.web.hosts.forms import LABELS
 from panel.web.jobs.words import KINDS
@@ -140,7 +140,7 @@ FIELDS = LABELS | {
     "directory_url": lazy_gettext("Directory"),
     "staging_directory_url": lazy_gettext("Staging directory"),
     "ca_pem": lazy_gettext("CA certificate"),
-    "email": "E-mail",
+    "email": lazy_gettext("E-mail"),
     "eab_kid": lazy_gettext("Key ID"),
     "eab_key": lazy_gettext("HMAC key"),
     "needs_eab": lazy_gettext("Needs an external account"),
@@ -173,7 +173,7 @@ REFERENCES = {
     "dns_credential_id": "dns_credential",
     "invited_by": "user",
 }
-_NO_OBJECT = "something"
+_NO_OBJECT = lazy_gettext("something")
 
 
 def phrase(verb: str) -> tuple[str, str]:
@@ -200,7 +200,7 @@ def short(noun: str, verb: str) -> str:
     it = {"proxy_host": (_("host "), _("this host")), "certificate": (_("certificate "), _("this certificate"))}.get(
         noun
     )
-    return f"{before.removesuffix(it[0])}{it[1]}{after}" if it else f"{before}{_('it')}{after}"
+    return f"{before.removesuffix(it[0])}{it[1]}{after}" if it else before + _("it") + after
 
 
 def names_object(verb: str) -> bool:
@@ -225,11 +225,13 @@ def value(name: str, stored: Any, references: Mapping[tuple[str, str], str]) -> 
     """A value as people read it; what was a number of another object is its name."""
     if name in REFERENCES and stored is not None:
         noun = REFERENCES[name]
-        return references.get((noun, str(stored)), f"{NOUNS[noun].lower()} {stored}, deleted since")
+        return references.get(
+            (noun, str(stored)), _("%(noun)s %(stored)s, deleted since", noun=midst(NOUNS[noun]), stored=stored)
+        )
     if isinstance(stored, bool):
-        return "yes" if stored else "no"
+        return _("yes") if stored else _("no")
     if stored is None or stored in ("", []):
-        return "none"
+        return _("none")
     if isinstance(stored, list):
         return ", ".join(_one(name, item) for item in stored)
     return str(stored)

@@ -20,7 +20,7 @@ def facts(command: Command) -> list[Fact]:
     if found.get("subnets"):
         lines.append(Fact(_("Subnet"), ", ".join(found["subnets"]), is_code=True))
     if found:
-        lines.append(Fact("nginx", "attached" if found["attached"] else _("not attached")))
+        lines.append(Fact("nginx", _("attached") if found["attached"] else _("not attached")))
     return lines
 
 
@@ -31,7 +31,7 @@ def _upstream_facts(command: Command) -> list[Fact]:
     state = command.result.get("state")
     if not state:
         return lines
-    lines.append(Fact(_("Found"), state["sentence"] or ("reachable" if state["ok"] else _("not reachable"))))
+    lines.append(Fact(_("Found"), state["sentence"] or (_("reachable") if state["ok"] else _("not reachable"))))
     if state["next_step"]:
         lines.append(Fact(_("What to do"), state["next_step"]))
     return lines

@@ -90,6 +90,12 @@ def midst(words: str) -> str:
     return str(words) if language() == "de" else words[:1].lower() + words[1:]
 
 
+def at_start(words: str) -> str:
+    """Words that begin a sentence; nothing but their first letter changes."""
+    text = str(words)
+    return text[:1].upper() + text[1:]
+
+
 class Lazy(str):
     """Words that a module holds: a str in English, and in the reader's language wherever they become part of a page."""
 

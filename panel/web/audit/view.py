@@ -92,7 +92,7 @@ def _change(entry: Entry, references: object_names.Names, standing: Standing, vi
         name=words.object_name(event.noun, event.object_name) if words.names_object(event.verb) else "",
         url=_url(event, references),
         kind=words.NOUNS.get(event.noun, event.noun),
-        origin=event.origin,
+        origin=_origin(event),
         command_id=event.command_id,
         fields=fields,
         summary=_summary(fields),
@@ -130,6 +130,11 @@ def _somebody(event: Event) -> str:
     if event.origin.startswith(("agent ", "an agent")):
         return event.origin[:1].upper() + event.origin[1:]
     return _("The command line") if event.origin == "command line" else _("The panel")
+
+
+def _origin(event: Event) -> str:
+    """Where it came from, in the reader's language; an address stays."""
+    return _("command line") if event.origin == "command line" else event.origin
 
 
 def _references(found: Iterable[Event]) -> object_names.Names:

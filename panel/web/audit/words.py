@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from panel.i18n import at_start, lazy_gettext, midst
 from panel.i18n import gettext as _
-from panel.i18n import lazy_gettext, midst
 from panel.nginx.grammar import display_name
 from panel.web.hosts.forms import LABELS
 from panel.web.jobs.words import KINDS
@@ -164,6 +164,16 @@ FIELDS = LABELS | {
     "text": lazy_gettext("In nginx's words"),
     "sentence": lazy_gettext("Why"),
     "url": lazy_gettext("Address"),
+    "serial": lazy_gettext("Serial"),
+    "issuer": lazy_gettext("Issuer"),
+    "cause": lazy_gettext("Cause"),
+    "problem": lazy_gettext("Problem"),
+    "reason": lazy_gettext("Reason"),
+    "files": lazy_gettext("Files"),
+    "network": lazy_gettext("Network"),
+    "networks": lazy_gettext("Networks"),
+    "password": lazy_gettext("Password"),
+    "has_shortcuts": lazy_gettext("Single-key shortcuts"),
 }
 # Fields that hold the number of another object, and its kind.
 REFERENCES = {
@@ -185,8 +195,8 @@ def phrase(verb: str) -> tuple[str, str]:
 
 def action(verb: str) -> str:
     """The same without an object, for a list to choose from: "changed host" becomes "Changed host"."""
-    text = " ".join(" ".join(phrase(verb)).split()).removesuffix(":").replace(" :", ":")
-    return text[:1].upper() + text[1:]
+    text = " … ".join(part.strip() for part in phrase(verb) if part.strip())
+    return at_start(text.removesuffix(":").replace(" … :", ":"))
 
 
 def verbs_of(noun: str) -> list[str]:

@@ -40,6 +40,11 @@ def ngettext(one: str, many: str, num: int, /, **values: object) -> str:
     return str(flask_babel.ngettext(one, many, num, **values))
 
 
+def translated(text: str) -> str:
+    """What was stored in English, in the reader's language when it is one of the marked sentences."""
+    return gettext(text) if text else ""
+
+
 def mark(text: str) -> str:
     """Says that a sentence is to be translated where it is shown; here it stays as it is."""
     return text

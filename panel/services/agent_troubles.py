@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from panel.i18n import gettext as _
-from panel.i18n import ngettext
+from panel.i18n import ngettext, translated
 from panel.models import Agent, AgentStatus
 from panel.services.estate import Estate, Waiting
 from panel.services.troubles import Action, Kind, Tone, Trouble, sentence, some
@@ -50,7 +50,7 @@ def _absence(estate: Estate, agent: Agent, status: AgentStatus) -> Iterator[Trou
         why = sentence(revision, waits) or _("No host is served by it.")
         yield _trouble(Kind.AGENT_GONE, Tone.BAD, agent, _("Agent {} stopped reporting"), why, seen=True)
     if status is AgentStatus.REFUSED:
-        why = sentence(agent.refused_because, keeps, waits)
+        why = sentence(translated(agent.refused_because), keeps, waits)
         yield _trouble(Kind.AGENT_REFUSED, Tone.BAD, agent, _("Agent {} is not let in"), why)
     is_late = estate.now - agent.created_at > JOINED_WITHIN
     if status is AgentStatus.WAITING and hosts.total and is_late:

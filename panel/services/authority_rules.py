@@ -114,7 +114,7 @@ def parse_eab_kid(text: str) -> str:
 def parse_eab_key(text: str) -> str:
     """The HMAC key of an external account, base64url without padding (RFC 8555 section 7.3.4). Raises Invalid."""
     key = text.strip().rstrip("=")
-    sentence = "Copy the HMAC key as the authority shows it: letters, digits, - and _ in one piece."
+    sentence = _("Copy the HMAC key as the authority shows it: letters, digits, - and _ in one piece.")
     if len(key) > MAX_EAB_KEY or not _BASE64URL.match(key):
         raise Invalid("eab_key", sentence)
     try:

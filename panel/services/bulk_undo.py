@@ -33,7 +33,7 @@ def undo(first: int, last: int, actor: User) -> Outcome:
     steps, left = [], []
     for event in done:
         host = hosts.get(int(event.object_id))
-        step = "It does not exist any more." if host is None else _plan(host, event, taken)
+        step = _("It does not exist any more.") if host is None else _plan(host, event, taken)
         if isinstance(step, Step):
             steps.append(step)
         else:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from panel.i18n import gettext as _
-from panel.i18n import ngettext
+from panel.i18n import ngettext, translated
 from panel.models import Certificate, CertificateSource
 from panel.services.certificate_census import Suspect, is_looked_after, share_left
 from panel.services.troubles import Action, Kind, Tone, Trouble, left, sentence, some
@@ -58,7 +58,9 @@ def _absent(suspect: Suspect) -> Trouble | None:
         why = sentence(str(failure.get("sentence", "")), str(failure.get("next_step", "")), plain)
         return _trouble(suspect, Kind.CERTIFICATE_FAILED, tone, _("The certificate {} could not be obtained"), why)
     if certificate.problem or (certificate.serial and suspect.hosts):
-        gone = certificate.problem or _("Its files are not on %(name)s any more", name=certificate.agent.name)
+        gone = translated(certificate.problem) or _(
+            "Its files are not on %(name)s any more", name=certificate.agent.name
+        )
         what = _("The certificate {} is missing on %(name)s", name=certificate.agent.name)
         return _trouble(suspect, Kind.CERTIFICATE_MISSING, tone, what, sentence(gone, plain))
     return None

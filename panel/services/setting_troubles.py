@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from sqlalchemy import func, select
 
 from panel.extensions import db
+from panel.i18n import at_start, lazy_gettext, ngettext, plural, translated
 from panel.i18n import gettext as _
-from panel.i18n import lazy_gettext, ngettext, plural
 from panel.models import AcmeAuthority, Certificate, DnsCredential, NotificationChannel
 from panel.services.troubles import Action, Kind, Tone, Trouble, sentence
 
@@ -38,7 +38,7 @@ def of_panel(parts: Mapping[str, str]) -> Iterator[Trouble]:
     for part, said in parts.items():
         if said != OK and part in PARTS:
             what, subject, affected = PARTS[part]
-            why = sentence(said[:1].upper() + said[1:], affected)
+            why = sentence(at_start(translated(said)), affected)
             yield Trouble(Kind.PANEL, Tone.BAD, subject, what, why, Action(_("Open report"), "/healthz"))
 
 

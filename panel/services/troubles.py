@@ -91,7 +91,9 @@ class Trouble:
 
 def sentence(*parts: str) -> str:
     """Whole sentences, one after the other; empty ones are left out."""
-    return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in map(str.strip, parts) if part)
+    return " ".join(
+        part if part.endswith((".", "!", "?")) else f"{part}." for part in (str(one).strip() for one in parts) if part
+    )
 
 
 def some(names: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from flask import Flask
 from flask_babel import format_date, format_datetime, format_decimal
 from markupsafe import Markup
 
-from panel.i18n import at_start, lazy_gettext, midst, plural
+from panel.i18n import at_start, lazy_gettext, midst, plural, translated
 from panel.i18n import gettext as _
 from panel.models import Role
 from panel.models.types import utcnow
@@ -23,7 +23,7 @@ ROLES = {
 
 def register(app: Flask) -> None:
     """Gives templates the filters below."""
-    filters = (ago, at_start, clock_time, day, duration, exact, midst, plural, role, utc)
+    filters = (ago, at_start, clock_time, day, duration, exact, midst, plural, role, translated, utc)
     app.jinja_env.filters.update({each.__name__: each for each in filters})
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from panel.i18n import gettext as _
-from panel.i18n import lazy_gettext, plural
+from panel.i18n import lazy_gettext, plural, translated
 from panel.models import DUE_PART, Certificate, CertificateSource, Command, ProxyHost
 from panel.nginx.grammar import display_name
 from panel.web.certificates import words
@@ -84,7 +84,7 @@ _PLAIN_MEANWHILE = lazy_gettext("Hosts that use it are served by plain HTTP unti
 
 def _absent(certificate: Certificate) -> Status:
     if certificate.problem:
-        return Status("bad", _("Missing"), f"{certificate.problem} {_PLAIN_MEANWHILE}")
+        return Status("bad", _("Missing"), f"{translated(certificate.problem)} {_PLAIN_MEANWHILE}")
     if certificate.last_failure:
         return Status(
             "bad", _("Failed"), _("It could not be obtained. Hosts that wait for it are served as plain HTTP.")
@@ -157,7 +157,7 @@ def row(
         more_hosts=max(0, len(users) - HOSTS_SHOWN),
         next_word=next_word,
         next_at=next_at,
-        trouble=last.sentence if last else certificate.problem,
+        trouble=last.sentence if last else translated(certificate.problem),
         agent_id=certificate.agent_id,
         agent_name=certificate.agent.name,
         can_take_over=certificate.source == CertificateSource.CERTBOT,
@@ -209,7 +209,9 @@ def host_tls(host: ProxyHost, open_job: Command | None, now: datetime) -> Status
         )
     if certificate.problem:
         return Status(
-            "bad", _("certificate missing"), _("It is served as plain HTTP. %(problem)s", problem=certificate.problem)
+            "bad",
+            _("certificate missing"),
+            _("It is served as plain HTTP. %(problem)s", problem=translated(certificate.problem)),
         )
     if certificate.last_failure:
         return Status("bad", _("certificate failed"), _("It is served as plain HTTP until there is a certificate."))

@@ -20,7 +20,7 @@ def card(evidence: Evidence) -> Failure:
     """Why the order or the installation failed, in the agent's words."""
     found = trouble(evidence.command.result["failure"])
     if found is None:
-        return Failure(_("Why it failed"), evidence.command.error, affected(evidence), (NextStep(_("Press Retry.")),))
+        return Failure(_("Why it failed"), evidence.error, affected(evidence), (NextStep(_("Press Retry.")),))
     steps = [NextStep(found.next_step)] if found.next_step else []
     steps.append(_then(found.retry_at is not None))
     return Failure(

@@ -43,7 +43,7 @@ def card(evidence: Evidence) -> Failure:
     is_change = command.kind in {CommandKind.ATTACH_NETWORK, CommandKind.DETACH_NETWORK}
     return Failure(
         _("Docker refused it") if is_change else _("The question was not answered"),
-        command.error or evidence.last_error or _("The agent gave no reason."),
+        evidence.error or evidence.last_error or _("The agent gave no reason."),
         _("Nobody new: nginx is in the networks it was in before.") if is_change else _("Nobody: nothing was changed."),
         (
             NextStep(_("See how Docker is on the agent's page"), evidence.agent_url),

@@ -9,12 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Event, User
 from panel.services import object_names, undo
 from panel.services.audit import Entry
 from panel.services.undo import Standing
 from panel.web.audit import words
 
+_ORIGINS = {"command line": lazy_gettext("command line"), "panel": lazy_gettext("panel")}
 FIELDS_TOLD = 3  # in the line that opens the difference
 
 PAGES = {"proxy_host": "/hosts/{}", "certificate": "/certificates/{}", "agent": "/agents/{}", "command": "/jobs/{}"}
@@ -134,7 +136,10 @@ def _somebody(event: Event) -> str:
 
 def _origin(event: Event) -> str:
     """Where it came from, in the reader's language; an address stays."""
-    return _("command line") if event.origin == "command line" else event.origin
+    if event.origin in _ORIGINS:
+        return str(_ORIGINS[event.origin])
+    name = event.origin.removeprefix("agent ")
+    return event.origin if name == event.origin else _("agent %(name)s", name=name)
 
 
 def _references(found: Iterable[Event]) -> object_names.Names:

@@ -6,14 +6,18 @@ import re
 from pathlib import Path
 
 import pytest
+from babel.messages.pofile import read_po
 from flask import Flask
 from flask.testing import FlaskClient
 
+from panel.embedded.messages import po_path
 from panel.i18n import COOKIE, at_start, gettext, lazy_gettext, midst, translated
 from panel.services.troubles import sentence
 from panel.web.script_words import WORDS
 
-STATIC = Path(__file__).resolve().parents[3] / "static"
+ROOT = Path(__file__).resolve().parents[3]
+STATIC = ROOT / "static"
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -49,6 +53,17 @@ def test_what_nobody_reads_now_is_said_in_english(app: Flask) -> None:
         assert gettext("Log in") == "Log in"
     with app.test_request_context(headers={"Accept-Language": "de"}):
         assert gettext("Log in") == "Anmelden"
+
+
+def test_german_has_one_word_for_each_thing() -> None:
+    table = GLOSSARY.partition("## In German")[2]
+    rows = re.findall(r"^\| (?!Word|---)[^|]+\|[^|]+\| ([^|]+) \|$", table, re.MULTILINE)
+    wrong = re.compile("|".join(rf"\b{word}" for row in rows for word in row.split(", ")), re.IGNORECASE)
+    with po_path("de").open("rb") as file:
+        found = [message.string for message in read_po(file) if message.id]
+    said = [text for one in found for text in (one if isinstance(one, tuple | list) else [str(one)])]
+    assert len(rows) > 10
+    assert [sentence for sentence in said if wrong.search(sentence)] == []
 
 
 def test_german_nouns_keep_their_capitals(app: Flask) -> None:

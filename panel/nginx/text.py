@@ -17,7 +17,7 @@ _SHOWN_LENGTH = 60
 def quote(text: str) -> str:
     """`text` as a sentence may show it: in quotes, cut, with nothing invisible in it."""
     cut = text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
-    return f"“{''.join('�' if is_invisible(c) and c != ' ' else c for c in cut)}”"
+    return _("“%(text)s”", text="".join("�" if is_invisible(c) and c != " " else c for c in cut))
 
 
 def is_invisible(character: str) -> bool:

@@ -40,6 +40,11 @@ def ngettext(one: str, many: str, num: int, /, **values: object) -> str:
     return str(flask_babel.ngettext(one, many, num, **values))
 
 
+def translated(text: str) -> str:
+    """What was stored in English, in the reader's language when it is one of the marked sentences."""
+    return gettext(text) if text else ""
+
+
 def mark(text: str) -> str:
     """Says that a sentence is to be translated where it is shown; here it stays as it is."""
     return text
@@ -83,6 +88,17 @@ def plural(number: int, noun: str) -> str:
     """As in "1 host" and "3 hosts". `noun` is one of COUNTED."""
     one, many = COUNTED[noun]
     return ngettext(one, many, number, count=flask_babel.format_decimal(number))
+
+
+def midst(words: str) -> str:
+    """Words that begin no sentence. English makes their first letter small; German nouns keep their capital."""
+    return str(words) if language() == "de" else words[:1].lower() + words[1:]
+
+
+def at_start(words: str) -> str:
+    """Words that begin a sentence; nothing but their first letter changes."""
+    text = str(words)
+    return text[:1].upper() + text[1:]
 
 
 class Lazy(str):

@@ -88,7 +88,8 @@
   const failed = (event) => {
     if (!palette.open || event.detail.ctx?.sourceElement !== input) return;
     goes = false;
-    said.textContent = 'The panel does not answer. Try again.';
+    const silent = 'The panel does not answer. Try again.';
+    said.textContent = JSON.parse(document.body.dataset.words || '{}')[silent] || silent;
   };
   document.addEventListener('htmx:response:error', failed);
   document.addEventListener('htmx:error', failed);

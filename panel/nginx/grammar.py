@@ -171,7 +171,7 @@ def _refuse_foreign_syntax(name: str) -> None:
         )
     if ":" in name or "[" in name:
         host = bare_host(name)
-        hint = f": write {host}" if host and "[" not in host else ""
+        hint = _(": write %(host)s", host=host) if host and "[" not in host else ""
         raise ValueError(
             _(
                 "%(quote)s has a port or is an IP address. Only the name belongs here%(hint)s.",
@@ -199,7 +199,7 @@ def _refuse_foreign_syntax(name: str) -> None:
 def _refuse_url(text: str) -> None:
     if URL_PATTERN.match(text) or any(c in text for c in "/?#\\"):
         host = bare_host(text)
-        hint = f" Write only {host}." if host else " Write only the name."
+        hint = _(" Write only %(host)s.", host=host) if host else _(" Write only the name.")
         raise ValueError(_("%(quote)s is an address with a scheme or a path.%(hint)s", quote=quote(text), hint=hint))
 
 
@@ -256,10 +256,16 @@ def _is_plain(label: str) -> bool:
 def _sentence_for(label: str, name: str, pattern: re.Pattern[str]) -> str:
     for character in label:
         if character == "_" and pattern is _LABEL:
-            return f"{quote(name)} has an underscore, which public names cannot have. Use a hyphen instead."
+            return _(
+                "%(quote)s has an underscore, which public names cannot have. Use a hyphen instead.", quote=quote(name)
+            )
         if not character.isalnum() and character not in "-_":
-            return f"{quote(name)} has a “{character}”. Use only letters, digits, hyphens and dots."
-    return f"{quote(label)} begins or ends with a hyphen. Remove it."
+            return _(
+                "%(quote)s has a “%(character)s”. Use only letters, digits, hyphens and dots.",
+                quote=quote(name),
+                character=character,
+            )
+    return _("%(quote)s begins or ends with a hyphen. Remove it.", quote=quote(label))
 
 
 def _first_foreign(name: str) -> str:
@@ -268,7 +274,7 @@ def _first_foreign(name: str) -> str:
             idna.uts46_remap(character)
         except idna.IDNAError:
             return quote(character)
-    return "its characters do not go together"
+    return _("its characters do not go together")
 
 
 def _limit(name: str) -> str:

@@ -17,7 +17,7 @@ _SHOWN_LENGTH = 60
 def quote(text: str) -> str:
     """`text` as a sentence may show it: in quotes, cut, with nothing invisible in it."""
     cut = text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
-    return f"“{''.join('�' if is_invisible(c) and c != ' ' else c for c in cut)}”"
+    return _("“%(text)s”", text="".join("�" if is_invisible(c) and c != " " else c for c in cut))
 
 
 def is_invisible(character: str) -> bool:
@@ -42,33 +42,35 @@ def refuse_invisible(text: str) -> None:
 def _name(character: str) -> str:
     code = ord(character)
     if character == " ":
-        return "a space"
+        return _("a space")
     if character in "\r\n\v\f\x85\u2028\u2029":
-        return f"a line break (U+{code:04X})"
+        return _("a line break") + f" (U+{code:04X})"
     if character == "\t":
-        return "a tab"
-    kind = "a control character" if unicodedata.category(character) == "Cc" else "an invisible character"
+        return _("a tab")
+    kind = _("a control character") if unicodedata.category(character) == "Cc" else _("an invisible character")
     return f"{kind} (U+{code:04X})"
 
 
 def place(text: str, position: int) -> str:
     """Where a character stands, as people say it: "first", "last" or its number. `position` counts from 0."""
     if position == len(text) - 1:
-        return "The last character"
-    return "The first character" if position == 0 else f"Character {position + 1}"
+        return _("The last character")
+    return _("The first character") if position == 0 else _("Character %(number)s", number=position + 1)
 
 
 def describe(character: str) -> str:
     """A visible character as a sentence names it; letters that pass for digits are called letters."""
     if character in "Oo":
-        return "the letter O: use the digit 0"
+        return _("the letter O: use the digit 0")
     if character in "IlL|":
-        return f"{'a bar' if character == '|' else f'the letter {character.upper()}'}: use the digit 1"
+        if character == "|":
+            return _("a bar: use the digit 1")
+        return _("the letter %(letter)s: use the digit 1", letter=character.upper())
     if character.isdigit() and not character.isascii():
-        return f"“{character}”, not an ordinary digit: use 0 to 9"
+        return _("“%(character)s”, not an ordinary digit: use 0 to 9", character=character)
     if character.isalpha():
-        return f"the letter “{character}”: use digits only"
-    return f"“{character}”: use digits only"
+        return _("the letter “%(character)s”: use digits only", character=character)
+    return _("“%(character)s”: use digits only", character=character)
 
 
 def bare_host(url: str) -> str:

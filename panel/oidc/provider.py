@@ -1,5 +1,5 @@
 """One OpenID provider: the authorization code flow with PKCE, state and nonce. Costs 15 MB: imported when it is used.
-May import: the standard library, authlib, joserfc, requests, panel.oidc, panel.config."""
+May import: the standard library, authlib, joserfc, requests, panel.oidc, panel.config, panel.i18n."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from joserfc.jwk import KeySet, KeySetSerialization
 from joserfc.jws import JWSRegistry
 
 from panel.config import OidcSettings
+from panel.i18n import gettext as _
 from panel.oidc import OidcError, Pending, Person
 
 TIMEOUT = (5.0, 10.0)  # seconds to connect, and between two pieces of an answer
@@ -64,11 +65,13 @@ class Provider:
     def finish(self, answer: Mapping[str, str], pending: Pending) -> Person:
         """Who it is that comes back with this query. Raises OidcError with a sentence for the person."""
         if not hmac.compare_digest(answer.get("state", "").encode(), pending.state.encode()):
-            raise OidcError("This sign-in was begun in another window or too long ago. Begin it again.")
+            raise OidcError(_("This sign-in was begun in another window or too long ago. Begin it again."))
         if answer.get("iss", self._settings.issuer) != self._settings.issuer:  # RFC 9207
-            raise OidcError("The answer came from another provider than the one that was asked.")
+            raise OidcError(_("The answer came from another provider than the one that was asked."))
         if "error" in answer or not answer.get("code"):
-            raise OidcError(f"{self._settings.name} did not let you in. Begin again, or ask whoever runs it.")
+            raise OidcError(
+                _("%(name)s did not let you in. Begin again, or ask whoever runs it.", name=self._settings.name)
+            )
         token = self._redeem(answer["code"], pending)
         return _person(self._complete(self._claims(token, pending), token), self._settings)
 
@@ -91,7 +94,9 @@ class Provider:
                     allow_redirects=False,
                 )
             except (OAuthError, requests.RequestException, ValueError) as error:
-                raise OidcError(f"{settings.name} did not confirm this sign-in. Begin it again.") from error
+                raise OidcError(
+                    _("%(name)s did not confirm this sign-in. Begin it again.", name=settings.name)
+                ) from error
         return token
 
     def _claims(self, token: Mapping[str, Any], pending: Pending) -> Mapping[str, Any]:
@@ -111,7 +116,13 @@ class Provider:
             claims: Mapping[str, Any] = CodeIDToken(decoded.claims, decoded.header, options, parameters)
             claims.validate(leeway=LEEWAY)  # type: ignore[attr-defined]
         except (JoseError, ValueError) as error:
-            raise OidcError(f"What {settings.name} says cannot be believed ({type(error).__name__}).") from error
+            raise OidcError(
+                _(
+                    "What %(name)s says cannot be believed (%(error)s).",
+                    name=settings.name,
+                    error=type(error).__name__,
+                )
+            ) from error
         return claims
 
     def _complete(self, claims: Mapping[str, Any], token: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -122,7 +133,7 @@ class Provider:
         bearer = {"Authorization": f"Bearer {token['access_token']}"}
         more = self._get(self._endpoint("userinfo_endpoint"), bearer)
         if more.get("sub") != claims.get("sub"):
-            raise OidcError(f"{self._settings.name} speaks of two different people.")
+            raise OidcError(_("%(name)s speaks of two different people.", name=self._settings.name))
         return {**more, **claims}
 
     def _verify(self, id_token: str) -> Any:
@@ -141,7 +152,9 @@ class Provider:
         if not url.startswith(("https://", "http://")) or (
             url.startswith("http://") and self._settings.issuer.startswith("https://")
         ):
-            raise OidcError(f"{self._settings.name} names no usable {name.replace('_', ' ')}.")
+            raise OidcError(
+                _("%(name)s names no usable %(what)s.", name=self._settings.name, what=name.replace("_", " "))
+            )
         return url
 
     def _load(self) -> dict[str, Any]:
@@ -153,8 +166,11 @@ class Provider:
             metadata = self._get(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
             if metadata.get("issuer") != issuer:
                 raise OidcError(
-                    f"{self._settings.name} calls itself {str(metadata.get('issuer'))[:200]!r}. PANEL_OIDC_ISSUER must "
-                    "be exactly that."
+                    _(
+                        "%(name)s calls itself %(issuer)s. PANEL_OIDC_ISSUER must be exactly that.",
+                        name=self._settings.name,
+                        issuer=repr(str(metadata.get("issuer"))[:200]),
+                    )
                 )
             self._keys = cast("KeySetSerialization", self._get(str(metadata.get("jwks_uri", ""))))
             self._metadata, self._asked_at = metadata, time.monotonic()
@@ -168,10 +184,13 @@ class Provider:
             found = json.loads(body)
         except (requests.RequestException, ValueError) as error:
             raise OidcError(
-                f"{self._settings.name} cannot be reached now. Log in with your password, or try again in a while."
+                _(
+                    "%(name)s cannot be reached now. Log in with your password, or try again in a while.",
+                    name=self._settings.name,
+                )
             ) from error
         if not isinstance(found, dict):
-            raise OidcError(f"{self._settings.name} does not answer as an OpenID provider does.")
+            raise OidcError(_("%(name)s does not answer as an OpenID provider does.", name=self._settings.name))
         return found
 
 
@@ -194,7 +213,7 @@ def _read(answer: requests.Response) -> bytes:
 def _person(claims: Mapping[str, Any], settings: OidcSettings) -> Person:
     subject = str(claims.get("sub", ""))
     if not subject or len(subject) > MAX_SUBJECT:
-        raise OidcError(f"{settings.name} does not say who you are.")
+        raise OidcError(_("%(name)s does not say who you are.", name=settings.name))
     names = [str(claims.get(name) or "") for name in ("preferred_username", "email", "name")]
     username = next((name for name in names if name), subject)
     label = next((name for name in (names[1], names[0], names[2]) if name), subject)

@@ -10,11 +10,12 @@ from typing import Any
 from panel.errors import Conflict
 from panel.extensions import db
 from panel.i18n import gettext as _
+from panel.i18n import mark
 from panel.models import AcmeAuthority, Certificate, Challenge, Command, DnsCredential, UploadedKey
 from panel.services import authorities, certificate_links, context, dns_credentials
 from panel.services.certificate_specs import CertificateSpec, spec_of
 
-_GONE = "This certificate was deleted before the job was sent. Nothing was sent."
+_GONE = mark("This certificate was deleted before the job was sent. Nothing was sent.")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from panel.i18n import gettext as _
-from panel.i18n import plural
+from panel.i18n import ngettext, translated
 from panel.models import Agent, AgentStatus
 from panel.services.estate import Estate, Waiting
 from panel.services.troubles import Action, Kind, Tone, Trouble, sentence, some
@@ -33,23 +33,9 @@ def find(estate: Estate) -> Iterator[Trouble]:
 
 def _absence(estate: Estate, agent: Agent, status: AgentStatus) -> Iterator[Trouble]:
     hosts, waiting = estate.host_counts[agent.id], estate.waiting.get(agent.id)
-    waits = (
-        _(
-            "%(count)s for it %(value)s",
-            count=plural(waiting.count, "change"),
-            value="waits" if waiting.count == 1 else "wait",
-        )
-        if waiting
-        else ""
-    )
+    waits = ngettext("%(num)s change for it waits", "%(num)s changes for it wait", waiting.count) if waiting else ""
     keeps = (
-        _(
-            "Its %(count)s %(value)s serving",
-            count=plural(hosts.live, "host"),
-            value="keeps" if hosts.live == 1 else "keep",
-        )
-        if hosts.live
-        else ""
+        ngettext("Its %(num)s host keeps serving", "Its %(num)s hosts keep serving", hosts.live) if hosts.live else ""
     )
     if status is AgentStatus.OFFLINE:
         revision = (
@@ -64,14 +50,14 @@ def _absence(estate: Estate, agent: Agent, status: AgentStatus) -> Iterator[Trou
         why = sentence(revision, waits) or _("No host is served by it.")
         yield _trouble(Kind.AGENT_GONE, Tone.BAD, agent, _("Agent {} stopped reporting"), why, seen=True)
     if status is AgentStatus.REFUSED:
-        why = sentence(agent.refused_because, keeps, waits)
+        why = sentence(translated(agent.refused_because), keeps, waits)
         yield _trouble(Kind.AGENT_REFUSED, Tone.BAD, agent, _("Agent {} is not let in"), why)
     is_late = estate.now - agent.created_at > JOINED_WITHIN
     if status is AgentStatus.WAITING and hosts.total and is_late:
-        why = _(
-            "%(count)s saved for it %(value)s served by nobody.",
-            count=plural(hosts.total, "host"),
-            value="is" if hosts.total == 1 else "are",
+        why = ngettext(
+            "%(num)s host saved for it is served by nobody.",
+            "%(num)s hosts saved for it are served by nobody.",
+            hosts.total,
         )
         yield _trouble(Kind.AGENT_WAITING, Tone.WARN, agent, _("Agent {} has not joined yet"), why)
 
@@ -79,11 +65,7 @@ def _absence(estate: Estate, agent: Agent, status: AgentStatus) -> Iterator[Trou
 def _nginx(estate: Estate, agent: Agent) -> Iterator[Trouble]:
     live = estate.host_counts[agent.id].live
     if not agent.nginx_running:
-        dark = (
-            _("%(count)s %(value)s not served", count=plural(live, "host"), value="is" if live == 1 else "are")
-            if live
-            else ""
-        )
+        dark = ngettext("%(num)s host is not served", "%(num)s hosts are not served", live) if live else ""
         why = sentence(dark, agent.nginx_problem)
         yield _trouble(Kind.NGINX_DOWN, Tone.BAD, agent, _("nginx on {} is not running"), why)
     elif agent.nginx_problem:
@@ -99,15 +81,14 @@ def _forgotten(estate: Estate, agent: Agent) -> Iterator[Trouble]:
     waiting: Waiting | None = estate.waiting.get(agent.id)
     if waiting is None or waiting.since > estate.now - FORGOTTEN_AFTER or agent.apply_error:
         return
-    is_one = waiting.count == 1
     yield Trouble(
         Kind.UNAPPLIED,
         Tone.WARN,
         agent.name,
-        _(
-            "%(count)s for {} %(value)s saved but not live",
-            count=plural(waiting.count, "change"),
-            value="is" if is_one else "are",
+        ngettext(
+            "%(num)s change for {} is saved but not live",
+            "%(num)s changes for {} are saved but not live",
+            waiting.count,
         ),
         sentence(_("%(some)s: visitors get what was applied before", some=some(waiting.names))),
         Action(_("Review changes"), "/changes"),
@@ -132,11 +113,10 @@ def _failed_apply(agent: Agent) -> Trouble:
 
 
 def _drift(agent: Agent) -> Trouble:
-    number = len(agent.drift)
-    what = _(
-        "%(count)s of nginx on {} %(value)s changed by hand",
-        count=plural(number, "file"),
-        value="was" if number == 1 else "were",
+    what = ngettext(
+        "%(num)s file of nginx on {} was changed by hand",
+        "%(num)s files of nginx on {} were changed by hand",
+        len(agent.drift),
     )
     return Trouble(
         Kind.DRIFT,
@@ -162,5 +142,5 @@ def _trouble(kind: Kind, tone: Tone, agent: Agent, what: str, why: str, *, seen:
         agent_id=agent.id,
         agent_name=agent.name,
         at=agent.last_seen_at if seen else None,
-        since=_("last heard from") if seen else "since",
+        since=_("last heard from") if seen else _("since"),
     )

@@ -17,13 +17,16 @@ from panel.config import Config
 from panel.errors import Conflict, Forbidden, Invalid, NotFound
 from panel.extensions import db, vitals, wake_after_commit
 from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext, mark
 from panel.models import OPEN_STATES, Agent, AgentStatus, Command, CommandState, User
 from panel.models.types import utcnow
 from panel.services import enrollments, events, transitions
 from panel.services.transitions import CommandOutcome
 
 NAME_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
-NAME_RULE = "Use 1 to 63 lower-case letters, digits and hyphens, beginning and ending with a letter or digit."
+NAME_RULE = lazy_gettext(
+    "Use 1 to 63 lower-case letters, digits and hyphens, beginning and ending with a letter or digit."
+)
 
 # After a start of the panel its agents need this long to come back; until then they are not called offline.
 START_GRACE = timedelta(seconds=90)
@@ -166,9 +169,9 @@ def _is_awaited(agent: Agent, now: datetime) -> bool:
 
 
 def _end_commands(agent: Agent, now: datetime) -> None:
-    sentence = "The agent was revoked while it worked on this. What it did is not known."
+    sentence = mark("The agent was revoked while it worked on this. What it did is not known.")
     lost = CommandOutcome(CommandState.FAILED, "LOST", sentence, outcome_known=False)
-    unsent = CommandOutcome(CommandState.CANCELLED, "CANCELLED", "The agent was revoked before this was sent.")
+    unsent = CommandOutcome(CommandState.CANCELLED, "CANCELLED", mark("The agent was revoked before this was sent."))
     under_way = select(Command).where(Command.agent_id == agent.id, Command.state.in_(OPEN_STATES))
     for command in db.session.scalars(under_way).all():
         transitions.finish(command, unsent if command.state == CommandState.QUEUED else lost, now)

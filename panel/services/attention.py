@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from panel.i18n import lazy_gettext, plural
+from panel.i18n import gettext, lazy_gettext, plural
 from panel.services import agent_troubles, certificate_troubles, host_troubles, setting_troubles
 from panel.services.certificate_census import Census
 from panel.services.estate import Estate
@@ -144,7 +144,7 @@ def _join(group: Together, members: Sequence[Trouble | Sketch]) -> Trouble:
     moments = [one.at for one in members if one.at is not None]
     return replace(
         first,
-        subject=f"{number} of {first.agent_name}" if group.by_agent else number,
+        subject=gettext("%(number)s of %(agent)s", number=number, agent=first.agent_name) if group.by_agent else number,
         what=group.what,
         why=sentence(names, why),
         action=Action(group.label, _address(group, first.agent_id, query)),

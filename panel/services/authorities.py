@@ -201,7 +201,7 @@ def name_some(certificates: Sequence[Certificate]) -> str:
     """The first names of a list and how many more there are, for a sentence."""
     shown = ", ".join(certificate.name for certificate in certificates[:3])
     more = len(certificates) - 3
-    return f"{shown} and {more} more" if more > 0 else shown
+    return shown + _(" and %(more)s more", more=more) if more > 0 else shown
 
 
 def _concerned(authority: AcmeAuthority) -> list[Certificate]:

@@ -42,7 +42,7 @@ def parse_name(text: str) -> str:
 def parse_directory_url(text: str, field: str = "directory_url") -> str:
     """An ACME directory's address: https, and no address by which clouds hand out credentials. Raises Invalid."""
     url = text.strip()
-    example = "for example https://acme.example.com/directory"
+    example = _("for example https://acme.example.com/directory")
     if not url.startswith("https://"):
         raise Invalid(
             field, _("Write the address of its directory beginning with https://, %(example)s.", example=example)
@@ -114,7 +114,7 @@ def parse_eab_kid(text: str) -> str:
 def parse_eab_key(text: str) -> str:
     """The HMAC key of an external account, base64url without padding (RFC 8555 section 7.3.4). Raises Invalid."""
     key = text.strip().rstrip("=")
-    sentence = "Copy the HMAC key as the authority shows it: letters, digits, - and _ in one piece."
+    sentence = _("Copy the HMAC key as the authority shows it: letters, digits, - and _ in one piece.")
     if len(key) > MAX_EAB_KEY or not _BASE64URL.match(key):
         raise Invalid("eab_key", sentence)
     try:

@@ -11,6 +11,7 @@ import gevent
 
 from panel.errors import Invalid
 from panel.extensions import db, wake_after_commit
+from panel.i18n import gettext as _
 from panel.models import Agent, ProxyHost, User
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
@@ -71,12 +72,12 @@ def find(selection: Selection) -> list[ProxyHost]:
 
 def set_enabled(selection: Selection, enabled: bool, actor: User | None) -> Outcome:
     """Switches the hosts on or off. Raises Forbidden."""
-    word = "enabled" if enabled else "disabled"
+    verb, already = ("enable", _("It was enabled already.")) if enabled else ("disable", _("It was disabled already."))
 
     def plan(host: ProxyHost) -> Step | str:
         if host.is_enabled == enabled:
-            return f"It was {word} already."
-        return Step(host, lambda one: setattr(one, "is_enabled", enabled), word.removesuffix("d"))
+            return already
+        return Step(host, lambda one: setattr(one, "is_enabled", enabled), verb)
 
     return carry_out(selection, plan, actor)
 
@@ -87,9 +88,9 @@ def add_tag(selection: Selection, word: str, actor: User | None) -> Outcome:
 
     def plan(host: ProxyHost) -> Step | str:
         if tag in host.tags:
-            return f"It has the tag {tag} already."
+            return _("It has the tag %(tag)s already.", tag=tag)
         if len(host.tags) >= tags.MAX_TAGS:
-            return f"It has {tags.MAX_TAGS} tags, and a host takes no more."
+            return _("It has %(max_tags)s tags, and a host takes no more.", max_tags=tags.MAX_TAGS)
         return Step(host, lambda one: setattr(one, "tags", [*one.tags, tag]), "update", concerns_nginx=False)
 
     return carry_out(selection, plan, actor)
@@ -101,7 +102,7 @@ def remove_tag(selection: Selection, word: str, actor: User | None) -> Outcome:
 
     def plan(host: ProxyHost) -> Step | str:
         if tag not in host.tags:
-            return f"It does not have the tag {tag}."
+            return _("It does not have the tag %(tag)s.", tag=tag)
         kept = [name for name in host.tags if name != tag]
         return Step(host, lambda one: setattr(one, "tags", kept), "update", concerns_nginx=False)
 
@@ -127,10 +128,10 @@ def carry_out(selection: Selection, plan: Callable[[ProxyHost], Step | str], act
     proxy_hosts.require_editor(actor)
     hosts = find(selection)
     known = {host.id for host in hosts}
-    left = [Left(f"Host {i}", "It does not exist any more.") for i in selection.ids if i not in known]
+    left = [Left(f"Host {i}", _("It does not exist any more.")) for i in selection.ids if i not in known]
     steps = []
     for host in hosts:
-        step = "It was deleted meanwhile." if host.is_deleted else plan(host)
+        step = _("It was deleted meanwhile.") if host.is_deleted else plan(host)
         if isinstance(step, Step):
             steps.append(step)
         else:

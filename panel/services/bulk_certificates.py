@@ -24,7 +24,7 @@ def assign(selection: Selection, certificate: Certificate, actor: User | None) -
 
     def plan(host: ProxyHost) -> Step | str:
         if host.certificate_id == certificate.id:
-            return f"It has the certificate {certificate.name} already."
+            return _("It has the certificate %(name)s already.", name=certificate.name)
         try:
             coverage.require(certificate.id, host.agent, host.domain_names)
         except Invalid as refusal:
@@ -54,7 +54,7 @@ def request(selection: Selection, actor: User | None) -> Outcome:
     """A certificate for each host, as its own button asks for one; a job for each. Raises Forbidden, Conflict."""
     proxy_hosts.require_editor(actor)
     hosts = bulk.find(selection)
-    _refuse_too_many(len(hosts), "Certificates can be requested for")
+    _refuse_too_many(len(hosts), _("Certificates can be requested for"))
     return _each(
         [(display_name(host.primary_name), host) for host in hosts],
         lambda host: certificates.request_for_host(host, actor, force_ssl=host.force_ssl),
@@ -64,21 +64,21 @@ def request(selection: Selection, actor: User | None) -> Outcome:
 def renew(ids: Sequence[int], actor: User | None) -> Outcome:
     """New ones now, before their time; a job for each. Raises Forbidden, Conflict."""
     proxy_hosts.require_editor(actor)
-    _refuse_too_many(len(ids), "Renewed are")
+    _refuse_too_many(len(ids), _("Renewed are"))
     return _each_of(ids, lambda certificate: certificates.renew(certificate, actor))
 
 
 def delete_unused(ids: Sequence[int], actor: User | None) -> Outcome:
     """Takes the files of those that no host uses from their agents; the others are left. Raises Forbidden, Conflict."""
     proxy_hosts.require_editor(actor)
-    _refuse_too_many(len(ids), "Deleted are")
+    _refuse_too_many(len(ids), _("Deleted are"))
     return _each_of(ids, lambda certificate: certificates.delete(certificate, actor))
 
 
 def _each_of(ids: Sequence[int], act: Callable[[Certificate], Command | None]) -> Outcome:
     found = certificate_queries.by_ids(ids)
     gone = set(ids).difference(one.id for one in found)
-    left = [Left(f"Certificate {certificate_id}", "It does not exist any more.") for certificate_id in sorted(gone)]
+    left = [Left(_("Certificate %(name)s", name=one), _("It does not exist any more.")) for one in sorted(gone)]
     return _each([(one.name, one) for one in found], act, left)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from panel.errors import Invalid
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import DomainName, Event, ProxyHost, User
 from panel.nginx.grammar import display_name
 from panel.services import bulk, coverage, domain_names, proxy_hosts
@@ -33,7 +34,7 @@ def undo(first: int, last: int, actor: User) -> Outcome:
     steps, left = [], []
     for event in done:
         host = hosts.get(int(event.object_id))
-        step = "It does not exist any more." if host is None else _plan(host, event, taken)
+        step = _("It does not exist any more.") if host is None else _plan(host, event, taken)
         if isinstance(step, Step):
             steps.append(step)
         else:
@@ -67,12 +68,14 @@ def _plan(host: ProxyHost, event: Event, taken: dict[tuple[str, str], str]) -> S
 
 def _restore(host: ProxyHost, taken: dict[tuple[str, str], str]) -> Step | str:
     if not host.is_deleted:
-        return "It is back already."
+        return _("It is back already.")
     if host.agent.is_revoked:
-        return f"The agent {host.agent.name} was revoked meanwhile."
+        return _("The agent %(name)s was revoked meanwhile.", name=host.agent.name)
     for name in host.domain_names:
         if holder := taken.get((host.agent_id, name)):
-            return f"{display_name(name)} belongs to {holder} now. Change that host first."
+            return _(
+                "%(name)s belongs to %(holder)s now. Change that host first.", name=display_name(name), holder=holder
+            )
     return Step(host, lambda one: setattr(one, "deleted_at", None), "restore")
 
 
@@ -81,9 +84,9 @@ def _put_back(host: ProxyHost, event: Event, verb: str) -> Step | str:
     changed = {name: old[name] for name in new if name in old and old[name] != new[name]}
     now = proxy_hosts.describe(host)
     if host.is_deleted:
-        return "It was deleted meanwhile."
+        return _("It was deleted meanwhile.")
     if any(now[name] != new[name] for name in changed):
-        return "Somebody changed it since."
+        return _("Somebody changed it since.")
     try:
         coverage.require(changed.get("certificate_id"), host.agent, host.domain_names)
     except Invalid as refusal:

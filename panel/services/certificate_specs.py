@@ -44,7 +44,7 @@ def check(spec: CertificateSpec) -> CertificateSpec:
     authority = _authority(spec.authority_id)
     names = _names(spec.domain_names)
     challenge = _word(
-        "challenge", Challenge, spec.challenge, "Choose how the authority is shown that the names are yours."
+        "challenge", Challenge, spec.challenge, _("Choose how the authority is shown that the names are yours.")
     )
     is_by_dns = challenge == Challenge.DNS_01
     checked = replace(
@@ -53,7 +53,7 @@ def check(spec: CertificateSpec) -> CertificateSpec:
         authority_id=authority.id,
         challenge=challenge,
         dns_credential_id=_credential(spec.dns_credential_id, agent).id if is_by_dns else None,
-        key_type=_word("key_type", KeyType, spec.key_type, "Choose one of the keys in the list."),
+        key_type=_word("key_type", KeyType, spec.key_type, _("Choose one of the keys in the list.")),
         profile=_profile(spec.profile),
         propagation_seconds=_seconds(spec.propagation_seconds) if is_by_dns else 0,
     )

@@ -9,10 +9,11 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from panel.i18n import mark
 from panel.models import Certificate, CertificateSource
 
 _PATH = re.compile(r"\A/[A-Za-z0-9_.@+,=:/ -]+\Z")
-_MISPLACED = "The agent says that it lies outside of its folder of certificates, where nginx must not read it."
+_MISPLACED = mark("The agent says that it lies outside of its folder of certificates, where nginx must not read it.")
 
 _REPORTED = (
     "serial",

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from panel.i18n import gettext as _
+from panel.i18n import ngettext, translated
 from panel.models import Certificate, CertificateSource
 from panel.services.certificate_census import Suspect, is_looked_after, share_left
 from panel.services.troubles import Action, Kind, Sketch, Tone, Trouble, left, sentence, some
@@ -68,7 +69,7 @@ def _failed_words(suspect: Suspect, failure: Mapping[str, Any]) -> Words:
 
 def _missing_words(suspect: Suspect) -> Words:
     certificate = suspect.certificate
-    gone = certificate.problem or _("Its files are not on %(name)s any more", name=certificate.agent.name)
+    gone = translated(certificate.problem) or _("Its files are not on %(name)s any more", name=certificate.agent.name)
     what = _("The certificate {} is missing on %(name)s", name=certificate.agent.name)
     return what, sentence(gone, _plain(suspect)), None
 
@@ -92,8 +93,7 @@ def _failing(suspect: Suspect, now: datetime) -> Sketch:
     certificate = suspect.certificate
 
     def words() -> Words:
-        times = "once" if certificate.failures == 1 else f"{certificate.failures} times"
-        what = _("The renewal of {} failed %(times)s", times=times)
+        what = ngettext("The renewal of {} failed once", "The renewal of {} failed %(num)s times", certificate.failures)
         if certificate.not_after is not None:
             what += _(", it expires in %(left)s", left=left(certificate.not_after, now))
         return what, sentence(_cause(certificate), _used(suspect)), None
@@ -146,14 +146,15 @@ def _mend(certificate: Certificate) -> Action | None:
 
 
 def _used(suspect: Suspect) -> str:
-    return f"{some(suspect.hosts)} {'uses' if len(suspect.hosts) == 1 else 'use'} it" if suspect.hosts else ""
+    hosts = suspect.hosts
+    return ngettext("%(some)s uses it", "%(some)s use it", len(hosts), some=some(hosts)) if hosts else ""
 
 
 def _plain(suspect: Suspect) -> str:
-    if not suspect.hosts:
+    hosts = suspect.hosts
+    if not hosts:
         return ""
-    verb = "is" if len(suspect.hosts) == 1 else "are"
-    return _("%(some)s %(verb)s served without HTTPS", some=some(suspect.hosts), verb=verb)
+    return ngettext("%(some)s is served without HTTPS", "%(some)s are served without HTTPS", len(hosts), some=some(hosts))
 
 
 def _sketch(

@@ -243,8 +243,12 @@ def _note_change(certificate: Certificate) -> None:
 
 def _in_use(certificate: Certificate, hosts: list[ProxyHost]) -> str:
     shown = ", ".join(display_name(host.primary_name) for host in hosts[:3])
-    more = f" and {len(hosts) - 3} more" if len(hosts) > 3 else ""
-    return f"{certificate.name} is used by {shown}{more}. Choose another certificate there first, or unlink it."
+    more = _(" and %(more)s more", more=len(hosts) - 3) if len(hosts) > 3 else ""
+    return _(
+        "%(name)s is used by %(hosts)s. Choose another certificate there first, or unlink it.",
+        name=certificate.name,
+        hosts=shown + more,
+    )
 
 
 def _record(

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from panel.extensions import db, wake_after_commit
+from panel.i18n import mark
 from panel.models import Agent, Command, CommandState
 from panel.services import enrollments, events, transitions
 from panel.services.transitions import IN_FLIGHT, CommandOutcome
@@ -17,11 +18,11 @@ from panel.services.transitions import IN_FLIGHT, CommandOutcome
 TOO_OFTEN = 3
 REMEMBERED = 12  # changes from one process to another
 
-SENTENCE = (
+SENTENCE = mark(
     "Two machines use this agent's identity, as a copied disk or folder makes them. Neither is let in. "
     "Make a new join command and run it on the one that shall be this agent."
 )
-_LOST = "Two machines used this agent's identity while this was under way. What it did is not known."
+_LOST = mark("Two machines used this agent's identity while this was under way. What it did is not known.")
 
 
 def note_boot(agent: Agent, boot_id: str) -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from panel.errors import Conflict, Forbidden, NotFound
 from panel.extensions import db, wakeups
 from panel.i18n import gettext as _
+from panel.i18n import mark
 from panel.models import OPEN_STATES, Agent, Command, CommandKind, CommandOutput, CommandState, User
 from panel.models.types import utcnow
 from panel.services import events, transitions
@@ -112,7 +113,7 @@ def cancel(command: Command, actor: User | None) -> Command:
     if not command.is_open:
         raise Conflict(_("This job has ended before it could be cancelled. Its page shows the result."))
     now = utcnow()
-    outcome = {"reason": "CANCELLED", "error": "Cancelled before it was sent.", "finished_at": now}
+    outcome = {"reason": "CANCELLED", "error": mark("Cancelled before it was sent."), "finished_at": now}
     if not transitions.change(command.id, (CommandState.QUEUED,), state=CommandState.CANCELLED, **outcome):
         transitions.change(command.id, transitions.IN_FLIGHT, cancel_requested_at=now)
     events.record(actor, "command", "cancel", command.id, command.kind, command_id=command.id)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import Agent, ProxyHost
 from panel.nginx import grammar
 from panel.services import docker_facts
@@ -46,7 +47,10 @@ def suggest(facts: DockerFacts, container: Container, *, port: int = 0, network:
     name = _name_in(container, way) if way.gives_names else ""
     if name:
         return Suggestion(scheme, name, port, joined)
-    remark = f"Its address in {way.name} changes when the container is made again: Docker gives no names there."
+    remark = _(
+        "Its address in %(network)s changes when the container is made again: Docker gives no names there.",
+        network=way.name,
+    )
     return Suggestion(scheme, _address_in(container, way.name), port, joined, remark)
 
 
@@ -94,12 +98,12 @@ def _from_the_machine(container: Container, scheme: str, port: int) -> Suggestio
         return Suggestion(scheme, LOOPBACK, published[0])
     if any(one.network == "host" for one in container.endpoints):
         return Suggestion(
-            scheme, LOOPBACK, port, remark="It uses the machine's own network, so look which port it has."
+            scheme, LOOPBACK, port, remark=_("It uses the machine's own network, so look which port it has.")
         )
     address = next((one.address for one in container.endpoints if one.address), "")
     if not address:
         return Suggestion(scheme, "", port, remark=_no_way(container))
-    remark = (
+    remark = _(
         "Its address changes when the container is made again. Publish its port on 127.0.0.1 to have a lasting one."
     )
     return Suggestion(scheme, address, port, remark=remark)
@@ -137,7 +141,7 @@ def _address_in(container: Container, network: str) -> str:
 
 def _no_way(container: Container) -> str:
     if any(one.network == "host" for one in container.endpoints):
-        return "It uses the machine's own network: enter the machine's address, as nginx's container sees it."
+        return _("It uses the machine's own network: enter the machine's address, as nginx's container sees it.")
     if not container.is_running:
-        return "It is not running, so that its address is not known. Start it, or enter where it will listen."
-    return "It is in no network that nginx can be joined to. Put it into one of your own, or enter its address."
+        return _("It is not running, so that its address is not known. Start it, or enter where it will listen.")
+    return _("It is in no network that nginx can be joined to. Put it into one of your own, or enter its address.")

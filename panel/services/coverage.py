@@ -38,7 +38,7 @@ def require(certificate_id: int | None, agent: Agent, names: Iterable[str]) -> N
     if certificate is None:
         raise Invalid("certificate_id", _("This certificate was deleted meanwhile. Choose another one."))
     if certificate.agent_id != agent.id:
-        where = f"on the agent {certificate.agent.name}, and this host on {agent.name}"
+        where = _("on the agent %(name)s, and this host on %(other)s", name=certificate.agent.name, other=agent.name)
         raise Invalid(
             "certificate_id",
             _(

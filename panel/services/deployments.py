@@ -14,6 +14,7 @@ from sqlalchemy import or_, select
 
 from panel.config import Config
 from panel.extensions import db, wake_after_commit
+from panel.i18n import mark
 from panel.models import Agent, Command, CommandKind, CommandState, ProxyHost, User
 from panel.models.types import utcnow
 from panel.nginx import render
@@ -111,11 +112,11 @@ def applied(command: Command, revision: str) -> None:
     """The agent proved that nginx serves `revision`: what that holds is live, and nothing else is."""
     agent, payload = command.agent, command.payload
     if revision != payload.get("revision"):
-        failed(command, "The agent proved another revision than the one it was sent. Apply again.")
+        failed(command, mark("The agent proved another revision than the one it was sent. Apply again."))
         return
     manifest = bundles.manifest_for(command)
     if not manifest:
-        failed(command, "The panel no longer knows the files of the revision that the agent proved. Apply again.")
+        failed(command, mark("The panel no longer knows the files of the revision that the agent proved. Apply again."))
         return
     agent.applied_generation = max(agent.applied_generation, payload.get("generation", 0))
     agent.applied_revision = revision

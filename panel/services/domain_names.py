@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from panel.errors import Invalid
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import DomainName, ProxyHost
 from panel.nginx.grammar import display_name
 
@@ -87,6 +88,12 @@ def find_taken(
 def taken_sentence(name: str, host: ProxyHost) -> str:
     """Which name is taken and by which host, for the person who wants it too."""
     shown, holder = display_name(name), display_name(host.primary_name)
-    whose = "another host with that name" if shown == holder else f"the host {holder}"
-    state = ", which is disabled" if not host.is_enabled else ""
-    return f"{shown} already belongs to {whose}{state} on the agent {host.agent.name}."
+    whose = _("another host with that name") if shown == holder else _("the host %(holder)s", holder=holder)
+    state = _(", which is disabled") if not host.is_enabled else ""
+    return _(
+        "%(shown)s already belongs to %(whose)s%(state)s on the agent %(agent)s.",
+        shown=shown,
+        whose=whose,
+        state=state,
+        agent=host.agent.name,
+    )

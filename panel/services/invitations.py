@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, delete, or_, select, update
 from panel.errors import Invalid, NotFound
 from panel.extensions import db
 from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Invitation, Role, User
 from panel.models.types import utcnow
 from panel.services import accounts, events
@@ -21,7 +22,7 @@ from panel.services.accounts import Credentials
 DAYS = (1, 3, 7, 30)  # how long a link may be good for
 DEFAULT_DAYS = 3
 KEPT = timedelta(days=30)  # after its end; the audit log remembers longer
-GONE = "This invitation is not valid any more. Ask for a new one."
+GONE = lazy_gettext("This invitation is not valid any more. Ask for a new one.")
 
 
 def create(role: Role, note: str, days: int, actor: User | None) -> tuple[Invitation, str]:

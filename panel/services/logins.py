@@ -14,6 +14,7 @@ from sqlalchemy import delete
 from panel.errors import Throttled
 from panel.extensions import db
 from panel.i18n import gettext as _
+from panel.i18n import ngettext
 from panel.models import LoginThrottle, User
 from panel.models.types import utcnow
 from panel.services import accounts, events
@@ -142,7 +143,7 @@ def _refuse_blocked(row: LoginThrottle, now: datetime) -> None:
     if row.blocked_until is None or row.blocked_until <= now:
         return
     wait = math.ceil((row.blocked_until - now).total_seconds())
-    words = f"{wait} seconds" if wait != 1 else "a second"
+    words = ngettext("a second", "%(num)s seconds", wait)
     raise Throttled(_("Too many failed attempts. Wait %(words)s, then try again.", words=words), wait)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from panel.config import Config
 from panel.extensions import db
+from panel.i18n import gettext as _
 from panel.models import Agent, Command, ProxyHost, User
 from panel.services import accounts, deployments, docker_facts, proxy_hosts
 from panel.services.proxy_hosts import ProxyHostSpec
@@ -65,22 +66,29 @@ def reach(agent: Agent, config: Config) -> Reach:
     if docker.is_nginx_contained:
         own = next((one for one in docker.containers if one.is_own and _OWN_NAME in one.names), None)
         if own is not None:
-            return Reach(_OWN_NAME, config.port, f"nginx and the panel are containers; the panel's is {own.name}.")
-        why = "nginx runs in a container, where 127.0.0.1 is that container itself. Enter an address that it reaches."
+            return Reach(
+                _OWN_NAME, config.port, _("nginx and the panel are containers; the panel's is %(name)s.", name=own.name)
+            )
+        why = _(
+            "nginx runs in a container, where 127.0.0.1 is that container itself. Enter an address that it reaches."
+        )
         return Reach("", config.port, why)
     if is_beside(agent, config):
         host = "127.0.0.1" if config.host in LOOPBACK | _EVERYWHERE else config.host
-        return Reach(host, config.port, "The agent is on the panel's machine, and the panel listens there.")
+        return Reach(host, config.port, _("The agent is on the panel's machine, and the panel listens there."))
     if config.host in LOOPBACK:
-        why = (
-            f"{agent.name} is on another machine, and the panel listens on its own machine only "
-            f"(PANEL_HOST={config.host}). Start it with an address that {agent.name} reaches, or choose another agent."
+        why = _(
+            "%(name)s is on another machine, and the panel listens on its own machine only (PANEL_HOST=%(host)s). "
+            "Start it with an address that %(name)s reaches, or choose another agent.",
+            name=agent.name,
+            host=config.host,
         )
         return Reach("", config.port, why)
     if config.host in _EVERYWHERE:
-        why = f"The panel listens on all its addresses. Enter the one that {agent.name} reaches."
+        why = _("The panel listens on all its addresses. Enter the one that %(name)s reaches.", name=agent.name)
         return Reach("", config.port, why)
-    return Reach(config.host, config.port, f"The panel listens on {config.host}; {agent.name} must reach it there.")
+    why = _("The panel listens on %(host)s; %(name)s must reach it there.", host=config.host, name=agent.name)
+    return Reach(config.host, config.port, why)
 
 
 def find(config: Config) -> ProxyHost | None:
@@ -114,19 +122,19 @@ def settings(host: ProxyHost, config: Config) -> list[Setting]:
         Setting(
             "PANEL_PUBLIC_URL",
             url,
-            "So that links in invitations and messages lead here.",
+            _("So that links in invitations and messages lead here."),
             config.public_url == url,
         ),
         Setting(
             "PANEL_TRUSTED_PROXIES",
             "1",
-            "So that the address of each visitor is known, for slowing down guesses and for the record.",
+            _("So that the address of each visitor is known, for slowing down guesses and for the record."),
             config.trusted_proxies >= 1,
         ),
         Setting(
             "PANEL_SECURE_COOKIES",
             "1",
-            "So that a login is never sent over plain HTTP.",
+            _("So that a login is never sent over plain HTTP."),
             config.secure_cookies,
         ),
     ]

@@ -11,6 +11,7 @@ from enum import StrEnum
 from sqlalchemy import func, select
 
 from panel.extensions import db
+from panel.i18n import mark
 from panel.models import OPEN_STATES, Agent, Command, CommandKind, CommandState
 from panel.services import agent_jobs, transitions
 from panel.services.agent_jobs import StartedCommand
@@ -107,13 +108,13 @@ def _compare(agent: Agent, entry: OpenCommand, recovery: Recovery, now: datetime
 def _resolve_missing(command: Command, now: datetime, *, is_reliable: bool) -> bool:
     """Handles a command that the agent does not list; True when that ended it."""
     if CommandKind(command.kind).is_question:
-        outcome = _failure("LOST", "The connection broke before the answer came. Ask again.")
+        outcome = _failure("LOST", mark("The connection broke before the answer came. Ask again."))
     elif command.acked_at is not None or command.state == CommandState.RUNNING or not is_reliable:
         outcome = _unknown(
-            "LOST", "The agent no longer knows this job: its journal was lost. What it did is not known."
+            "LOST", mark("The agent no longer knows this job: its journal was lost. What it did is not known.")
         )
     elif command.cancel_requested_at is not None:
-        outcome = CommandOutcome(CommandState.CANCELLED, "CANCELLED", "Cancelled before it reached the agent.")
+        outcome = CommandOutcome(CommandState.CANCELLED, "CANCELLED", mark("Cancelled before it reached the agent."))
     elif command.expires_at <= now or command.created_at + REDELIVERY_WINDOW <= now:
         outcome = _expiry()
     else:
@@ -142,15 +143,15 @@ def _overdue(command: Command, now: datetime) -> CommandOutcome | None:
         )
         return _failure("TIMEOUT", sentence) if begun_at + limit <= now else None
     if command.agent.is_connected:
-        sentence = "The agent is connected but did not report the end of this job. What it did is not known."
+        sentence = mark("The agent is connected but did not report the end of this job. What it did is not known.")
         return _unknown("TIMEOUT", sentence) if begun_at + limit + REPORT_GRACE <= now else None
-    sentence = "The agent was away for more than 24 hours after it was sent this job. What it did is not known."
+    sentence = mark("The agent was away for more than 24 hours after it was sent this job. What it did is not known.")
     last_sign = max(begun_at, command.agent.last_seen_at or begun_at)
     return _unknown("LOST", sentence) if last_sign + REDELIVERY_WINDOW <= now else None
 
 
 def _expiry() -> CommandOutcome:
-    sentence = "The agent did not connect in time, so this was never sent. Nothing was changed."
+    sentence = mark("The agent did not connect in time, so this was never sent. Nothing was changed.")
     return CommandOutcome(CommandState.EXPIRED, "EXPIRED", sentence)
 
 

@@ -14,6 +14,7 @@ from panel import totp
 from panel.errors import Conflict, Invalid
 from panel.extensions import db
 from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import RecoveryCode, User
 from panel.models.types import utcnow
 from panel.services import accounts, browser_sessions, context, events
@@ -29,7 +30,7 @@ class Proof(StrEnum):
 
 ISSUER = "Waypost"
 RECOVERY_CODES = 10
-_WRONG = "This code is not right. Take the one that the app shows now."
+_WRONG = lazy_gettext("This code is not right. Take the one that the app shows now.")
 
 
 def begin(user: User) -> None:

@@ -9,27 +9,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from sqlalchemy import func, select
 
 from panel.extensions import db
+from panel.i18n import at_start, lazy_gettext, ngettext, plural, translated
 from panel.i18n import gettext as _
-from panel.i18n import lazy_gettext, plural
 from panel.models import AcmeAuthority, Certificate, DnsCredential, NotificationChannel
 from panel.services.troubles import Action, Kind, Tone, Trouble, sentence
 
 OK = "ok"
 # What /healthz calls the panel's parts, as a sentence with the answer after it, and who is affected.
 PARTS = {
-    "database": (lazy_gettext("The {} does not work"), "database", lazy_gettext("Nothing can be saved")),
-    "disk": (lazy_gettext("The panel's {} is filling up"), "disk", ""),
+    "database": (lazy_gettext("The {} does not work"), lazy_gettext("database"), lazy_gettext("Nothing can be saved")),
+    "disk": (lazy_gettext("The panel's {} is filling up"), lazy_gettext("disk"), ""),
     "stream_server": (
         lazy_gettext("The panel does not let {} in"),
-        "agents",
+        lazy_gettext("agents"),
         lazy_gettext("What is saved reaches no nginx; what is live serves"),
     ),
     "clock": (
         lazy_gettext("The panel's {} does not run"),
-        "clock",
+        lazy_gettext("clock"),
         lazy_gettext("Agents that went away and late renewals may go unnoticed"),
     ),
-    "hub": (lazy_gettext("The panel answers {}"), "slowly", ""),
+    "hub": (lazy_gettext("The panel answers {}"), lazy_gettext("slowly"), ""),
 }
 
 
@@ -38,7 +38,7 @@ def of_panel(parts: Mapping[str, str]) -> Iterator[Trouble]:
     for part, said in parts.items():
         if said != OK and part in PARTS:
             what, subject, affected = PARTS[part]
-            why = sentence(said[:1].upper() + said[1:], affected)
+            why = sentence(at_start(translated(said)), affected)
             yield Trouble(Kind.PANEL, Tone.BAD, subject, what, why, Action(_("Open report"), "/healthz"))
 
 
@@ -79,7 +79,7 @@ def _authority(authority: AcmeAuthority, users: int) -> Trouble:
 
 
 def _credential(credential: DnsCredential, users: int) -> Trouble:
-    hit = f"{plural(users, 'certificate')} {'needs' if users == 1 else 'need'} it" if users else ""
+    hit = ngettext("%(num)s certificate needs it", "%(num)s certificates need it", users) if users else ""
     return Trouble(
         Kind.CREDENTIAL,
         Tone.WARN,
@@ -89,7 +89,7 @@ def _credential(credential: DnsCredential, users: int) -> Trouble:
         Action(_("Show DNS credentials"), "/settings/dns"),
         Action(_("Replace values"), f"/settings/dns/{credential.id}"),
         at=credential.tested_at,
-        since="tested",
+        since=_("tested"),
     )
 
 

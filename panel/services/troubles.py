@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from panel.i18n import gettext as _
-from panel.i18n import plural
+from panel.i18n import lazy_gettext, plural
 from panel.nginx.grammar import display_name
 
 NAMES_SHOWN = 3  # in sentences; the page that the button leads to has them all
@@ -75,7 +75,7 @@ class Trouble:
     agent_id: str = ""
     agent_name: str = ""
     at: datetime | None = None
-    since: str = "since"
+    since: str = lazy_gettext("since")
     query: str = ""
 
     def draw(self) -> Trouble:
@@ -107,7 +107,9 @@ class Sketch:
 
 def sentence(*parts: str) -> str:
     """Whole sentences, one after the other; empty ones are left out."""
-    return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in map(str.strip, parts) if part)
+    return " ".join(
+        part if part.endswith((".", "!", "?")) else f"{part}." for part in (str(one).strip() for one in parts) if part
+    )
 
 
 def some(names: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from cryptography.x509.oid import ExtensionOID
 
 from panel.errors import Invalid
 from panel.i18n import gettext as _
+from panel.i18n import mark
 from panel.services import uploaded_keys
 from panel.services.pem_blocks import parse_certificates
 from panel.services.uploaded_keys import PrivateKey
@@ -155,9 +156,9 @@ def _warnings(ordered: Sequence[x509.Certificate], now: datetime) -> list[str]:
     if leaf.not_valid_before_utc > now:
         said.append(f"It begins on {leaf.not_valid_before_utc:%d %B %Y}: until then browsers warn their users.")
     if leaf.subject == leaf.issuer:
-        said.append("It is signed by itself: browsers warn everybody who has not been told to trust it.")
+        said.append(mark("It is signed by itself: browsers warn everybody who has not been told to trust it."))
     elif len(ordered) == 1:
-        said.append("It came without the certificates of its issuer: some devices may not trust it.")
+        said.append(mark("It came without the certificates of its issuer: some devices may not trust it."))
     return said
 
 

@@ -10,8 +10,8 @@ from itertools import groupby
 from flask import make_response, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
+from panel.i18n import COUNTED, ngettext
 from panel.i18n import gettext as _
-from panel.i18n import plural
 from panel.services.bulk import Left, Outcome
 from panel.web import htmx
 from panel.web.access import local_path
@@ -115,9 +115,11 @@ def reasons(left: Sequence[Left]) -> list[Reason]:
     return [Reason(sentence, tuple(one.name for one in ones)) for sentence, ones in groups]
 
 
-def count_phrase(verb: str, count: int, noun: str) -> str:
-    """What is typed before so many are deleted; "" for a few."""
-    return f"{verb} {plural(count, noun)}".replace(",", "") if count >= MANY else ""
+def count_phrase(count: int, noun: str) -> str:
+    """What is typed before so many are deleted; "" for a few. Small letters, as everything typed is made before it is
+    compared, and no sign between thousands."""
+    words = _("Delete %(count)s", count=ngettext(*COUNTED[noun], count, count=count))
+    return words.lower() if count >= MANY else ""
 
 
 def hidden_fields(selecting: Mapping[str, str], name: str, ids: Sequence[int]) -> list[tuple[str, str]]:

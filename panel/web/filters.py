@@ -9,8 +9,8 @@ from flask import Flask
 from flask_babel import format_date, format_datetime, format_decimal
 from markupsafe import Markup
 
+from panel.i18n import at_start, lazy_gettext, midst, plural, translated
 from panel.i18n import gettext as _
-from panel.i18n import lazy_gettext, plural
 from panel.models import Role
 from panel.models.types import utcnow
 
@@ -23,7 +23,7 @@ ROLES = {
 
 def register(app: Flask) -> None:
     """Gives templates the filters below."""
-    filters = (ago, clock_time, duration, exact, plural, role, utc)
+    filters = (ago, at_start, clock_time, day, duration, exact, midst, plural, role, translated, utc)
     app.jinja_env.filters.update({each.__name__: each for each in filters})
 
 
@@ -34,7 +34,13 @@ def role(name: str) -> str:
 
 def utc(at: datetime) -> str:
     """The exact moment: 23 Nov 2026, 07:12:03 UTC."""
-    return f"{format_datetime(at, 'd MMM y, HH:mm:ss', rebase=False)} UTC"
+    pattern = _("d MMM y, HH:mm:ss")
+    return f"{format_datetime(at, pattern, rebase=False)} UTC"
+
+
+def day(at: datetime) -> str:
+    """As in 23 November 2026."""
+    return str(format_date(at, _("d MMMM y"), rebase=False))
 
 
 def clock_time(at: datetime) -> str:
@@ -42,10 +48,10 @@ def clock_time(at: datetime) -> str:
     return f"{at:%H:%M:%S}"
 
 
-def ago(at: datetime | None, otherwise: str = "never") -> Markup:
+def ago(at: datetime | None, otherwise: str = "") -> Markup:
     """A relative time that app.js keeps fresh, with the exact one in its title."""
     if at is None:
-        return Markup("<span>{}</span>").format(otherwise)
+        return Markup("<span>{}</span>").format(otherwise or _("never"))
     return Markup('<time class="nw" datetime="{}" title="{}" data-ago>{}</time>').format(
         at.isoformat(timespec="seconds"), utc(at), relative(at, utcnow())
     )
@@ -64,7 +70,7 @@ def relative(at: datetime, now: datetime) -> str:
     if abs(seconds) < 5:
         return _("now")
     if abs(seconds) >= 30 * 86_400:
-        return str(format_date(at, "d MMM y", rebase=False))
+        return str(format_date(at, _("d MMM y"), rebase=False))
     amount = _amount(abs(seconds))
     return (_("{} ago") if seconds > 0 else _("in {}")).format(amount)
 

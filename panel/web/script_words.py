@@ -16,6 +16,7 @@ WORDS = (
     mark("Press Ctrl C to copy the selected text."),
     mark("Remove {}"),
     mark("The panel does not answer. Nothing was changed."),
+    mark("The panel does not answer. Try again."),
     mark("Yes"),
     mark("in {}"),
     mark("now"),
@@ -25,6 +26,7 @@ WORDS = (
     mark("{} h"),
     mark("{} min"),
     mark("{} s"),
+    mark("{} selected"),
 )
 
 

@@ -10,6 +10,7 @@ from panel.config import Config
 from panel.errors import Invalid
 from panel.extensions import db, transaction
 from panel.i18n import gettext as _
+from panel.i18n import ngettext
 from panel.models import User
 from panel.services import accounts, browser_sessions, identities
 from panel.web import access, htmx
@@ -69,7 +70,7 @@ def end_other_sessions() -> BaseResponse:
     this_id = access.session_id()
     with transaction():
         count = browser_sessions.end_others(access.actor(), this_id)
-    htmx.toast(_("%(count)s other %(value)s ended.", count=count, value="session" if count == 1 else "sessions"))
+    htmx.toast(ngettext("%(num)s other session ended.", "%(num)s other sessions ended.", count))
     return htmx.go("/account#sessions")
 
 

@@ -60,4 +60,6 @@ def device(agent: str) -> str:
     """As in "Firefox on Linux", from what a browser calls itself."""
     browser = next((name for sign, name in _BROWSERS if sign in agent), "")
     system = next((name for sign, name in _SYSTEMS if sign in agent), "")
-    return " on ".join(word for word in (browser, system) if word) or _("Unknown browser")
+    if browser and system:
+        return _("%(browser)s on %(system)s", browser=browser, system=system)
+    return browser or system or _("Unknown browser")

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 from panel.config import Config
 from panel.i18n import gettext as _
-from panel.i18n import lazy_gettext
+from panel.i18n import lazy_gettext, ngettext, translated
 from panel.models import Agent, AgentStatus
 from panel.services import agents, host_queries
 from panel.services.host_queries import HostCount
@@ -97,7 +97,7 @@ def card(agent: Agent, now: datetime, config: Config, count: HostCount | None = 
         software=", ".join(filter(None, [f"nginx {agent.nginx_version}" if agent.nginx_version else "", agent.os])),
         host_count=count.hosts,
         last_seen_at=agent.last_seen_at,
-        note=Note("bad", _("The panel does not let it in."), agent.refused_because)
+        note=Note("bad", _("The panel does not let it in."), translated(agent.refused_because))
         if status is AgentStatus.REFUSED
         else NOTES.get(status),
         problem=problem(agent),
@@ -119,11 +119,8 @@ def revision_words(agent: Agent, behind: int) -> str:
         else _("Nothing applied yet")
     )
     if behind:
-        return _(
-            "%(applied)s, %(behind)s %(value)s behind",
-            applied=applied,
-            behind=behind,
-            value="change" if behind == 1 else "changes",
+        return ngettext(
+            "%(applied)s, %(num)s change behind", "%(applied)s, %(num)s changes behind", behind, applied=applied
         )
     return _("%(applied)s, in sync", applied=applied) if agent.applied_revision else applied
 

@@ -22,7 +22,7 @@ def sentence(undone: Undone, did: str) -> str:
     event = undone.event
     before, after = words.phrase(event.verb)
     name = words.object_name(event.noun, event.object_name) if words.names_object(event.verb) else ""
-    what = f"{did} “{before}{name}{after}”."
+    what = _("%(did)s “%(change)s”.", did=did, change=f"{before}{name}{after}")
     return f"{what} {progress(undone)}".rstrip()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from panel.i18n import gettext as _
+from panel.i18n import lazy_gettext
 from panel.models import Event, User
 from panel.services import bulk_undo, object_names, together, undo
 from panel.services.audit import Entry
@@ -17,6 +18,7 @@ from panel.services.together import Together
 from panel.services.undo import Standing
 from panel.web.audit import words
 
+_ORIGINS = {"command line": lazy_gettext("command line"), "panel": lazy_gettext("panel")}
 FIELDS_TOLD = 3  # in the line that opens the difference
 
 PAGES = {"proxy_host": "/hosts/{}", "certificate": "/certificates/{}", "agent": "/agents/{}", "command": "/jobs/{}"}
@@ -113,7 +115,7 @@ def _change(entry: Entry, references: object_names.Names, standing: Standing, vi
         name=words.object_name(event.noun, event.object_name) if words.names_object(event.verb) else "",
         url=_url(event, references),
         kind=words.NOUNS.get(event.noun, event.noun),
-        origin=event.origin,
+        origin=_origin(event),
         command_id=event.command_id,
         fields=fields,
         summary=_summary(fields),
@@ -151,6 +153,14 @@ def _somebody(event: Event) -> str:
     if event.origin.startswith(("agent ", "an agent")):
         return event.origin[:1].upper() + event.origin[1:]
     return _("The command line") if event.origin == "command line" else _("The panel")
+
+
+def _origin(event: Event) -> str:
+    """Where it came from, in the reader's language; an address stays."""
+    if event.origin in _ORIGINS:
+        return str(_ORIGINS[event.origin])
+    name = event.origin.removeprefix("agent ")
+    return event.origin if name == event.origin else _("agent %(name)s", name=name)
 
 
 def _references(found: Iterable[Event]) -> object_names.Names:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from panel.i18n import at_start, lazy_gettext, midst
 from panel.i18n import gettext as _
-from panel.i18n import lazy_gettext
 from panel.nginx.grammar import display_name
 from panel.web.hosts.forms import LABELS
 from panel.web.jobs.words import KINDS
@@ -140,7 +140,7 @@ FIELDS = LABELS | {
     "directory_url": lazy_gettext("Directory"),
     "staging_directory_url": lazy_gettext("Staging directory"),
     "ca_pem": lazy_gettext("CA certificate"),
-    "email": "E-mail",
+    "email": lazy_gettext("E-mail"),
     "eab_kid": lazy_gettext("Key ID"),
     "eab_key": lazy_gettext("HMAC key"),
     "needs_eab": lazy_gettext("Needs an external account"),
@@ -164,6 +164,16 @@ FIELDS = LABELS | {
     "text": lazy_gettext("In nginx's words"),
     "sentence": lazy_gettext("Why"),
     "url": lazy_gettext("Address"),
+    "serial": lazy_gettext("Serial"),
+    "issuer": lazy_gettext("Issuer"),
+    "cause": lazy_gettext("Cause"),
+    "problem": lazy_gettext("Problem"),
+    "reason": lazy_gettext("Reason"),
+    "files": lazy_gettext("Files"),
+    "network": lazy_gettext("Network"),
+    "networks": lazy_gettext("Networks"),
+    "password": lazy_gettext("Password"),
+    "has_shortcuts": lazy_gettext("Single-key shortcuts"),
 }
 # Fields that hold the number of another object, and its kind.
 REFERENCES = {
@@ -173,7 +183,7 @@ REFERENCES = {
     "dns_credential_id": "dns_credential",
     "invited_by": "user",
 }
-_NO_OBJECT = "something"
+_NO_OBJECT = lazy_gettext("something")
 
 
 def phrase(verb: str) -> tuple[str, str]:
@@ -185,8 +195,8 @@ def phrase(verb: str) -> tuple[str, str]:
 
 def action(verb: str) -> str:
     """The same without an object, for a list to choose from: "changed host" becomes "Changed host"."""
-    text = " ".join(" ".join(phrase(verb)).split()).removesuffix(":").replace(" :", ":")
-    return text[:1].upper() + text[1:]
+    text = " … ".join(part.strip() for part in phrase(verb) if part.strip())
+    return at_start(text.removesuffix(":").replace(" … :", ":"))
 
 
 def verbs_of(noun: str) -> list[str]:
@@ -200,7 +210,7 @@ def short(noun: str, verb: str) -> str:
     it = {"proxy_host": (_("host "), _("this host")), "certificate": (_("certificate "), _("this certificate"))}.get(
         noun
     )
-    return f"{before.removesuffix(it[0])}{it[1]}{after}" if it else f"{before}{_('it')}{after}"
+    return f"{before.removesuffix(it[0])}{it[1]}{after}" if it else before + _("it") + after
 
 
 def names_object(verb: str) -> bool:
@@ -225,11 +235,13 @@ def value(name: str, stored: Any, references: Mapping[tuple[str, str], str]) -> 
     """A value as people read it; what was a number of another object is its name."""
     if name in REFERENCES and stored is not None:
         noun = REFERENCES[name]
-        return references.get((noun, str(stored)), f"{NOUNS[noun].lower()} {stored}, deleted since")
+        return references.get(
+            (noun, str(stored)), _("%(noun)s %(stored)s, deleted since", noun=midst(NOUNS[noun]), stored=stored)
+        )
     if isinstance(stored, bool):
-        return "yes" if stored else "no"
+        return _("yes") if stored else _("no")
     if stored is None or stored in ("", []):
-        return "none"
+        return _("none")
     if isinstance(stored, list):
         return ", ".join(_one(name, item) for item in stored)
     return str(stored)

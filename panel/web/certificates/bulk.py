@@ -38,7 +38,7 @@ def change() -> BaseResponse:
     action, back = ACTIONS.get(request.form.get("action", "")), bulk.back_to("/certificates")
     ids = numbers(request.form.getlist("certificate"), PER_PAGES[-1])
     if action is None or not ids:
-        return bulk.refuse_empty("certificates", back)
+        return bulk.refuse_empty(_("certificates"), back)
     question = action.ask([_name(one) for one in certificate_queries.by_ids(ids)])
     hidden = [("action", request.form["action"]), *(("certificate", str(one)) for one in ids)]
     problem = bulk.find_problem(question) if bulk.is_confirmed() else ""
@@ -53,7 +53,7 @@ def change() -> BaseResponse:
 
 
 def _name(certificate: Certificate) -> str:
-    return f"{certificate.name} on {certificate.agent.name}"
+    return _("%(name)s on %(name_2)s", name=certificate.name, name_2=certificate.agent.name)
 
 
 def _renew_question(names: Sequence[str]) -> Question:
@@ -78,7 +78,7 @@ def _delete_question(names: Sequence[str]) -> Question:
         button=_("Delete %(count)s", count=count),
         keep=_("Keep certificates"),
         is_bad=True,
-        phrase=bulk.count_phrase("delete", len(names), "certificate"),
+        phrase=bulk.count_phrase(len(names), "certificate"),
     )
 
 
@@ -86,5 +86,7 @@ ACTIONS: Mapping[str, Action] = {
     "renew": Action(
         bulk_certificates.renew, _renew_question, lambda count: _("Renewal of %(count)s asked for", count=count)
     ),
-    "delete": Action(bulk_certificates.delete_unused, _delete_question, lambda count: f"{count} deleted"),
+    "delete": Action(
+        bulk_certificates.delete_unused, _delete_question, lambda count: _("%(count)s deleted", count=count)
+    ),
 }

@@ -124,7 +124,7 @@ def use(certificate_id: int) -> BaseResponse:
 
 def phrase(certificate: Certificate) -> str:
     """What a person types before a certificate is revoked."""
-    return f"revoke {certificate.name}".lower()
+    return _("Revoke %(name)s", name=certificate.name).lower()
 
 
 bp.add_app_template_global(phrase, "revoke_phrase")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from panel.i18n import gettext as _
-from panel.i18n import lazy_gettext, plural
+from panel.i18n import lazy_gettext, plural, translated
 from panel.models import DUE_PART, Certificate, CertificateSource, Command, ProxyHost
 from panel.nginx.grammar import display_name
 from panel.web.certificates import words
@@ -46,7 +46,7 @@ def validity(certificate: Certificate, now: datetime) -> Validity:
         return Validity("off", _("none yet"), 0, None)
     left = end - now
     if left <= timedelta():
-        return Validity("bad", "expired", 0, end)
+        return Validity("bad", lazy_gettext("expired"), 0, end)
     share = min(1.0, left / lifetime) if lifetime > timedelta() else 0.0
     tone = "bad" if share < VERY_LATE else "warn" if share <= DUE else "ok"
     return Validity(tone, _left(left), max(1, round(100 * share)), end)
@@ -84,7 +84,7 @@ _PLAIN_MEANWHILE = lazy_gettext("Hosts that use it are served by plain HTTP unti
 
 def _absent(certificate: Certificate) -> Status:
     if certificate.problem:
-        return Status("bad", _("Missing"), f"{certificate.problem} {_PLAIN_MEANWHILE}")
+        return Status("bad", _("Missing"), f"{translated(certificate.problem)} {_PLAIN_MEANWHILE}")
     if certificate.last_failure:
         return Status(
             "bad", _("Failed"), _("It could not be obtained. Hosts that wait for it are served as plain HTTP.")
@@ -100,7 +100,7 @@ def _failing(certificate: Certificate) -> str:
         if certificate.failures == 1
         else _("The last %(failures)s tries failed", failures=certificate.failures)
     )
-    return f"{times}. The present certificate stays in place."
+    return _("%(times)s. The present certificate stays in place.", times=times)
 
 
 def _valid(certificate: Certificate, end: Validity) -> Status:
@@ -157,7 +157,7 @@ def row(
         more_hosts=max(0, len(users) - HOSTS_SHOWN),
         next_word=next_word,
         next_at=next_at,
-        trouble=last.sentence if last else certificate.problem,
+        trouble=last.sentence if last else translated(certificate.problem),
         agent_id=certificate.agent_id,
         agent_name=certificate.agent.name,
         can_take_over=certificate.source == CertificateSource.CERTBOT,
@@ -176,9 +176,9 @@ def next_renewal(certificate: Certificate) -> tuple[str, datetime | None]:
     if certificate.source == CertificateSource.UPLOAD:
         return _("by hand"), None
     if certificate.is_paused:
-        return "paused", None
+        return _("paused"), None
     if certificate.revoked_at is not None:
-        return "none", None
+        return _("none"), None
     return ("", certificate.next_action_at) if certificate.next_action_at else (_("not planned yet"), None)
 
 
@@ -209,7 +209,9 @@ def host_tls(host: ProxyHost, open_job: Command | None, now: datetime) -> Status
         )
     if certificate.problem:
         return Status(
-            "bad", _("certificate missing"), _("It is served as plain HTTP. %(problem)s", problem=certificate.problem)
+            "bad",
+            _("certificate missing"),
+            _("It is served as plain HTTP. %(problem)s", problem=translated(certificate.problem)),
         )
     if certificate.last_failure:
         return Status("bad", _("certificate failed"), _("It is served as plain HTTP until there is a certificate."))
@@ -219,9 +221,9 @@ def host_tls(host: ProxyHost, open_job: Command | None, now: datetime) -> Status
 def _served(certificate: Certificate, now: datetime) -> Status:
     end = validity(certificate, now)
     if certificate.revoked_at is not None:
-        return Status("bad", "revoked", _("The certificate was revoked. Browsers may refuse it."))
+        return Status("bad", _("revoked"), _("The certificate was revoked. Browsers may refuse it."))
     if end.words == "expired":
-        return Status("bad", "expired", _("Browsers warn visitors: the certificate has expired."))
+        return Status("bad", _("expired"), _("Browsers warn visitors: the certificate has expired."))
     detail = (
         words.TEST_SENTENCE
         if words.is_test(certificate)

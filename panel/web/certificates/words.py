@@ -19,7 +19,7 @@ KEY_TYPES = {
 CHALLENGES = {Challenge.HTTP_01: "HTTP-01", Challenge.DNS_01: "DNS-01"}
 SOURCES = {
     CertificateSource.ACME: lazy_gettext("requested here"),
-    CertificateSource.UPLOAD: "uploaded",
+    CertificateSource.UPLOAD: lazy_gettext("uploaded"),
     CertificateSource.CERTBOT: lazy_gettext("found, certbot renews it"),
 }
 ACTIONS = {
@@ -39,7 +39,8 @@ def authority(certificate: Certificate) -> str:
 def challenge(certificate: Certificate) -> str:
     """How names are proved, with the credential's name for DNS."""
     word = CHALLENGES.get(Challenge(certificate.challenge), "")
-    return f"{word} with {certificate.dns_credential.name}" if certificate.dns_credential else word
+    credential = certificate.dns_credential
+    return _("%(word)s with %(name)s", word=word, name=credential.name) if credential else word
 
 
 def key_type(text: str) -> str:

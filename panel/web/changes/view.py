@@ -111,7 +111,7 @@ def _what(host: ProxyHost) -> str:
 
 def _people(names: Sequence[str]) -> str:
     """Who saved them, so that nobody applies another's work unknowingly."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + _(" and ") + names[-1] if names else ""
 
 
 def _job_url(agents: Sequence[str]) -> str:

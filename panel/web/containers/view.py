@@ -87,7 +87,7 @@ def status(container: Container) -> Status:
 
 def _port(port: Port) -> str:
     suffix = "" if port.protocol == "tcp" else f"/{port.protocol}"
-    return f"{port.private}{suffix}" + (f" as {port.public}" if port.public else "")
+    return f"{port.private}{suffix}" + (_(" as %(port)s", port=port.public) if port.public else "")
 
 
 @dataclass(frozen=True)

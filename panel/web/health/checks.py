@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from panel.config import Config
 from panel.extensions import db, vitals
+from panel.i18n import mark
 from panel.models.types import utcnow
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ def check_all(config: Config) -> dict[str, str]:
     """Part to words."""
     return {
         "database": _database(),
-        "stream_server": OK if vitals.is_stream_listening else "not listening for agents",
+        "stream_server": OK if vitals.is_stream_listening else mark("not listening for agents"),
         "clock": _clock(),
         "hub": _hub(),
         "disk": _disk(config),
@@ -38,13 +39,13 @@ def _database() -> str:
         db.session.execute(text("SELECT 1"))
     except SQLAlchemyError as error:
         log.warning("the database does not answer: %s", error)
-        return "does not answer"
+        return mark("does not answer")
     return OK
 
 
 def _clock() -> str:
     if vitals.clock_ticked_at is None:
-        return "has not started"
+        return mark("has not started")
     silence = utcnow() - vitals.clock_ticked_at
     return OK if silence <= CLOCK_LIMIT else f"stands still for {silence.total_seconds():.0f} s"
 

@@ -60,7 +60,7 @@ def _hosts(estate: Estate) -> Bar:
     unreachable = min(serving, len(estate.unreachable))
     failing = sum(one.refused for one in counts) + unreachable
     waiting, off = sum(one.waiting for one in counts), sum(one.off for one in counts)
-    words = _words(("failing", failing), (_("not live"), waiting), ("off", off)) or (
+    words = _words((_("failing"), failing), (_("not live"), waiting), (_("off"), off)) or (
         _("all serving") if total else _("none yet")
     )
     parts = (("ok", serving - unreachable), ("warn", waiting), ("bad", failing), ("off", off))
@@ -68,7 +68,7 @@ def _hosts(estate: Estate) -> Bar:
 
 
 def _certificates(census: Census) -> Bar:
-    words = _words(("bad", census.bad), ("due", census.due), (_("on the way"), census.coming))
+    words = _words((_("bad"), census.bad), (_("due"), census.due), (_("on the way"), census.coming))
     parts = (("ok", census.good), ("warn", census.due), ("bad", census.bad), ("off", census.coming))
     calm = _("all valid") if census.total else _("none yet")
     return Bar(plural(census.total, "certificate"), words or calm, "/certificates", _segments(parts))
@@ -79,7 +79,9 @@ def _agents(estate: Estate) -> Bar:
     online = statuses.count(AgentStatus.ONLINE) + statuses.count(AgentStatus.SYNCING)
     stale, waiting = statuses.count(AgentStatus.STALE), statuses.count(AgentStatus.WAITING)
     gone = len(statuses) - online - stale - waiting
-    words = _words(("online", online), ("silent", stale), ("gone", gone), (_("not joined"), waiting)) or _("none yet")
+    words = _words((_("online"), online), (_("silent"), stale), (_("gone"), gone), (_("not joined"), waiting)) or _(
+        "none yet"
+    )
     parts = (("ok", online), ("warn", stale), ("bad", gone), ("off", waiting))
     return Bar(plural(len(statuses), "agent"), words, "/agents", _segments(parts))
 
@@ -94,7 +96,7 @@ def _revisions(estate: Estate) -> Bar:
         else _("Revisions")
     )
     if len(joined) == 1:
-        words = "behind" if behind else _("in sync") if in_sync else _("nothing applied yet")
+        words = _("behind") if behind else _("in sync") if in_sync else _("nothing applied yet")
     else:
         words = _("in sync on %(in_sync)s of %(len)s", in_sync=in_sync, len=len(joined)) if joined else _("none yet")
     parts = (("acc", in_sync), ("warn", behind), ("off", len(joined) - in_sync - behind))

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel.errors import Conflict, Invalid
 from panel.extensions import transaction
 from panel.i18n import gettext as _
-from panel.i18n import lazy_gettext, plural
+from panel.i18n import lazy_gettext, ngettext, plural
 from panel.models import ProxyHost, User
 from panel.nginx.grammar import display_name
 from panel.services import agents, bulk_certificates, bulk_undo, certificates, tags
@@ -49,7 +49,7 @@ def change() -> BaseResponse:
     ids = () if is_all else tuple(numbers(request.form.getlist("host"), PER_PAGES[-1]))
     action, back = ACTIONS.get(request.form.get("action", "")), bulk.back_to(query.url())
     if action is None or not (ids or is_all):
-        return bulk.refuse_empty("hosts", back)
+        return bulk.refuse_empty(_("hosts"), back)
     selection = Selection(ids, hosts.filter_of(query) if is_all else None)
     if action.is_plain and not is_all:
         return _carry_out(action, selection, back)
@@ -67,7 +67,7 @@ def undo() -> BaseResponse:
     """Takes a bulk change back; the toast's button."""
     first, last = (numbers([request.args.get(name, "")], 1) for name in ("first", "last"))
     if not (first and last):
-        return bulk.refuse_empty("hosts", "/hosts")
+        return bulk.refuse_empty(_("hosts"), "/hosts")
     with transaction():
         outcome = bulk_undo.undo(first[0], last[0], actor())
     if not (outcome.changed or outcome.left):
@@ -103,10 +103,10 @@ def _name(host: ProxyHost) -> str:
     return display_name(host.primary_name) + (f", {plural(more, 'alias')}" if more else "")
 
 
-def _switch_question(verb: str, effect: str) -> Callable[[Sequence[ProxyHost]], Question]:
+def _switch_question(button: str, effect: str, *, is_bad: bool = False) -> Callable[[Sequence[ProxyHost]], Question]:
     def ask(found: Sequence[ProxyHost]) -> Question:
-        count = plural(len(found), "host")
-        return Question(f"{verb} {count}?", (effect,), _names(found), f"{verb} {count}", KEEP, is_bad=verb == "Disable")
+        label = str(button) % {"count": plural(len(found), "host")}
+        return Question(f"{label}?", (effect,), _names(found), label, KEEP, is_bad=is_bad)
 
     return ask
 
@@ -129,7 +129,7 @@ def _delete_question(found: Sequence[ProxyHost]) -> Question:
         button=_("Delete %(count)s", count=count),
         keep=KEEP,
         is_bad=True,
-        phrase=bulk.count_phrase("delete", len(found), "host"),
+        phrase=bulk.count_phrase(len(found), "host"),
     )
 
 
@@ -138,7 +138,7 @@ def _live_sentence(live: int, total: int) -> str:
         return _("None of them is live now.")
     if live == total:
         return _("It is live now.") if total == 1 else _("All of them are live now.")
-    return _("%(live)s of them %(value)s live now.", live=f"{live:,}", value="is" if live == 1 else "are")
+    return ngettext("%(live)s of them is live now.", "%(live)s of them are live now.", live, live=f"{live:,}")
 
 
 def _tag_question(found: Sequence[ProxyHost]) -> Question:
@@ -234,17 +234,20 @@ def _word() -> str:
 ACTIONS: Mapping[str, Action] = {
     "enable": Action(
         lambda selection, who: services.set_enabled(selection, True, who),
-        _switch_question(lazy_gettext("Enable"), lazy_gettext("nginx serves them as soon as this is applied.")),
-        lambda count: f"{count} enabled",
+        _switch_question(
+            lazy_gettext("Enable %(count)s"), lazy_gettext("nginx serves them as soon as this is applied.")
+        ),
+        lambda count: _("%(count)s enabled", count=count),
         is_plain=True,
     ),
     "disable": Action(
         lambda selection, who: services.set_enabled(selection, False, who),
         _switch_question(
-            lazy_gettext("Disable"),
+            lazy_gettext("Disable %(count)s"),
             lazy_gettext("Visitors get the default page as soon as this is applied. Nothing is lost."),
+            is_bad=True,
         ),
-        lambda count: f"{count} disabled",
+        lambda count: _("%(count)s disabled", count=count),
         is_plain=True,
     ),
     "tag": Action(
@@ -264,5 +267,5 @@ ACTIONS: Mapping[str, Action] = {
         lambda count: _("Certificates requested for %(count)s", count=count),
         can_undo=False,
     ),
-    "delete": Action(services.delete, _delete_question, lambda count: f"{count} deleted"),
+    "delete": Action(services.delete, _delete_question, lambda count: _("%(count)s deleted", count=count)),
 }

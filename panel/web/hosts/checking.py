@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from panel.i18n import gettext as _
-from panel.i18n import lazy_gettext
+from panel.i18n import lazy_gettext, midst
 from panel.models import Agent
 from panel.nginx import grammar
 from panel.nginx.grammar import display_name
@@ -114,7 +114,7 @@ def upstream(form: ProxyHostForm, agent: Agent | None, *, refusal: str | None) -
     word = _("Reachable") if health.is_ok else _("Not reachable")
     return UpstreamView(
         tone="ok" if health.is_ok else "warn" if health.cause == "unhealthy" else "bad",
-        word=word.lower(),
+        word=midst(word),
         sentence=health.sentence
         or (
             _("%(name)s reaches it.", name=agent.name)

@@ -220,7 +220,8 @@ def certificate_label(certificate: Certificate) -> str:
     names = [grammar.display_name(name) for name in certificate.names[:NAMES_IN_LABEL]]
     more = len(certificate.names) - len(names)
     shown = ", ".join(names) + (_(" and %(more)s more", more=more) if more else "")
-    return f"{shown} ({authority(certificate)}{'' if certificate.is_present else ', not there yet'})"
+    state = "" if certificate.is_present else _(", not there yet")
+    return f"{shown} ({authority(certificate)}{state})"
 
 
 def split_names(text: str) -> list[str]:

@@ -15,6 +15,7 @@ from panel.services import undo
 from panel.web import htmx
 from panel.web.access import actor
 from panel.web.audit import history, offer
+from panel.web.filters import utc
 
 SHOWN = 8
 SHOWN_BESIDE = 4  # beside the form
@@ -35,9 +36,8 @@ def restore_version(host_id: int, event_id: int) -> BaseResponse:
             done = undo.bring_back_version(event, actor())
             url = offer.undo_url("proxy_host")
             said = _(
-                "Version of %(day)s %(at)s UTC restored. %(progress)s",
-                day=event.at.day,
-                at=f"{event.at:%b %Y, %H:%M}",
+                "Version of %(at)s restored. %(progress)s",
+                at=utc(event.at),
                 progress=offer.progress(done),
             )
     except Conflict as refusal:

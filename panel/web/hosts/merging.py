@@ -165,12 +165,12 @@ def _plain_name(name: str) -> str:
 def _speak(form: ProxyHostForm, name: str, value: object) -> str:
     """A value as people read it."""
     if isinstance(value, bool):
-        return "on" if value else "off"
+        return _("on") if value else _("off")
     text = str(value or "")
     if name == "domain_names":
         return ", ".join(split_names(text))
     if name == "agent_id":
         return form.offered[text].name if text in form.offered else text
     if name == "certificate_id":
-        return form.offered_certificates.get(text) or (f"certificate {text}" if text else "none")
+        return form.offered_certificates.get(text) or (_("certificate %(text)s", text=text) if text else _("none"))
     return text

@@ -87,13 +87,13 @@ def check_upstream(host_id: int) -> BaseResponse:
 @bp.post("/hosts/<int:host_id>/enable")
 def enable(host_id: int) -> BaseResponse:
     """Serves the host again, at once."""
-    return _change(host_id, lambda host, who: proxy_hosts.set_enabled(host, True, who), "enabled")
+    return _change(host_id, lambda host, who: proxy_hosts.set_enabled(host, True, who), _("enabled"))
 
 
 @bp.post("/hosts/<int:host_id>/disable")
 def disable(host_id: int) -> BaseResponse:
     """Stops serving the host, at once; nothing of it is lost."""
-    return _change(host_id, lambda host, who: proxy_hosts.set_enabled(host, False, who), "disabled")
+    return _change(host_id, lambda host, who: proxy_hosts.set_enabled(host, False, who), _("disabled"))
 
 
 @bp.post("/hosts/<int:host_id>/restore")

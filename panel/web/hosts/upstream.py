@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from panel.i18n import gettext as _
-from panel.i18n import lazy_gettext
+from panel.i18n import lazy_gettext, midst
 from panel.models import Agent, AgentStatus, ProxyHost
 from panel.services import docker_facts, upstreams
 from panel.services.upstreams import Health, Upstream
@@ -91,14 +91,11 @@ def health_of(agents: Iterable[Agent]) -> Mapping[str, Mapping[Upstream, Health]
 def _headline(host: ProxyHost, health: Health) -> str:
     _tone, word, code = _CAUSES.get(health.cause, _OTHER)
     if not code:
-        return _("Visitors may get errors: %(lower)s", lower=word.lower())
-    verb = "get" if host.is_live else _("would get")
-    return _(
-        "Why visitors %(verb)s %(code)s: %(value)s",
-        verb=verb,
-        code=code,
-        value=word[0].lower() + word[1:] if word != "TLS mismatch" else word,
-    )
+        return _("Visitors may get errors: %(lower)s", lower=midst(word))
+    cause = str(word) if word == "TLS mismatch" else midst(word)
+    if host.is_live:
+        return _("Why visitors get %(code)s: %(cause)s", code=code, cause=cause)
+    return _("Why visitors would get %(code)s: %(cause)s", code=code, cause=cause)
 
 
 def _joinable(agent: Agent, name: str) -> str:

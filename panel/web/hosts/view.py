@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from panel.i18n import gettext as _
-from panel.i18n import lazy_gettext
+from panel.i18n import lazy_gettext, midst, ngettext
 from panel.models import Agent, AgentStatus, Command, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
@@ -125,13 +125,13 @@ class Hop:
 
 
 AGENT_TONES = {
-    AgentStatus.ONLINE: ("ok", "online"),
-    AgentStatus.SYNCING: ("run", "syncing"),
+    AgentStatus.ONLINE: ("ok", lazy_gettext("online")),
+    AgentStatus.SYNCING: ("run", lazy_gettext("syncing")),
     AgentStatus.STALE: ("warn", lazy_gettext("not heard from for a while")),
-    AgentStatus.OFFLINE: ("warn", "offline"),
+    AgentStatus.OFFLINE: ("warn", lazy_gettext("offline")),
     AgentStatus.REFUSED: ("bad", lazy_gettext("not let in")),
     AgentStatus.WAITING: ("off", lazy_gettext("has not joined yet")),
-    AgentStatus.REVOKED: ("bad", "revoked"),
+    AgentStatus.REVOKED: ("bad", lazy_gettext("revoked")),
 }
 
 
@@ -189,7 +189,7 @@ def _draft_hop(label: str, value: str, detail: str, problem: str, tone: str = "o
 def _agent_hop(agent: Agent, status: AgentStatus) -> Hop:
     tone, word = AGENT_TONES[status]
     facts = [f"nginx {agent.nginx_version}"] if agent.nginx_version else []
-    facts += [f"revision {agent.short_revision}"] if agent.short_revision else []
+    facts += [_("revision %(short_revision)s", short_revision=agent.short_revision)] if agent.short_revision else []
     return Hop(_("Agent"), agent.name, ", ".join([str(word), *facts]), tone)
 
 
@@ -202,7 +202,7 @@ def _tls_hop(host: ProxyHost, tls: Status) -> Hop:
         )
     options = [_("redirects to HTTPS")] if host.force_ssl else []
     options += ["HSTS"] if host.hsts else []
-    word = f"{tls.word} left" if tls.word[:1].isdigit() else tls.word
+    word = _("%(word)s left", word=tls.word) if tls.word[:1].isdigit() else tls.word
     return Hop("TLS", authority(host.certificate), ", ".join([str(word), *options]), tls.tone)
 
 
@@ -220,14 +220,13 @@ def _upstream_hop(host: ProxyHost, upstream: Status) -> Hop:
 
 def _in_midst(word: str) -> str:
     """A word that begins no sentence."""
-    word = str(word)
-    return word if word.startswith("TLS") else word[:1].lower() + word[1:]
+    return str(word) if str(word).startswith("TLS") else midst(word)
 
 
 def _names_detail(names: Sequence[str]) -> str:
     if len(names) < 2:
         return _("one name")
-    return _("and %(value)s more %(value_2)s", value=len(names) - 1, value_2="name" if len(names) == 2 else "names")
+    return ngettext("and %(num)s more name", "and %(num)s more names", len(names) - 1)
 
 
 def name_some(names: Sequence[str], total: int = 0) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from panel.i18n import translated
 from panel.models import Certificate, Command, CommandKind, ProxyHost
 
 
@@ -77,6 +78,11 @@ class Evidence:
     def agent_url(self) -> str:
         """The page of the agent."""
         return f"/agents/{self.command.agent_id}"
+
+    @property
+    def error(self) -> str:
+        """What was said of the end, in the reader's language where it is a sentence of the panel."""
+        return translated(self.command.error)
 
     @property
     def text(self) -> str:

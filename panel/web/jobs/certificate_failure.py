@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from panel.i18n import gettext as _
-from panel.i18n import lazy_gettext, plural
+from panel.i18n import lazy_gettext, ngettext, plural
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
 from panel.web.certificates.findings import findings, trouble
@@ -20,7 +20,7 @@ def card(evidence: Evidence) -> Failure:
     """Why the order or the installation failed, in the agent's words."""
     found = trouble(evidence.command.result["failure"])
     if found is None:
-        return Failure(_("Why it failed"), evidence.command.error, affected(evidence), (NextStep(_("Press Retry.")),))
+        return Failure(_("Why it failed"), evidence.error, affected(evidence), (NextStep(_("Press Retry.")),))
     steps = [NextStep(found.next_step)] if found.next_step else []
     steps.append(_then(found.retry_at is not None))
     return Failure(
@@ -71,10 +71,11 @@ def affected(evidence: Evidence) -> str:
             )
         return _("Visitors of %(hosts)s get a warning: the current certificate has expired.", hosts=_hosts(evidence))
     if evidence.used_by:
-        return _(
-            "%(hosts)s %(value)s served as plain HTTP until it works.",
+        return ngettext(
+            "%(hosts)s is served as plain HTTP until it works.",
+            "%(hosts)s are served as plain HTTP until it works.",
+            len(evidence.used_by),
             hosts=_hosts(evidence),
-            value="is" if len(evidence.used_by) == 1 else "are",
         )
     return _("Nobody: no host uses this certificate.")
 
@@ -101,4 +102,4 @@ def _span(days: int) -> str:
 
 def _hosts(evidence: Evidence) -> str:
     names = [display_name(host.primary_name) for host in evidence.used_by]
-    return names[0] if len(names) == 1 else f"{len(names)} hosts" if names else _("names it is used for")
+    return names[0] if len(names) == 1 else plural(len(names), "host") if names else _("names it is used for")

@@ -33,14 +33,14 @@ def title(command: Command, certificate: Certificate | None) -> str:
     """What was asked, and for which names."""
     subject = some_names(certificate.names) if certificate else words.subject_of(command)
     kind = words.kind_of(command)
-    return f"{kind}: {subject}" if subject else f"{kind} on {command.agent.name}"
+    return f"{kind}: {subject}" if subject else _("%(kind)s on %(agent)s", kind=kind, agent=command.agent.name)
 
 
 def some_names(names: Sequence[str]) -> str:
     """The first two names, and how many more there are."""
     shown = [display_name(name) for name in names[:NAMES_IN_TITLE]]
     rest = len(names) - len(shown)
-    return ", ".join(shown) + _(" and %(rest)s more", rest=rest) if rest else " and ".join(shown)
+    return ", ".join(shown) + _(" and %(rest)s more", rest=rest) if rest else _(" and ").join(shown)
 
 
 def progress(command: Command, certificate: Certificate | None) -> Progress:

@@ -20,7 +20,7 @@ def facts(command: Command) -> list[Fact]:
     if found.get("subnets"):
         lines.append(Fact(_("Subnet"), ", ".join(found["subnets"]), is_code=True))
     if found:
-        lines.append(Fact("nginx", "attached" if found["attached"] else _("not attached")))
+        lines.append(Fact("nginx", _("attached") if found["attached"] else _("not attached")))
     return lines
 
 
@@ -31,7 +31,7 @@ def _upstream_facts(command: Command) -> list[Fact]:
     state = command.result.get("state")
     if not state:
         return lines
-    lines.append(Fact(_("Found"), state["sentence"] or ("reachable" if state["ok"] else _("not reachable"))))
+    lines.append(Fact(_("Found"), state["sentence"] or (_("reachable") if state["ok"] else _("not reachable"))))
     if state["next_step"]:
         lines.append(Fact(_("What to do"), state["next_step"]))
     return lines
@@ -43,7 +43,7 @@ def card(evidence: Evidence) -> Failure:
     is_change = command.kind in {CommandKind.ATTACH_NETWORK, CommandKind.DETACH_NETWORK}
     return Failure(
         _("Docker refused it") if is_change else _("The question was not answered"),
-        command.error or evidence.last_error or _("The agent gave no reason."),
+        evidence.error or evidence.last_error or _("The agent gave no reason."),
         _("Nobody new: nginx is in the networks it was in before.") if is_change else _("Nobody: nothing was changed."),
         (
             NextStep(_("See how Docker is on the agent's page"), evidence.agent_url),

@@ -75,7 +75,7 @@ def _path_id(path: str) -> int | None:
 def _degraded(evidence: Evidence) -> Failure:
     return Failure(
         _("The old configuration could not be put back"),
-        evidence.command.error,
+        evidence.error,
         _("All hosts of %(name)s may be affected.", name=evidence.command.agent.name),
         (
             NextStep(_("Look at nginx on that machine now: is it running, and what does its error log say?")),
@@ -87,7 +87,7 @@ def _degraded(evidence: Evidence) -> Failure:
 def _not_running(evidence: Evidence) -> Failure:
     return Failure(
         _("nginx is not running"),
-        evidence.command.error,
+        evidence.error,
         _("All hosts of %(name)s are down until nginx is started.", name=evidence.command.agent.name),
         (
             NextStep(_("Start nginx on that machine. Its files are in place and the last good ones.")),
@@ -99,7 +99,7 @@ def _not_running(evidence: Evidence) -> Failure:
 def _port_in_use(evidence: Evidence) -> Failure:
     return Failure(
         _("A port is used by another program"),
-        evidence.last_error or evidence.command.error,
+        evidence.last_error or evidence.error,
         _unharmed(evidence),
         (
             NextStep(_("Find the program that holds the port on that machine (ss -ltnp) and stop it,")),
@@ -111,8 +111,7 @@ def _port_in_use(evidence: Evidence) -> Failure:
 def _expired(evidence: Evidence) -> Failure:
     return Failure(
         _("The agent did not take the job in time"),
-        evidence.command.error
-        or _("%(name)s was not reachable while the job waited.", name=evidence.command.agent.name),
+        evidence.error or _("%(name)s was not reachable while the job waited.", name=evidence.command.agent.name),
         _("Nobody: nothing was sent. What nginx serves has not changed."),
         (NextStep(_("See whether the agent is online"), evidence.agent_url), NextStep(_("Then press Retry."))),
     )
@@ -121,7 +120,7 @@ def _expired(evidence: Evidence) -> Failure:
 def _unsupported(evidence: Evidence) -> Failure:
     return Failure(
         _("The agent does not know this job"),
-        evidence.command.error or _("%(name)s runs an older version than the panel.", name=evidence.command.agent.name),
+        evidence.error or _("%(name)s runs an older version than the panel.", name=evidence.command.agent.name),
         _("Nobody: nothing was done."),
         (NextStep(_("Update the agent on that machine, then press Retry"), evidence.agent_url),),
     )
@@ -130,7 +129,7 @@ def _unsupported(evidence: Evidence) -> Failure:
 def _unknown_outcome(evidence: Evidence) -> Failure:
     return Failure(
         _("Nobody knows how it ended"),
-        evidence.command.error or _("The agent stopped in the middle of the job and could not say how it ended."),
+        evidence.error or _("The agent stopped in the middle of the job and could not say how it ended."),
         certificate_failure.UNKNOWN
         if evidence.is_about_certificate
         else _("nginx serves either the configuration before this job or the one after it, never half of one."),
@@ -144,7 +143,7 @@ def _unknown_outcome(evidence: Evidence) -> Failure:
 def _too_slow(evidence: Evidence) -> Failure:
     return Failure(
         _("It took too long"),
-        evidence.command.error
+        evidence.error
         or _("No result came within %(run_timeout)s seconds.", run_timeout=f"{evidence.command.run_timeout:.0f}"),
         _("The agent may still report the result; then this page shows it."),
         (NextStep(_("See whether the agent is online"), evidence.agent_url), NextStep(_("Then press Retry."))),
@@ -155,7 +154,7 @@ def _other(evidence: Evidence) -> Failure:
     label = words.stage_label(evidence.command, evidence.stage)
     return Failure(
         _("It failed at: %(label)s", label=label) if label else _("It failed"),
-        evidence.command.error or evidence.last_error or _("The agent gave no reason."),
+        evidence.error or evidence.last_error or _("The agent gave no reason."),
         _unharmed(evidence),
         (NextStep(_("Read the agent's own words in the output.")), NextStep(_("Press Retry when the cause is gone."))),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from panel.i18n import gettext as _
+from panel.i18n import midst
 from panel.models import Certificate, Command, CommandKind
 from panel.models.types import utcnow
 from panel.services import certificates as certificate_service
@@ -48,7 +49,9 @@ class JobView:
         if self.is_open or self.elapsed is None or self.needs_confirmation or says_answer:
             return self.status_word
         took = duration(self.elapsed)
-        return f"{self.status_word} in {took}" if self.command.has_succeeded else f"{self.status_word} after {took}"
+        if self.command.has_succeeded:
+            return _("%(word)s in %(took)s", word=self.status_word, took=took)
+        return _("%(word)s after %(took)s", word=self.status_word, took=took)
 
     @property
     def spoken_step(self) -> str:
@@ -59,7 +62,7 @@ class JobView:
                     "Step %(number)s of %(len)s, %(lower)s: %(label)s.",
                     number=number,
                     len=len(self.steps),
-                    lower=step.spoken.lower(),
+                    lower=midst(step.spoken),
                     label=step.label,
                 )
         return f"{self.title}: {self.status_word}."
@@ -180,7 +183,7 @@ def _nginx_facts(command: Command) -> list[Fact]:
     workers, leaving = command.result.get("workers", 0), command.result.get("workers_shutting_down", 0)
     facts = [
         Fact("nginx", str(nginx.get("version") or _("not found")), is_code=True),
-        Fact(_("State"), "running" if nginx.get("running") else "not running"),
+        Fact(_("State"), _("running") if nginx.get("running") else _("not running")),
         Fact(
             _("Workers"),
             _("%(workers)s, %(leaving)s shutting down", workers=workers, leaving=leaving) if leaving else str(workers),

@@ -87,7 +87,7 @@ def row(
         agent_id=agent.id,
         agent_name=agent.name,
         name=network.name,
-        kind=", ".join(filter(None, (network.driver, "internal" if network.is_internal else "", _scope(network)))),
+        kind=", ".join(filter(None, (network.driver, _("internal") if network.is_internal else "", _scope(network)))),
         subnets=network.subnets,
         containers=some(network.containers),
         hosts=tuple((host.id, display_name(host.primary_name)) for host in hosts[:NAMES_SHOWN]),
@@ -168,7 +168,7 @@ def _wanted(facts: DockerFacts, network: Network) -> str:
     """What people decided, beside what is."""
     if not facts.is_nginx_contained:
         return ""
-    return "wanted" if network.is_wanted else _("not asked for") if network.is_attached else ""
+    return _("wanted") if network.is_wanted else _("not asked for") if network.is_attached else ""
 
 
 def _scope(network: Network) -> str:

@@ -13,6 +13,7 @@ from panel.i18n import gettext as _
 from panel.i18n import lazy_gettext
 from panel.notifiers.notifier import Field, Notifier
 from panel.services.channels import Stored
+from panel.web.filters import day
 from panel.web.forms import Form
 
 
@@ -57,9 +58,5 @@ def _hint(field: Field, stored: Stored | None) -> str:
     set_at = stored.set_at.get(field.name) if stored else None
     if not set_at or not (stored and stored.values.get(field.name)):
         return field.help
-    kept = _(
-        "Set %(day)s %(set_at)s. Leave it empty to keep it; what you enter replaces it.",
-        day=set_at.day,
-        set_at=f"{set_at:%B %Y}",
-    )
+    kept = _("Set %(day)s. Leave it empty to keep it; what you enter replaces it.", day=day(set_at))
     return f"{kept} {field.help}".strip()

@@ -15,6 +15,7 @@ from panel.services.dns_credentials import Provider
 from panel.vault import VaultError
 from panel.web import htmx
 from panel.web.access import actor, administrators_only
+from panel.web.filters import day
 from panel.web.live import registry
 from panel.web.settings import view
 from panel.web.settings.forms import CredentialForm, build
@@ -153,13 +154,8 @@ def _answer(
 def _hint(help_text: str, credential: DnsCredential | None, *, is_secret: bool) -> str:
     if credential is None or not is_secret:
         return help_text
-    at = credential.changed_at
-    return _(
-        "Set %(day)s %(at)s. Leave it empty to keep it; what you enter replaces it. %(help_text)s",
-        day=at.day,
-        at=f"{at:%B %Y}",
-        help_text=help_text,
-    ).strip()
+    kept = _("Set %(day)s. Leave it empty to keep it; what you enter replaces it.", day=day(credential.changed_at))
+    return f"{kept} {help_text}".strip()
 
 
 registry.register("dns", regions, news=("certificates", "jobs", "audit"))

@@ -14,7 +14,13 @@ from panel.web.filters import ROLES as ROLE_WORDS
 from panel.web.forms import Form
 
 ROLES = [SelectChoice(role.value, ROLE_WORDS[role]) for role in (Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR)]
-_DAYS = [SelectChoice(days, lazy_gettext("1 day") if days == 1 else f"{days} days") for days in invitations.DAYS]
+_DAY_WORDS = {
+    1: lazy_gettext("1 day"),
+    3: lazy_gettext("3 days"),
+    7: lazy_gettext("7 days"),
+    30: lazy_gettext("30 days"),
+}
+_DAYS = [SelectChoice(days, _DAY_WORDS[days]) for days in invitations.DAYS]
 
 
 class InvitationForm(Form):

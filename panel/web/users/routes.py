@@ -14,12 +14,14 @@ from panel.config import Config
 from panel.errors import Invalid
 from panel.extensions import transaction
 from panel.i18n import gettext as _
+from panel.i18n import midst
 from panel.models import Role, User
 from panel.models.types import utcnow
 from panel.services import accounts, browser_sessions, invitations, second_factors
 from panel.web import htmx
 from panel.web.access import actor, administrators_only
 from panel.web.audit import offer
+from panel.web.filters import role as role_word
 from panel.web.live import registry
 from panel.web.users import view
 from panel.web.users.forms import InvitationForm, RoleForm
@@ -81,7 +83,7 @@ def set_role(user_id: int) -> BaseResponse:
     return _change(
         user_id,
         lambda user: accounts.set_role(user, role, actor()),
-        _("is %(role)s now. Sessions have ended.", role=role),
+        _("is %(role)s now. Sessions have ended.", role=midst(role_word(role))),
     )
 
 

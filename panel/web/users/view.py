@@ -55,7 +55,7 @@ def open_invitations() -> list[InvitationView]:
     names = {user.id: user.username for user in accounts.list_all()}
     return [
         InvitationView(
-            row.id, row.note or _("Invitation"), row.role, names.get(row.created_by_id or 0, "the terminal"),
+            row.id, row.note or _("Invitation"), row.role, names.get(row.created_by_id or 0, _("the terminal")),
             row.created_at, row.expires_at,
         )
         for row in invitations.list_open()
@@ -68,6 +68,6 @@ def ways_in(user: User) -> str:
 
 
 def _ways_in(user: User, is_linked: bool) -> str:
-    password = _("password and second factor") if user.has_second_factor else "password"
+    password = _("password and second factor") if user.has_second_factor else _("password")
     ways = [password] if user.has_password else []
-    return _(", or ").join([*ways, _("a provider")] if is_linked else ways) or "none"
+    return _(", or ").join([*ways, _("a provider")] if is_linked else ways) or _("none")

@@ -200,6 +200,17 @@ def test_a_deletion_asks_names_them_and_wants_the_phrase(app: Flask, bobs: Flask
     assert "3 hosts deleted" in bobs.get("/hosts").text
 
 
+def test_what_is_typed_before_a_deletion_is_asked_for_in_german(bobs: FlaskClient, hosts: list[int]) -> None:
+    bobs.set_cookie("language", "de")
+    asked = soup(bobs.post("/hosts/bulk", data={"action": "delete", "host": hosts[:3]}, headers=HTMX))
+    values = {str(field["name"]): str(field["value"]) for field in asked.select("input[type=hidden]")}
+    values["host"] = hosts[:3]  # type: ignore[assignment]  # one field for each
+    phrase = str(asked.select("#question-phrase")[0]["data-phrase"])
+    assert phrase == "3 hosts löschen"
+    assert bobs.post("/hosts/bulk", data={**values, "phrase": phrase}).status_code == 303
+    assert "3 Hosts gelöscht" in bobs.get("/hosts").text
+
+
 def test_two_hosts_want_no_phrase_and_the_safe_button_has_the_focus(bobs: FlaskClient, hosts: list[int]) -> None:
     asked = soup(bobs.post("/hosts/bulk", data={"action": "delete", "host": hosts[:2]}, headers=HTMX))
     assert not asked.select_one("#question-phrase")

@@ -18,7 +18,8 @@ from panel.models import Agent, Certificate, Command, Event, ProxyHost, Role, Us
 from panel.models.types import utcnow
 from panel.services import accounts, audit, authorities, certificates, channels, deployments, proxy_hosts, undo
 from panel.services.proxy_hosts import ProxyHostSpec, spec_of
-from panel.services.undo import Standing, Undone
+from panel.services.undo import Standing
+from panel.services.undo_ways import NEUTRAL, WAYS, Undone
 from tests.certificates import add_certificate
 from tests.panel.services.certifying import set_up
 
@@ -222,7 +223,7 @@ def test_viewers_undo_nothing_and_what_cannot_go_back_says_so(save: Save, bob: U
 
 def test_what_a_version_keeps_is_all_that_a_person_sets(spec: ProxyHostSpec) -> None:
     assert set(proxy_hosts.columns_of(spec)) == set(ProxyHostSpec.__dataclass_fields__)
-    assert not undo.NEUTRAL & set(undo.WAYS)
+    assert not NEUTRAL & set(WAYS)
 
 
 def test_the_log_is_read_in_stretches_and_filtered(save: Save, bob: User, alice: User) -> None:

@@ -16,18 +16,6 @@ from panel.services.certificates import CertificateSpec
 from panel.services.transitions import CommandOutcome
 
 FOLDER = "/var/lib/waypost/letsencrypt"
-PROVIDERS: list[dict[str, Any]] = [
-    {
-        "id": "cloudflare",
-        "label": "Cloudflare",
-        "help": "A token that may edit the zone.",
-        "fields": [
-            {"name": "token", "label": "API token", "help": "", "secret": True, "optional": False},
-            {"name": "account", "label": "Account", "help": "", "secret": False, "optional": True},
-        ],
-    },
-    {"id": "manual", "label": "By hand", "help": "You add the record.", "fields": []},
-]
 
 
 def set_up(config: Config) -> AcmeAuthority:

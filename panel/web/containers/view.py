@@ -33,7 +33,6 @@ _STATES = {
     "exited": Status("off", lazy_gettext("Stopped"), lazy_gettext("It has ended.")),
     "dead": Status("bad", lazy_gettext("Dead"), lazy_gettext("Docker could not take it away.")),
 }
-SEVERITY = {"bad": 0, "warn": 1, "run": 2, "ok": 3, "off": 4}
 
 
 @dataclass(frozen=True)

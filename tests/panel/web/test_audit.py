@@ -14,7 +14,7 @@ from sqlalchemy import event, select
 from panel.config import Config
 from panel.extensions import db, transaction
 from panel.models import Agent, Certificate, Command, Event, ProxyHost, User
-from panel.services import audit, certificates, context, dns_credentials, events, proxy_hosts, undo
+from panel.services import audit, certificates, context, dns_credentials, events, proxy_hosts, undo_ways
 from panel.services.dns_credentials import CredentialSpec
 from panel.web.audit import export, words
 from tests.certificates import add_certificate, add_credential
@@ -23,12 +23,6 @@ from tests.hosts import add_host
 from tests.panel.web.test_hosts_form import values
 
 HOSTILE = '<img src=x onerror="alert(1)">'
-
-
-@pytest.fixture
-def bobs(client: FlaskClient, bob: User) -> FlaskClient:
-    login(client, bob)
-    return client
 
 
 @pytest.fixture
@@ -368,8 +362,8 @@ def test_wrong_passwords_are_told_of_people_who_exist_only(
 
 
 def test_everything_that_can_be_undone_has_words(config: Config) -> None:
-    assert set(undo.WAYS) <= set(words.VERBS)
-    assert set(words.VERBS) >= undo.NEUTRAL
+    assert set(undo_ways.WAYS) <= set(words.VERBS)
+    assert set(words.VERBS) >= undo_ways.NEUTRAL
     assert all(words.action(verb) for verb in words.VERBS)
 
 

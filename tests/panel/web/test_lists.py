@@ -35,13 +35,6 @@ HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def bobs(client: FlaskClient, bob: User) -> FlaskClient:
-    """Bob's browser."""
-    login(client, bob)
-    return client
-
-
-@pytest.fixture
 def hosts(app: Flask, agent: Agent) -> list[int]:
     """Five hosts, a to e."""
     return [add_host(app, agent, f"{c}.example.com") for c in "abcde"]

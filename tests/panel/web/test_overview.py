@@ -35,12 +35,6 @@ def _well(app: Flask, agent: Agent) -> Iterator[None]:
 
 
 @pytest.fixture
-def alices(client: FlaskClient, alice: User) -> FlaskClient:
-    login(client, alice)
-    return client
-
-
-@pytest.fixture
 def charlies(client: FlaskClient, charlie: User) -> FlaskClient:
     login(client, charlie)
     return client

@@ -83,14 +83,6 @@ def find_open(certificate: Certificate, *kinds: CommandKind) -> Command | None:
     return db.session.scalar(query.order_by(Command.seq).limit(1))
 
 
-def find_last(certificate: Certificate, *kinds: CommandKind) -> Command | None:
-    """The newest command about it, of one of these kinds if any are named."""
-    query = select(Command).where(Command.certificate_id == certificate.id)
-    if kinds:
-        query = query.where(Command.kind.in_(kinds))
-    return db.session.scalar(query.order_by(Command.seq.desc()).limit(1))
-
-
 def history_of(certificate_id: int, limit: int = 20) -> list[Command]:
     """The newest commands about a certificate, newest first; they stay when it is deleted."""
     query = select(Command).where(Command.certificate_id == certificate_id).options(defer(Command.payload))

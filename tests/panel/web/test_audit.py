@@ -9,7 +9,7 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from panel.config import Config
 from panel.extensions import db, transaction
@@ -21,6 +21,7 @@ from tests.certificates import add_certificate, add_credential
 from tests.conftest import login
 from tests.hosts import add_host
 from tests.panel.web.test_hosts_form import values
+from tests.statements import counted
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 
@@ -157,13 +158,8 @@ def test_the_number_of_queries_does_not_grow_with_the_list(
     certificate_id = add_certificate(app, agent)
 
     def count(path: str) -> int:
-        asked: list[str] = []
-        with app.app_context():
-            engine = db.engine
-        listener = lambda *args: asked.append(args[2])  # noqa: E731 - removed below by its identity
-        event.listen(engine, "before_cursor_execute", listener)
-        bobs.get(path)
-        event.remove(engine, "before_cursor_execute", listener)
+        with counted(app) as asked:
+            bobs.get(path)
         return len(asked)
 
     with app.app_context(), transaction():

@@ -17,7 +17,7 @@ from panel.web.containers import view
 from panel.web.containers.view import ContainerRow, OfferView
 from panel.web.listing import Facet, Shape
 from panel.web.networks import engine
-from panel.web.networks.view import SEVERITY
+from panel.web.status import SEVERITY
 from panel.web.told import Sieve
 
 CONTAINERS = Shape(

@@ -16,6 +16,7 @@ from panel.web import listing, told
 from panel.web.listing import Facet, Shape
 from panel.web.networks import engine, view
 from panel.web.networks.view import NetworkRow
+from panel.web.status import SEVERITY
 from panel.web.told import Sieve
 
 NETWORKS = Shape(
@@ -47,7 +48,7 @@ _SIEVE = Sieve[NetworkRow](
     columns={
         "name": lambda row: (row.name, row.agent_name),
         "agent": lambda row: (row.agent_name, row.name),
-        "status": lambda row: (view.SEVERITY[row.status.tone], row.name),
+        "status": lambda row: (SEVERITY[row.status.tone], row.name),
     },
 )
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from agent import failpoints as agent_failpoints
+from agent.acme.causes import CAUSES
 from agent.config import AgentConfig
 from panel import failpoints as panel_failpoints
 from panel import metrics
 from panel.config import Config
+from tests.agent.acme.promises import BEHAVIOURS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -151,6 +153,12 @@ def test_metrics_that_are_named_exist() -> None:
     named = set(re.findall(r"`(waypost_\w+)", OPERATIONS))
     assert len(named) > 10
     assert named - known == set()
+
+
+def test_numbers_that_are_told_are_right() -> None:
+    changes, faults = ((ROOT / name).read_text().split() for name in ("CHANGELOG.md", "docs/faults.md"))
+    assert f"which of {len(CAUSES)} causes" in " ".join(changes)
+    assert f"the {len(BEHAVIOURS)} behaviours of an ACME client" in " ".join(faults)
 
 
 @pytest.mark.parametrize("program", ["panel", "agent"])

@@ -18,6 +18,7 @@ from tests.agent.acme.promises import BEHAVIOURS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+FOR_USERS = ("README.md", "CHANGELOG.md", "operations.md", "certificates.md")
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 CONFIGS = {"panel/config.py": Config.from_env, "agent/config.py": AgentConfig.from_env}
 VARIABLE = re.compile(r"\b(?:PANEL|AGENT|LETSENCRYPT)_[A-Z]+(?:_[A-Z]+)*\b")
@@ -170,3 +171,11 @@ def test_every_room_is_in_the_plan(program: str) -> None:
     rooms |= {one.name for one in (ROOT / program).glob("*.py")} - {"__init__.py"}
     assert rooms - set(re.findall(r"(?<!\S)\w+(?:\.py|/)(?!\S)", plan[1])) == set()
     assert set(re.findall(r"^  (\w+(?:\.py|/))", plan[1], re.MULTILINE)) - rooms == set()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name in FOR_USERS], ids=lambda page: page.name)
+def test_words_of_the_interface_that_are_quoted_exist(page: Path) -> None:
+    sources = [path for folder in ("templates", "panel") for path in (ROOT / folder).rglob("*")]
+    words = "\n".join(path.read_text() for path in sources if path.suffix in {".html", ".py"})
+    text = " ".join(re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.DOTALL).split())
+    assert [quoted for quoted in re.findall(r'"([A-Z][^"]{2,40})"', text) if quoted.rstrip(".,") not in words] == []

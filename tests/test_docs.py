@@ -179,3 +179,12 @@ def test_words_of_the_interface_that_are_quoted_exist(page: Path) -> None:
     words = "\n".join(path.read_text() for path in sources if path.suffix in {".html", ".py"})
     text = " ".join(re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.DOTALL).split())
     assert [quoted for quoted in re.findall(r'"([A-Z][^"]{2,40})"', text) if quoted.rstrip(".,") not in words] == []
+
+
+def test_services_on_the_map_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    part = text.partition("## The services\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(\w+)`", part))
+    known = {path.stem for path in (ROOT / "panel" / "services").glob("*.py")}
+    assert len(named) > 60
+    assert named - known == set()

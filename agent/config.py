@@ -82,7 +82,7 @@ class AgentConfig:
 
     def read_join_token(self) -> str:
         """The token itself or the first line of its file; empty when neither exists. Read again at each attempt,
-        because the panel may write the file after the agent started."""
+        because the panel may write the file after the agent started. Raises ConfigError."""
         if self.join_token or self.join_token_file is None:
             return self.join_token
         try:

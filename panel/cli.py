@@ -1,5 +1,5 @@
 """Door 4, the terminal: commands for people and agents when no page is at hand.
-May import: panel.demo, panel.services, panel.models, panel.extensions, panel.config, panel.errors."""
+May import: panel.demo, panel.pki, panel.services, panel.models and below."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from panel.extensions import db, transaction
 from panel.models import Role
 from panel.models.types import utcnow
 from panel.pki import PkiError, open_authority
-from panel.services import accounts, agents, context, invitations, second_factors
+from panel.services import accounts, agents, context, invitations, second_factors, setup_links, user_credentials
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -39,7 +39,7 @@ password_option = click.option("--password-stdin", is_flag=True, help="Read the 
 
 
 def register(app: Flask) -> None:
-    """Adds `flask admin …`, `flask agent …` and `flask db …`."""
+    """Adds `flask admin …`, `flask agent …`, `flask demo …` and `flask db …`."""
     migrate.init_app(app, db, directory=str(MIGRATIONS))
     app.cli.add_command(admin)
     app.cli.add_command(agent)
@@ -53,7 +53,7 @@ def register(app: Flask) -> None:
 def create_user(username: str, role: str, *, password_stdin: bool) -> None:
     """Adds a person."""
     with _plain_errors():
-        credentials = accounts.prepare(username, _ask_password(from_stdin=password_stdin))
+        credentials = user_credentials.prepare(username, _ask_password(from_stdin=password_stdin))
         with transaction():
             user = accounts.create_user(credentials, Role(role))
             name = user.username
@@ -66,7 +66,7 @@ def create_user(username: str, role: str, *, password_stdin: bool) -> None:
 def reset_password(username: str, *, password_stdin: bool) -> None:
     """Gives a person a new password and ends their sessions."""
     with _plain_errors():
-        credentials = accounts.prepare(username, _ask_password(from_stdin=password_stdin))
+        credentials = user_credentials.prepare(username, _ask_password(from_stdin=password_stdin))
         with transaction():
             name = accounts.reset_password(credentials).username
     click.echo(f"{name} has a new password; every session of theirs has ended.")
@@ -127,14 +127,14 @@ def invite(role: str, note: str, days: int) -> None:
     """Prints a one-time link that makes a person."""
     with _plain_errors(), transaction():
         _, token = invitations.create(Role(role), note, days, None)
-    click.echo(f"{accounts.base_url(_config())}/invite?{urlencode({'token': token})}")
+    click.echo(f"{_config().base_url}/invite?{urlencode({'token': token})}")
 
 
 @admin.command("setup-link")
 def setup_link() -> None:
     """Prints the one-time link that makes the first administrator."""
     with _plain_errors(), transaction():
-        link = accounts.ensure_setup_link(_config())
+        link = setup_links.ensure(_config())
     if link is None:
         raise click.ClickException(
             "There is an administrator already. Use `flask admin reset-password` for a lost one."

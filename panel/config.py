@@ -67,6 +67,12 @@ class Config:
         return self.state_dir / "pki"
 
     @property
+    def base_url(self) -> str:
+        """Where a browser finds the panel: as it was set, else on this machine, of which it may hear all addresses."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104 - compared, not bound
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
     def bundled_token_file(self) -> Path:
         """Where the bundled agent finds its one-time token; a folder of its own when that agent is in a container."""
         return (self.join_dir or self.state_dir) / "bundled-agent.token"
@@ -76,14 +82,12 @@ class Config:
         """Reads PANEL_* (and PANEL_*_FILE for secrets). Raises ConfigError with the variable's name."""
         env = os.environ if environ is None else environ
         state_dir = Path(env.get("PANEL_STATE_DIR", "var/panel")).absolute()
-        host = env.get("PANEL_HOST", cls.host)
-        port = _port(env, "PANEL_PORT", cls.port)
         return cls(
             state_dir=state_dir,
             database_url=_database_url(env) or f"sqlite:///{state_dir / 'panel.sqlite3'}",
             secret_key=_secret(env, "PANEL_SECRET_KEY") or _stored_secret_key(state_dir),
-            host=host,
-            port=port,
+            host=env.get("PANEL_HOST", cls.host),
+            port=_port(env, "PANEL_PORT", cls.port),
             stream_host=env.get("PANEL_STREAM_HOST", cls.stream_host),
             stream_port=_port(env, "PANEL_STREAM_PORT", cls.stream_port),
             enroll_port=_port(env, "PANEL_ENROLL_PORT", cls.enroll_port),

@@ -25,7 +25,7 @@ from panel.pki import Authority, PkiError, ServerIdentity
 from panel.rpc import watch
 from panel.rpc.command_stream import CommandStreamServicer
 from panel.rpc.server import GrpcServer, PortTaken, build_enroll_server, build_stream_server
-from panel.services import accounts, agents, builtin_authorities, sessions
+from panel.services import agents, builtin_authorities, sessions, setup_links
 from panel.web.connection import PanelHandler
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class Panel:
         with self._app.app_context(), transaction():
             vitals.awaited_agents = sessions.reset()
             vitals.started_at = utcnow()
-            link = accounts.ensure_setup_link(self.config)
+            link = setup_links.ensure(self.config)
             agents.ensure_bundled(self.config)
             builtin_authorities.ensure(self.config)
         if link is not None:

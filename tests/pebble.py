@@ -103,10 +103,6 @@ class Pebble:
         """The root of one of its chains."""
         return self._get(f"/roots/{number}").text
 
-    def issuer_pem(self, number: int = 0) -> str:
-        """The intermediate of one of its chains."""
-        return self._get(f"/intermediates/{number}").text
-
     def status_of(self, leaf_pem: str) -> str:
         """ "Valid" or "Revoked" """
         serial = x509.load_pem_x509_certificate(leaf_pem.encode()).serial_number

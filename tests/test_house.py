@@ -69,6 +69,14 @@ def test_pages_layouts_and_components_are_used(name: str) -> None:
     assert any(name in path.read_text() for path in SOURCES if path != ROOT / "templates" / name)
 
 
+def test_macros_are_used(app: Flask) -> None:
+    trees = [app.jinja_env.parse(path.read_text()) for path in TEMPLATES]
+    made = {macro.name for tree in trees for macro in tree.find_all(nodes.Macro)}
+    calls = [call.node for tree in trees for call in tree.find_all(nodes.Call)]
+    called = {node.name for node in calls if isinstance(node, nodes.Name)}
+    assert made - called == {"page_url"}  # handed on by name
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_forms_that_post_carry_the_token(name: str) -> None:
     text = re.sub(r"\{#.*?#\}", "", (ROOT / "templates" / name).read_text(), flags=re.DOTALL)
@@ -84,6 +92,12 @@ def test_icons_exist(name: str) -> None:
     text = (ROOT / "templates" / name).read_text()
     used = set(re.findall(r"icon\(\"([a-z]+)\"", text)) | set(re.findall(r"icon=\"([a-z]+)\"", text))
     assert used <= known
+
+
+def test_every_icon_is_used() -> None:
+    known = re.findall(r'id="([^"]+)"', (ROOT / "static" / "icons.svg").read_text())
+    texts = [path.read_text() for path in [*SOURCES, ROOT / "static" / "app.js", ROOT / "static" / "palette.js"]]
+    assert [icon for icon in known if not any(re.search(rf"[\"'#]{icon}[\"']", text) for text in texts)] == []
 
 
 def test_no_route_is_lost_or_gained_unseen(app: Flask) -> None:

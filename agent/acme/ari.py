@@ -1,5 +1,5 @@
 """Renewal information (RFC 9773): when an authority wants a certificate to be renewed. It never stops a renewal.
-May import: agent.acme.net|order|problems|session, agent.errors, cryptography."""
+May import: agent.acme.net|objects|order|problems|session, agent.errors, cryptography."""
 
 from __future__ import annotations
 

@@ -48,13 +48,6 @@ def check_name(name: str) -> str:
     return name
 
 
-def lineage_name(names: tuple[str, ...], taken: frozenset[str]) -> str:
-    """The rule of certbot: the first name without its `*.`, and `-0001`, `-0002` … when that is taken."""
-    base = names[0].removeprefix("*.").replace(":", "_")
-    candidates = (base, *(f"{base}-{number:04}" for number in range(1, 10_000)))
-    return next(name for name in candidates if name not in taken)
-
-
 def renewal_path(root: Path, name: str) -> Path:
     """Where certbot looks for what it should know of a lineage."""
     return root / "renewal" / f"{name}.conf"

@@ -53,7 +53,7 @@ class Certificates:
         return self._at.check(spec)
 
     def upload(self, name: str, fullchain_pem: str, key_pem: str, job: Job, *, host_waits: bool = False) -> Outcome:
-        """A certificate that a person gave; one of this name is replaced in place."""
+        """A certificate that a person gave; one of this name is replaced in place. Raises AgentError."""
         at = self._at
         self._refuse_foreign(check_name(name))
         memory = at.store.get(name)
@@ -84,7 +84,7 @@ class Certificates:
         return version
 
     def configure(self, spec: CertificateSpec) -> Outcome:
-        """Replaces the spec that renewals follow, and orders nothing."""
+        """Replaces the spec that renewals follow, and orders nothing. Raises AgentError for an upload."""
         self._refuse_foreign(check_name(spec.name))
         memory = self._at.store.get(spec.name)
         if memory and memory.source is Source.UPLOAD:
@@ -94,7 +94,7 @@ class Certificates:
         return Outcome()
 
     def take_over(self, spec: CertificateSpec) -> Outcome:
-        """From now on the agent renews what certbot did. The names are those of the certificate."""
+        """From now on the agent renews what certbot did. The names are those of the certificate. Raises AgentError."""
         at, name = self._at, check_name(spec.name)
         leaf, renewal = at.lineages.look(name).leaf, read_renewal(at.lineages.root, name)
         if leaf is None:
@@ -108,7 +108,7 @@ class Certificates:
         return Outcome()
 
     def revoke(self, name: str, reason: int, job: Job) -> Outcome:
-        """Tells the authority that the certificate must not be trusted any more. The files stay."""
+        """Tells the authority that the certificate must not be trusted any more. The files stay. Raises AgentError."""
         at = self._at
         if reason not in REASONS:
             raise AgentError("An authority takes the reasons 0, 1, 3, 4 and 5 only.")
@@ -131,7 +131,7 @@ class Certificates:
         return Outcome()
 
     def delete(self, name: str) -> Outcome:
-        """Takes the files and all that is remembered away. Refused while nginx's configuration names them."""
+        """Takes the files and all that is remembered away. Raises AgentError while nginx's configuration names them."""
         at = self._at
         self._refuse_foreign(check_name(name))
         with at.installer.turn.taken():

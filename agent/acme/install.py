@@ -71,7 +71,7 @@ class Installer:
 
     def install(self, name: str, version: int, output: Output, guard: Guard) -> Installed:
         """Makes a version the one that is used. Raises Cancelled or TimedOut before anything is touched, and Stopping;
-        then the next start goes on. Called within `expected`."""
+        then the next start goes on; AgentError after an error of the agent. Called within `expected`."""
         guard.check()
         leaf = read_leaf(self._at.lineages.material(name, version).leaf_pem)
         member = Member(name, version, leaf.sha256, output, guard)

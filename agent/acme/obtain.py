@@ -1,5 +1,5 @@
 """What stands behind the door: accounts are found, made, and made again; whatever goes wrong becomes a failure.
-May import: agent.acme, agent.errors, agent.nginx.guard, agent.output."""
+May import: agent.acme, agent.dns.spec, agent.errors, agent.nginx.guard, agent.output."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Ordering:
         return versions[-1]
 
     def obtain(self, name: str, job: Job) -> int:
-        """Orders, checks what came, and writes it. Raises AcmeFailure, and what the guard raises."""
+        """Orders, checks what came, and writes it. Raises AcmeFailure, AgentError, and what the guard raises."""
         at = self._at
         memory = at.store.get(name) or Memory(name)
         spec = memory.spec

@@ -1,5 +1,5 @@
 """Revoking a certificate (RFC 8555 section 7.6): by the account that ordered it, else by its own key.
-May import: agent.acme.net|objects|problems|session, cryptography, josepy."""
+May import: agent.acme.failures|net|objects|problems|session, cryptography, josepy."""
 
 from __future__ import annotations
 

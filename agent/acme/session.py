@@ -1,5 +1,5 @@
 """A conversation with one authority under one account: directory, registration and orders.
-May import: agent.acme.account|failures|net|objects|problems|spec, acme, josepy."""
+May import: agent.acme.account|failures|net|objects|problems|spec, agent.nginx.guard, acme, josepy."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def _unwrapped(text: str) -> _Address:
 
 
 def check_url(text: str, label: str) -> str:
-    """An http or https address without user, query or fragment, and without its final slash."""
+    """An http or https address without user, query or fragment, and without its final slash. Raises DnsFailure."""
     try:
         parts = urlsplit(text)
         port = parts.port

@@ -1,5 +1,5 @@
 """Runs dns-lexicon in a process of its own: it has no time-outs, takes 47 MiB, and may hang without hurting anybody.
-May import: agent.dns.http, dns-lexicon, requests. One question on stdin, one answer on stdout."""
+May import: agent.dns.{http,spec}, dns-lexicon, requests. One question on stdin, one answer on stdout."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """What a provider is: its fields, and how it adds, reads and removes TXT values. Importing it costs nothing.
-May import: agent.dns.spec, agent.dns.addresses, agent.errors, agent.output."""
+May import: agent.dns.{http,spec}, agent.errors, agent.output."""
 
 from __future__ import annotations
 

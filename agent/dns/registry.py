@@ -1,5 +1,5 @@
 """Finds the providers: every module in agent.dns.providers that has one offers it by being there.
-May import: agent.dns.provider, agent.dns.providers, agent.dns.spec."""
+May import: agent.dns.{credential,provider,providers,spec,values}."""
 
 from __future__ import annotations
 

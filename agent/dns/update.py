@@ -1,5 +1,5 @@
 """DNS updates (RFC 2136) and queries signed with a TSIG key (RFC 8945), over TCP. Imported late.
-May import: agent.dns.addresses, agent.dns.spec, dnspython."""
+May import: agent.dns.{addresses,spec,texts}, dnspython."""
 
 from __future__ import annotations
 

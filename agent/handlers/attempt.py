@@ -1,5 +1,5 @@
 """One attempt at a command: runs its handler and makes a result of whatever happens.
-May import: protos, agent.errors, agent.handlers, agent.output."""
+May import: protos, agent.errors, agent.handlers, agent.nginx.guard, agent.output."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class ContentInbox:
         self._changed = threading.Condition()
 
     def fetch(self, command_id: str, sha256s: Sequence[str], guard: Guard) -> dict[str, bytes]:
-        """Asks the panel and waits. A lost connection is waited for until the guard's deadline."""
+        """Asks the panel and waits. A lost connection is waited for until the guard's deadline. Raises AgentError."""
         wanted = _Wanted(command_id, {sha256: bytearray() for sha256 in sha256s})
         with self._changed:
             self._wanted[command_id] = wanted

@@ -1,5 +1,5 @@
 """Builds what an agent works with and connects it: nginx, certificates, Docker, commands, questions, reports.
-May import: protos, agent.acme, agent.nginx, agent.journal, agent.config, agent.handlers."""
+May import: protos, agent.acme, agent.dns.registry, agent.nginx, agent.journal, agent.config, agent.handlers."""
 
 from __future__ import annotations
 

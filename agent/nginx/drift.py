@@ -1,5 +1,5 @@
 """Drift: files of the current release that somebody else has changed, removed or added.
-May import: agent.errors, agent.nginx.{bundle,controller,layout,release}."""
+May import: agent.errors, agent.nginx.{bundle,interface,layout,release}."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Configuration tests: `nginx -t` of some files, again without each refused one, until all refused files are known.
-May import: agent.errors, agent.nginx.{guard,interface,layout,words,wrapper}."""
+May import: agent.errors, agent.nginx.{bundle,guard,interface,layout,words,wrapper}."""
 
 from __future__ import annotations
 

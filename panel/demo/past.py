@@ -1,5 +1,5 @@
 """Days gone by: what services do inside a block is told as if it had been done then, by somebody at an address.
-May import: panel.services, panel.models, panel.extensions."""
+May import: panel.demo.fleet, panel.services, panel.models and below."""
 
 from __future__ import annotations
 

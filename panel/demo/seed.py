@@ -37,11 +37,13 @@ from panel.services import (
     events,
     proxy_hosts,
     sessions,
+    setup_links,
+    user_credentials,
 )
-from panel.services.accounts import Credentials
 from panel.services.dns_credentials import CredentialSpec
 from panel.services.proxy_hosts import ProxyHostSpec
 from panel.services.sessions import AgentFacts, NginxFacts
+from panel.services.user_credentials import Credentials
 
 SET_UP = 74  # days ago
 MORE_SINCE = 10  # days ago; few applies come after it
@@ -64,7 +66,7 @@ def seed(password: str, config: Config, *, hosts: int = len(fleet.SITES)) -> str
     Raises Conflict on a panel that is not fresh, Invalid for a password that is none.
     """
     check_fresh()
-    credentials = [(accounts.prepare(name, password), role) for name, role in fleet.PEOPLE]
+    credentials = [(user_credentials.prepare(name, password), role) for name, role in fleet.PEOPLE]
     now = utcnow()
     stage = Stage(now)
     story: list[Chapter] = [
@@ -80,7 +82,7 @@ def seed(password: str, config: Config, *, hosts: int = len(fleet.SITES)) -> str
     with context.coming_from(context.COMMAND_LINE), transaction():
         online = [stage.agent(number).id for number, one in enumerate(fleet.MACHINES) if one.is_online]
         events.record(None, "panel", "demo", 0, "demo", after={"what": SENTENCE, "online": online})
-    accounts.forget_setup_link(config)
+    setup_links.forget(config)
     return SENTENCE
 
 

@@ -36,7 +36,6 @@ from panel.services.certificate_specs import CertificateSpec
 
 Chapter = tuple[float, Callable[[datetime], None]]
 FAILING = next(paper for paper in fleet.PAPERS if paper.state == "failing")
-RENEWED = next(paper for paper in fleet.PAPERS if paper.names == ("admin.northwind.example",))
 
 
 def chapters(stage: Stage) -> list[Chapter]:

@@ -8,9 +8,11 @@ from panel.models.command import BACKGROUND_KINDS, OPEN_STATES, Command, Command
 from panel.models.dns_credential import DnsCredential
 from panel.models.event import Event
 from panel.models.host_tag import HostTag
+from panel.models.identity import Identity
+from panel.models.invitation import Invitation
 from panel.models.notification import Notification, NotificationChannel
-from panel.models.person import Identity, Invitation, RecoveryCode
 from panel.models.proxy_host import DomainName, ProxyHost
+from panel.models.recovery_code import RecoveryCode
 from panel.models.session import BrowserSession
 from panel.models.token import OneTimeToken, TokenPurpose
 from panel.models.user import LoginThrottle, Role, User

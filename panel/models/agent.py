@@ -112,11 +112,6 @@ class Agent(Model):
         """Whether something is saved that is not live."""
         return self.generation > self.applied_generation
 
-    def supports_nginx(self, *version: int) -> bool:
-        """Whether the agent's nginx is at least this version; False when unknown."""
-        parts = self.nginx_version.split(".")
-        return all(p.isdigit() for p in parts) and tuple(int(p) for p in parts) >= version
-
 
 class AgentCertificate(Model):
     """A client certificate that the panel's CA issued. A revoked one opens no stream."""

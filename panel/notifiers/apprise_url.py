@@ -60,7 +60,10 @@ def summarize(settings: Settings) -> str:
 
 
 def send(settings: Settings, message: Message) -> str:
-    """Hands the message to Apprise. Redirects are not followed: they could lead to where nobody wanted to send."""
+    """Hands the message to Apprise. Redirects are not followed: they could lead to where nobody wanted to send.
+
+    Raises NotifierError.
+    """
     import apprise  # noqa: PLC0415 - 30 MB that only the process that sends shall carry
 
     heard = _listen()

@@ -1,5 +1,5 @@
 """The CommandStream service: who comes in, Hello and Welcome, and the sessions that live here.
-May import: protos, panel.rpc, panel.services, panel.models and below."""
+May import: protos, panel.rpc, panel.services, panel.pki and below."""
 
 from __future__ import annotations
 

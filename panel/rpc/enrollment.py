@@ -1,5 +1,5 @@
 """The Enrollment service: the one call of an agent that has no certificate yet.
-May import: protos, panel.services, panel.pki and below."""
+May import: protos, panel.rpc.text, panel.services, panel.pki and below."""
 
 from __future__ import annotations
 

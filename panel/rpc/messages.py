@@ -1,5 +1,5 @@
 """Between protobuf and the panel's own values; whatever comes from an agent is cleaned and capped here.
-May import: protos, panel.services, panel.models and below."""
+May import: protos, panel.rpc.text, panel.services and below."""
 
 from __future__ import annotations
 

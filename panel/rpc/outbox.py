@@ -1,5 +1,5 @@
 """What an agent is due to be sent: claimed in one transaction, rendered, and ready for the wire.
-May import: protos, panel.rpc.orders, panel.services, panel.models and below."""
+May import: protos, panel.rpc.orders, panel.services, panel.vault, panel.models."""
 
 from __future__ import annotations
 

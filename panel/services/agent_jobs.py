@@ -39,14 +39,22 @@ def adopt(agent: Agent, started: StartedCommand, now: datetime) -> Command | Non
     if not _is_uuid(started.command_id) or not lineage_names.is_valid(started.name) or _count_open(agent) >= MAX_OPEN:
         log.warning("agent %s began a job that is not taken: %r", agent.name, started)
         return None
+    command = _begun(agent, started, now)
+    db.session.add(command)
+    db.session.flush()
+    transitions.announce(command)
+    return command
+
+
+def _begun(agent: Agent, started: StartedCommand, now: datetime) -> Command:
+    """The row of a renewal that is under way already."""
     certificate = certificate_queries.find_by_name(agent.id, started.name)
-    kind = CommandKind.RENEW_CERTIFICATE
     began_at = min(started.started_at, now)
-    command = Command(
+    return Command(
         id=started.command_id,
         agent_id=agent.id,
         seq=commands.next_seq(agent),
-        kind=kind,
+        kind=CommandKind.RENEW_CERTIFICATE,
         resource=certificate_jobs.resource_of(started.name),
         payload={"certificate_id": certificate.id if certificate else None, "name": started.name},
         state=CommandState.RUNNING,
@@ -57,10 +65,6 @@ def adopt(agent: Agent, started: StartedCommand, now: datetime) -> Command | Non
         acked_at=now,
         started_at=began_at,
     )
-    db.session.add(command)
-    db.session.flush()
-    transitions.announce(command)
-    return command
 
 
 def _count_open(agent: Agent) -> int:

@@ -110,6 +110,11 @@ def list_all() -> Sequence[Agent]:
     return db.session.scalars(select(Agent).order_by(Agent.name)).all()
 
 
+def list_joined() -> list[Agent]:
+    """Those that have told something of their machines and still may, by name."""
+    return [agent for agent in list_all() if agent.has_joined and not agent.is_revoked]
+
+
 def status(agent: Agent, now: datetime, config: Config) -> AgentStatus:
     """What people see; the only place that decides it. A short silence is "stale", not at once "offline"."""
     if agent.is_revoked:

@@ -32,79 +32,40 @@ class Together:
         return "{agent}" in self.address
 
 
-_CERTIFICATES = "/certificates?status="
+# The word on the button, and the list that it leads to.
+_AGENTS = (lazy_gettext("Show agents"), "/agents")
+_CERTIFICATES = (lazy_gettext("Show certificates"), "/certificates")
+_DUE = (lazy_gettext("Show certificates"), "/certificates?status=due")
+_FAILING = (lazy_gettext("Show certificates"), "/certificates?status=failing&agent={agent}")
+_REFUSED = (lazy_gettext("Show hosts"), "/hosts?status=refused&agent={agent}")
+_ALIKE = (lazy_gettext("Show hosts"), "/hosts?q={query}&agent={agent}")
+_FAILED_JOBS = (lazy_gettext("Show failed jobs"), "/jobs?kind=apply_config&state=failed")
+_CHANGES = (lazy_gettext("Review changes"), "/changes")
+_CREDENTIALS = (lazy_gettext("Show DNS credentials"), "/settings/dns")
+_AUTHORITIES = (lazy_gettext("Show authorities"), "/settings/authorities")
+_CHANNELS = (lazy_gettext("Show channels"), "/settings/notifications")
+
 _GROUPS = {
-    Kind.AGENT_REFUSED: Together("agent", lazy_gettext("{} are not let in"), lazy_gettext("Show agents"), "/agents"),
-    Kind.AGENT_GONE: Together("agent", lazy_gettext("{} stopped reporting"), lazy_gettext("Show agents"), "/agents"),
-    Kind.AGENT_WAITING: Together(
-        "agent", lazy_gettext("{} have not joined yet"), lazy_gettext("Show agents"), "/agents"
-    ),
-    Kind.NGINX_DOWN: Together(
-        "agent", lazy_gettext("nginx does not run on {}"), lazy_gettext("Show agents"), "/agents"
-    ),
-    Kind.NGINX_PROBLEM: Together(
-        "agent", lazy_gettext("Something is wrong with nginx on {}"), lazy_gettext("Show agents"), "/agents"
-    ),
-    Kind.CERTIFICATES_STUCK: Together(
-        "agent", lazy_gettext("{} cannot look after their certificates"), lazy_gettext("Show agents"), "/agents"
-    ),
-    Kind.DRIFT: Together(
-        "agent", lazy_gettext("Files of nginx on {} were changed by hand"), lazy_gettext("Show agents"), "/agents"
-    ),
-    Kind.APPLY_FAILED: Together(
-        "agent",
-        lazy_gettext("The last apply on {} failed"),
-        lazy_gettext("Show failed jobs"),
-        "/jobs?kind=apply_config&state=failed",
-    ),
-    Kind.UNAPPLIED: Together(
-        "agent", lazy_gettext("Changes for {} are saved but not live"), lazy_gettext("Review changes"), "/changes"
-    ),
-    Kind.HOST_REFUSED: Together(
-        "host", lazy_gettext("nginx refused {}"), lazy_gettext("Show hosts"), "/hosts?status=refused&agent={agent}"
-    ),
-    Kind.UPSTREAM: Together(
-        "host", lazy_gettext("{} answer with errors"), lazy_gettext("Show hosts"), "/hosts?q={query}&agent={agent}"
-    ),
-    Kind.CERTIFICATE_EXPIRED: Together(
-        "certificate", lazy_gettext("{} have expired"), lazy_gettext("Show certificates"), _CERTIFICATES + "due"
-    ),
-    Kind.CERTIFICATE_REVOKED: Together(
-        "certificate", lazy_gettext("{} were revoked"), lazy_gettext("Show certificates"), "/certificates"
-    ),
-    Kind.CERTIFICATE_MISSING: Together(
-        "certificate",
-        lazy_gettext("{} are missing"),
-        lazy_gettext("Show certificates"),
-        _CERTIFICATES + "failing&agent={agent}",
-    ),
-    Kind.CERTIFICATE_FAILED: Together(
-        "certificate",
-        lazy_gettext("{} could not be obtained"),
-        lazy_gettext("Show certificates"),
-        _CERTIFICATES + "failing&agent={agent}",
-    ),
-    Kind.CERTIFICATE_FAILING: Together(
-        "certificate",
-        lazy_gettext("The renewals of {} fail"),
-        lazy_gettext("Show certificates"),
-        _CERTIFICATES + "failing&agent={agent}",
-    ),
-    Kind.CERTIFICATE_DUE: Together(
-        "certificate", lazy_gettext("{} expire soon"), lazy_gettext("Show certificates"), _CERTIFICATES + "due"
-    ),
-    Kind.CREDENTIAL: Together(
-        "DNS credential",
-        lazy_gettext("{} do not work"),
-        lazy_gettext("Show DNS credentials"),
-        "/settings/dns",
-    ),
-    Kind.AUTHORITY: Together(
-        "authority", lazy_gettext("{} cannot be asked"), lazy_gettext("Show authorities"), "/settings/authorities"
-    ),
-    Kind.CHANNEL: Together(
-        "channel", lazy_gettext("News does not arrive by {}"), lazy_gettext("Show channels"), "/settings/notifications"
-    ),
+    Kind.AGENT_REFUSED: Together("agent", lazy_gettext("{} are not let in"), *_AGENTS),
+    Kind.AGENT_GONE: Together("agent", lazy_gettext("{} stopped reporting"), *_AGENTS),
+    Kind.AGENT_WAITING: Together("agent", lazy_gettext("{} have not joined yet"), *_AGENTS),
+    Kind.NGINX_DOWN: Together("agent", lazy_gettext("nginx does not run on {}"), *_AGENTS),
+    Kind.NGINX_PROBLEM: Together("agent", lazy_gettext("Something is wrong with nginx on {}"), *_AGENTS),
+    Kind.CERTIFICATES_STUCK: Together("agent", lazy_gettext("{} cannot look after their certificates"), *_AGENTS),
+    Kind.DRIFT: Together("agent", lazy_gettext("Files of nginx on {} were changed by hand"), *_AGENTS),
+    Kind.APPLY_FAILED: Together("agent", lazy_gettext("The last apply on {} failed"), *_FAILED_JOBS),
+    Kind.UNAPPLIED: Together("agent", lazy_gettext("Changes for {} are saved but not live"), *_CHANGES),
+    Kind.HOST_REFUSED: Together("host", lazy_gettext("nginx refused {}"), *_REFUSED),
+    Kind.UPSTREAM: Together("host", lazy_gettext("{} answer with errors"), *_ALIKE),
+    Kind.CERTIFICATE_EXPIRED: Together("certificate", lazy_gettext("{} have expired"), *_DUE),
+    Kind.CERTIFICATE_REVOKED: Together("certificate", lazy_gettext("{} were revoked"), *_CERTIFICATES),
+    Kind.CERTIFICATE_MISSING: Together("certificate", lazy_gettext("{} are missing"), *_FAILING),
+    Kind.CERTIFICATE_FAILED: Together("certificate", lazy_gettext("{} could not be obtained"), *_FAILING),
+    Kind.CERTIFICATE_FAILING: Together("certificate", lazy_gettext("The renewals of {} fail"), *_FAILING),
+    Kind.CERTIFICATE_DUE: Together("certificate", lazy_gettext("{} expire soon"), *_DUE),
+    Kind.CREDENTIAL: Together("DNS credential", lazy_gettext("{} do not work"), *_CREDENTIALS),
+    Kind.AUTHORITY: Together("authority", lazy_gettext("{} cannot be asked"), *_AUTHORITIES),
+    Kind.CHANNEL: Together("channel", lazy_gettext("News does not arrive by {}"), *_CHANNELS),
 }
 
 

@@ -1,9 +1,8 @@
 """Logins of people: each browser has a row, and without it a cookie is worth nothing.
-May import: panel.services.events, panel.models, panel.extensions, panel.errors."""
+May import: panel.services.{events,secret_hashes}, panel.models, panel.extensions, panel.errors."""
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from panel.i18n import gettext as _
 from panel.models import BrowserSession, User
 from panel.models.types import utcnow
 from panel.services import events
+from panel.services.secret_hashes import hash_secret
 
 LIFETIME = timedelta(days=14)  # of a login, as that of its cookie
 CODE_WITHIN = timedelta(minutes=10)  # from the password to the second step
@@ -56,7 +56,7 @@ def find(key: str, now: datetime, *, awaits_code: bool = False) -> Login | None:
     row = db.session.execute(
         select(BrowserSession, User)
         .join(User, User.id == BrowserSession.user_id)
-        .where(BrowserSession.key_sha256 == _hash(key), BrowserSession.awaits_code.is_(awaits_code))
+        .where(BrowserSession.key_sha256 == hash_secret(key), BrowserSession.awaits_code.is_(awaits_code))
     ).first()
     if row is None or row[0].expires_at <= now or not row[1].is_active:
         return None
@@ -94,7 +94,7 @@ def last_seen(now: datetime) -> dict[int, datetime]:
 
 def forget(key: str) -> None:
     """Ends a login: the row goes, and with it every copy of the cookie."""
-    db.session.execute(delete(BrowserSession).where(BrowserSession.key_sha256 == _hash(key)))
+    db.session.execute(delete(BrowserSession).where(BrowserSession.key_sha256 == hash_secret(key)))
     wake_after_commit("sessions")
 
 
@@ -136,7 +136,7 @@ def _add(user: User, visit: Visit, lifetime: timedelta, *, awaits_code: bool) ->
     key = secrets.token_urlsafe(32)
     row = BrowserSession(
         user_id=user.id,
-        key_sha256=_hash(key),
+        key_sha256=hash_secret(key),
         awaits_code=awaits_code,
         address=visit.address[:45],
         agent=visit.agent[:300],
@@ -145,7 +145,3 @@ def _add(user: User, visit: Visit, lifetime: timedelta, *, awaits_code: bool) ->
     db.session.add(row)
     db.session.flush()
     return key
-
-
-def _hash(key: str) -> str:
-    return hashlib.sha256(key.encode(errors="replace")).hexdigest()

@@ -1,5 +1,5 @@
 """One change of many hosts: one transaction, one generation and one apply per agent, an event per host.
-May import: panel.services.{deployments,domain_names,events,generations,host_queries,proxy_hosts,tags}, panel.models"""
+May import: panel.services.{deployments,domain_names,events,generations,host_queries,proxy_hosts,tags} and below."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Certificates of many hosts, and many certificates: assign one, request, renew, delete what no host uses.
-May import: panel.services.{bulk,certificates,certificate_queries,coverage,proxy_hosts}, panel.models, panel.errors …"""
+May import: panel.services.{bulk,certificates,certificate_queries,coverage,proxy_hosts} and below."""
 
 from __future__ import annotations
 

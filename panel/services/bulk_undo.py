@@ -1,5 +1,5 @@
 """Taking a bulk change back: each host gets back what that change took, unless somebody changed it since.
-May import: panel.services.{bulk,coverage,domain_names,proxy_hosts}, panel.models, panel.errors …"""
+May import: panel.services.{bulk,coverage,domain_names,proxy_hosts} and below."""
 
 from __future__ import annotations
 

@@ -92,14 +92,6 @@ def find_order(certificate: Certificate, *, dry_run: bool = False) -> Command | 
     return next((one for one in found if dry_run or not one.payload.get("dry_run")), None)
 
 
-def find_last(certificate: Certificate, *kinds: CommandKind) -> Command | None:
-    """The newest command about it, of one of these kinds if any are named."""
-    query = select(Command).where(Command.certificate_id == certificate.id)
-    if kinds:
-        query = query.where(Command.kind.in_(kinds))
-    return db.session.scalar(query.order_by(Command.seq.desc()).limit(1))
-
-
 def history_of(certificate_id: int, limit: int = 20) -> list[Command]:
     """The newest commands about a certificate, newest first; they stay when it is deleted."""
     query = select(Command).where(Command.certificate_id == certificate_id).options(defer(Command.payload))

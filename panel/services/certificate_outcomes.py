@@ -1,5 +1,5 @@
 """What the end of a command about a certificate means for its row; the agent's reports say what lies on its disk.
-May import: panel.services.{certificates,dns_credentials}, panel.models, panel.extensions."""
+May import: panel.services.{certificate_jobs,certificates,dns_credentials}, panel.models."""
 
 from __future__ import annotations
 

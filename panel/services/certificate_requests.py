@@ -1,5 +1,6 @@
 """Asking for a certificate: from a form, by one click on a host, and again after a failure. One order at a time.
-May import: panel.services.{certificate_*,authorities,coverage,commands,deployments,lineage_names …}, panel.models …"""
+May import: panel.services.{certificate_*,authorities,coverage,commands,deployments,dns_credentials,events,
+lineage_names,proxy_hosts} and below."""
 
 from __future__ import annotations
 

@@ -113,15 +113,14 @@ def _names(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _check_names(spec: CertificateSpec, authority: AcmeAuthority) -> None:
-    wildcards = [name for name in spec.domain_names if name.startswith("*.")]
-    if wildcards and spec.challenge != Challenge.DNS_01:
-        raise Invalid(
-            "challenge",
-            _(
-                "%(display_name)s is a wildcard, which authorities check by DNS only. Choose the DNS check.",
-                display_name=display_name(wildcards[0]),
-            ),
-        )
+    _check_wildcards(spec)
+    _check_number(spec)
+    if authority.is_builtin and not authority.dns_server:
+        for name in spec.domain_names:
+            _refuse_home(name, authority)
+
+
+def _check_number(spec: CertificateSpec) -> None:
     most = FEW_NAMES.get(spec.profile, grammar.MAX_DOMAIN_NAMES)
     if len(spec.domain_names) > most:
         raise Invalid(
@@ -130,6 +129,18 @@ def _check_names(spec: CertificateSpec, authority: AcmeAuthority) -> None:
                 "The profile %(profile)s takes at most %(most)s names. Split them in two.",
                 profile=spec.profile,
                 most=most,
+            ),
+        )
+
+
+def _check_wildcards(spec: CertificateSpec) -> None:
+    wildcards = [name for name in spec.domain_names if name.startswith("*.")]
+    if wildcards and spec.challenge != Challenge.DNS_01:
+        raise Invalid(
+            "challenge",
+            _(
+                "%(display_name)s is a wildcard, which authorities check by DNS only. Choose the DNS check.",
+                display_name=display_name(wildcards[0]),
             ),
         )
     plain = [name for name in spec.domain_names if name not in wildcards]
@@ -144,9 +155,6 @@ def _check_names(spec: CertificateSpec, authority: AcmeAuthority) -> None:
                 display_name_2=display_name(covered[0].partition(".")[2]),
             ),
         )
-    if authority.is_builtin and not authority.dns_server:
-        for name in spec.domain_names:
-            _refuse_home(name, authority)
 
 
 def _refuse_home(name: str, authority: AcmeAuthority) -> None:

@@ -154,7 +154,8 @@ def _plain(suspect: Suspect) -> str:
     hosts = suspect.hosts
     if not hosts:
         return ""
-    return ngettext("%(some)s is served without HTTPS", "%(some)s are served without HTTPS", len(hosts), some=some(hosts))
+    shown = some(hosts)
+    return ngettext("%(some)s is served without HTTPS", "%(some)s are served without HTTPS", len(hosts), some=shown)
 
 
 def _sketch(

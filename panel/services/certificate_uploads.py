@@ -1,5 +1,5 @@
 """Certificates that a person brings: sent to the agent once, the key kept no longer than that takes.
-May import: panel.services.{certificate_*,context,coverage,events,lineage_names,uploads …}, panel.models …"""
+May import: panel.services.{certificate_*,context,coverage,events,lineage_names,proxy_hosts,uploads} and below."""
 
 from __future__ import annotations
 
@@ -67,6 +67,15 @@ def _create(agent: Agent, found: Upload, actor: User | None) -> Certificate:
 
 
 def _replace(agent: Agent, found: Upload, certificate: Certificate) -> Certificate:
+    _check_replaceable(agent, certificate)
+    _check_covered(certificate, found)
+    certificate.domain_names = list(found.names)
+    certificate.changed_at = utcnow()
+    db.session.flush()
+    return certificate
+
+
+def _check_replaceable(agent: Agent, certificate: Certificate) -> None:
     if certificate.source != CertificateSource.UPLOAD:
         raise Conflict(
             _(
@@ -84,6 +93,10 @@ def _replace(agent: Agent, found: Upload, certificate: Certificate) -> Certifica
         )
     if certificate_jobs.find_open(certificate, CommandKind.INSTALL_CERTIFICATE) is not None:
         raise Conflict(_("An upload for %(name)s is under way. Wait for its end, or cancel it.", name=certificate.name))
+
+
+def _check_covered(certificate: Certificate, found: Upload) -> None:
+    """Hosts that use it go on using it, so that it must be for all of their names."""
     for host in certificate_queries.hosts_using(certificate):
         missing = coverage.find_uncovered(found.names, host.domain_names)
         if missing:
@@ -96,7 +109,3 @@ def _replace(agent: Agent, found: Upload, certificate: Certificate) -> Certifica
                     name=certificate.name,
                 ),
             )
-    certificate.domain_names = list(found.names)
-    certificate.changed_at = utcnow()
-    db.session.flush()
-    return certificate

@@ -1,5 +1,5 @@
 """What people do with certificates; this module has all the verbs, those of requests and uploads live beside it.
-May import: panel.services.{agents,certificate_*,dns_credentials,events,proxy_hosts}, panel.models, panel.errors …"""
+May import: panel.services.{certificate_*,commands,events,proxy_hosts} and below."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """From saved to live: one apply per agent, what came of it, and what an apply would change.
-May import: panel.services.{batching,bundles,commands,domain_names,events,host_queries,proxy_hosts}, panel.nginx …"""
+May import: panel.services.{batching,bundles,commands,domain_names,events,host_queries,proxy_hosts} and below."""
 
 from __future__ import annotations
 

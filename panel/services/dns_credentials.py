@@ -1,16 +1,15 @@
 """DNS credentials: kept sealed, never shown again, tested by an agent, and chosen by name.
-May import: panel.services.{authorities,certificate_jobs,commands,context,events}, panel.nginx, panel.models …"""
+May import: panel.services.{authorities,authority_rules,certificate_jobs,commands,context,dns_providers,events}
+and below."""
 
 from __future__ import annotations
 
 import json
-import unicodedata
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import undefer
 
 from panel.errors import Conflict, Invalid, NotFound
 from panel.extensions import db, wake_after_commit
@@ -18,35 +17,11 @@ from panel.i18n import gettext as _
 from panel.models import Agent, Certificate, Command, CommandKind, DnsCredential, User
 from panel.models.types import utcnow
 from panel.nginx import grammar
-from panel.services import authority_rules, certificate_jobs, commands, context, events
+from panel.services import authority_rules, certificate_jobs, commands, context, dns_providers, events
 from panel.services.authorities import name_some, require_administrator
 from panel.vault import VaultError
 
 NOUN = "dns_credential"
-MAX_VALUE = 8192  # characters of one field; some are whole key files
-_PLACES = {"url", "server", "host", "endpoint", "address"}  # words in the names of fields that say where secrets go
-
-
-@dataclass(frozen=True)
-class ProviderField:
-    """One value that a provider needs. A secret one is never shown again."""
-
-    name: str
-    label: str
-    help: str
-    is_secret: bool
-    is_optional: bool
-
-
-@dataclass(frozen=True)
-class Provider:
-    """A DNS provider as agents describe it, and the ids of the agents that can use it."""
-
-    id: str
-    label: str
-    help: str
-    fields: tuple[ProviderField, ...]
-    agent_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -56,20 +31,6 @@ class CredentialSpec:
     name: str
     provider: str
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-def providers() -> list[Provider]:
-    """What the agents can use, by label; the newest agent's word on a provider counts, but for what is secret: there
-    it is enough that one says so, for one that errs or lies would have it shown."""
-    found: dict[str, Provider] = {}
-    query = select(Agent).where(Agent.revoked_at.is_(None)).options(undefer(Agent.dns_providers))
-    for agent in db.session.scalars(query.order_by(Agent.connected_at)):
-        for entry in agent.dns_providers:
-            known = found.get(entry["id"])
-            agent_ids = (*known.agent_ids, agent.id) if known else (agent.id,)
-            secrets = {one.name for one in known.fields if one.is_secret} if known else set[str]()
-            found[entry["id"]] = _provider(entry, agent_ids, secrets)
-    return sorted(found.values(), key=lambda provider: provider.label.lower())
 
 
 def list_all() -> list[DnsCredential]:
@@ -93,7 +54,7 @@ def users_of(credential: DnsCredential) -> list[Certificate]:
 
 def public_values(credential: DnsCredential) -> dict[str, str]:
     """The values that may be shown: those of fields that are known and not secret."""
-    provider = _find_provider(credential.provider)
+    provider = dns_providers.find(credential.provider)
     shown = {one.name for one in provider.fields if not one.is_secret} if provider else set()
     return {name: value for name, value in open_values(credential).items() if name in shown}
 
@@ -108,9 +69,9 @@ def open_values(credential: DnsCredential) -> dict[str, str]:
 def create(spec: CredentialSpec, actor: User | None) -> DnsCredential:
     """A new credential. Raises Forbidden, Invalid(field); that of a value is "values.<its name>"."""
     require_administrator(actor)
-    provider = _known_provider(spec.provider)
+    provider = dns_providers.get(spec.provider)
     credential = DnsCredential(name=_name(spec.name, None), provider=provider.id)
-    credential.sealed_fields = _seal(_values(provider, spec.values, {}))
+    credential.sealed_fields = _seal(dns_providers.check_values(provider, spec.values, {}))
     db.session.add(credential)
     db.session.flush()
     _record(actor, "create", credential, before=None)
@@ -120,10 +81,10 @@ def create(spec: CredentialSpec, actor: User | None) -> DnsCredential:
 def update(credential: DnsCredential, spec: CredentialSpec, actor: User | None) -> DnsCredential:
     """Saves a credential of the same provider; the agents that renew with it are told. Raises as create()."""
     require_administrator(actor)
-    provider = _known_provider(credential.provider)
+    provider = dns_providers.get(credential.provider)
     before, stored = describe(credential), open_values(credential)
     credential.name = _name(spec.name, credential)
-    values = _values(provider, spec.values, stored)
+    values = dns_providers.check_values(provider, spec.values, stored)
     if values == stored and before == describe(credential):
         return credential
     credential.sealed_fields = _seal(values)
@@ -222,25 +183,6 @@ def _is_within(name: str, zone: str) -> bool:
     return plain == zone or plain.endswith(f".{zone}")
 
 
-def _provider(entry: Mapping[str, Any], agent_ids: tuple[str, ...], secrets: Set[str]) -> Provider:
-    fields = tuple(
-        ProviderField(one["name"], one["label"], one["help"], one["secret"] or one["name"] in secrets, one["optional"])
-        for one in entry["fields"]
-    )
-    return Provider(entry["id"], entry["label"], entry["help"], fields, agent_ids)
-
-
-def _find_provider(provider_id: str) -> Provider | None:
-    return next((provider for provider in providers() if provider.id == provider_id), None)
-
-
-def _known_provider(provider_id: str) -> Provider:
-    provider = _find_provider(provider_id)
-    if provider is None:
-        raise Invalid("provider", _("No agent knows this DNS provider. Choose one from the list."))
-    return provider
-
-
 def _name(text: str, known: DnsCredential | None) -> str:
     name = authority_rules.parse_name(text)
     query = select(DnsCredential.id).where(DnsCredential.name == name)
@@ -249,48 +191,6 @@ def _name(text: str, known: DnsCredential | None) -> str:
             "name", _("There is already a DNS credential with the name %(name)s. Choose another name.", name=name)
         )
     return name
-
-
-def _values(provider: Provider, given: Mapping[str, str], stored: Mapping[str, str]) -> dict[str, str]:
-    """The values to keep: those given, and the stored ones of secrets that were left empty."""
-    known = {one.name for one in provider.fields}
-    for name in given:
-        if name not in known:
-            raise Invalid(
-                "values", _("%(label)s has no such field. Reload the page and try again.", label=provider.label)
-            )
-    values = {}
-    for one in provider.fields:
-        value = _value(one, given.get(one.name, "")) or (stored.get(one.name, "") if one.is_secret else "")
-        if not value and not one.is_optional:
-            raise Invalid(
-                f"values.{one.name}", _("%(label)s needs this: %(label_2)s.", label=provider.label, label_2=one.label)
-            )
-        if value:
-            values[one.name] = value
-    _refuse_moved_secrets(provider, given, values, stored)
-    return values
-
-
-def _refuse_moved_secrets(
-    provider: Provider, given: Mapping[str, str], values: Mapping[str, str], stored: Mapping[str, str]
-) -> None:
-    """A stored secret goes only where it was meant to go: who names another place must know it."""
-    places = [one for one in provider.fields if not one.is_secret and _PLACES & set(one.name.split("_"))]
-    moved = [one for one in places if stored and values.get(one.name) != stored.get(one.name)]
-    for one in provider.fields:
-        if moved and one.is_secret and one.name in values and not given.get(one.name, "").strip():
-            words = _("Enter it again: %(label)s has changed, and this would be sent there.", label=moved[0].label)
-            raise Invalid(f"values.{one.name}", words)
-
-
-def _value(one: ProviderField, text: str) -> str:
-    value = text.strip().replace("\r\n", "\n")
-    if len(value) > MAX_VALUE:
-        raise Invalid(f"values.{one.name}", _("Use at most %(max_value)s characters.", max_value=MAX_VALUE))
-    if any(unicodedata.category(character) in {"Cc", "Cs"} and character != "\n" for character in value):
-        raise Invalid(f"values.{one.name}", _("There is a control character in it. Copy it again."))
-    return value
 
 
 def _seal(values: dict[str, str]) -> str:

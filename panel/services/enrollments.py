@@ -1,9 +1,8 @@
 """How an agent gets its identity: one-time join tokens, first certificates, renewals, and what a revocation ends.
-May import: panel.services.events, panel.pki, panel.models, panel.extensions, panel.errors."""
+May import: panel.services.{events,secret_hashes}, panel.pki, panel.models, panel.extensions, panel.errors."""
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from panel.models import Agent, AgentCertificate, OneTimeToken, TokenPurpose
 from panel.models.types import utcnow
 from panel.pki import Authority, BadRequest, csr_public_key, key_sha256
 from panel.services import events
+from panel.services.secret_hashes import hash_secret
 
 TOKEN_LIFETIME = timedelta(hours=1)
 
@@ -38,7 +38,7 @@ def issue_token(agent: Agent, ca_fingerprint: str) -> str:
     db.session.add(
         OneTimeToken(
             purpose=TokenPurpose.JOIN,
-            secret_sha256=_sha256(secret),
+            secret_sha256=hash_secret(secret),
             agent_id=agent.id,
             created_at=now,
             expires_at=now + TOKEN_LIFETIME,
@@ -138,7 +138,7 @@ def _drop_tokens(agent: Agent) -> None:
 def _find_token(secret: str) -> OneTimeToken:
     token = db.session.scalar(
         select(OneTimeToken).where(
-            OneTimeToken.secret_sha256 == _sha256(secret), OneTimeToken.purpose == TokenPurpose.JOIN
+            OneTimeToken.secret_sha256 == hash_secret(secret), OneTimeToken.purpose == TokenPurpose.JOIN
         )
     )
     if token is None:
@@ -191,7 +191,3 @@ def _request_key(csr_pem: bytes) -> str:
         return key_sha256(csr_public_key(csr_pem))
     except BadRequest as error:
         raise Invalid("csr", str(error)) from error
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

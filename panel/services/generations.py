@@ -13,7 +13,10 @@ from panel.models import Agent
 
 
 def raise_one(agent_id: str) -> int:
-    """Counts one saved change of an agent and returns its number. The database counts, so no save is lost."""
+    """Counts one saved change of an agent and returns its number. The database counts, so no save is lost.
+
+    Raises NotFound.
+    """
     db.session.flush()
     generation = db.session.scalar(
         update(Agent)

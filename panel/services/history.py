@@ -1,5 +1,5 @@
-"""Reading the audit log: who changed an object last, and what.
-May import: panel.extensions, panel.models."""
+"""Who saved each of many objects last, and what.
+May import: panel.models."""
 
 from __future__ import annotations
 
@@ -24,23 +24,6 @@ class Change:
     person: str
     before: dict[str, Any]
     after: dict[str, Any]
-
-    @property
-    def changed_fields(self) -> list[str]:
-        """The fields whose values differ, in the order of the record."""
-        return [name for name, value in self.after.items() if self.before.get(name) != value]
-
-
-def changes_of(noun: str, object_id: object, limit: int = 10) -> list[Change]:
-    """The newest changes of one object, newest first."""
-    query = (
-        select(Event, User.username)
-        .outerjoin(User, User.id == Event.actor_id)
-        .where(Event.noun == noun, Event.object_id == str(object_id))
-        .order_by(Event.id.desc())
-        .limit(limit)
-    )
-    return [_change(event, person) for event, person in db.session.execute(query)]
 
 
 def last_changes(noun: str, object_ids: Iterable[object]) -> dict[str, Change]:

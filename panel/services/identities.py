@@ -1,5 +1,5 @@
 """People who come through an OpenID provider: known by issuer and subject, never by a name or an address.
-May import: panel.oidc, panel.services.{accounts,events}, panel.models, panel.extensions, panel.config, panel.errors."""
+May import: panel.oidc, panel.services.{accounts,events,user_credentials}, panel.models and below."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from panel.extensions import db
 from panel.i18n import gettext as _
 from panel.models import Identity, Role, User
 from panel.oidc import Person
-from panel.services import accounts, events
-from panel.services.accounts import Credentials
+from panel.services import accounts, events, user_credentials
+from panel.services.user_credentials import Credentials
 
 _HIGHEST_FIRST = (Role.ADMINISTRATOR, Role.OPERATOR, Role.VIEWER)
 
@@ -115,11 +115,11 @@ def _admit(person: Person, role: Role | None, settings: OidcSettings) -> User:
 
 def _username(person: Person) -> str:
     try:
-        return accounts.parse_username(person.username)
+        return user_credentials.parse_username(person.username)
     except Invalid:
         kept = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in person.username.lower())
     try:
-        return accounts.parse_username(kept.strip("-")[:64].rstrip("-"))
+        return user_credentials.parse_username(kept.strip("-")[:64].rstrip("-"))
     except Invalid as refusal:
         raise Forbidden(_("The provider gives you no name that can be used here. Ask for an invitation.")) from refusal
 

@@ -1,9 +1,8 @@
 """Invitations: a link that makes one person with a role that was chosen before.
-May import: panel.services.{accounts,events}, panel.models, panel.extensions, panel.errors."""
+May import: panel.services.{accounts,events,secret_hashes,user_credentials}, panel.models and below."""
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -17,7 +16,8 @@ from panel.i18n import lazy_gettext
 from panel.models import Invitation, Role, User
 from panel.models.types import utcnow
 from panel.services import accounts, events
-from panel.services.accounts import Credentials
+from panel.services.secret_hashes import hash_secret
+from panel.services.user_credentials import Credentials
 
 DAYS = (1, 3, 7, 30)  # how long a link may be good for
 DEFAULT_DAYS = 3
@@ -35,7 +35,7 @@ def create(role: Role, note: str, days: int, actor: User | None) -> tuple[Invita
         raise Invalid("days", _("Choose how long the link is good for."))
     token = secrets.token_urlsafe(32)
     invitation = Invitation(
-        secret_sha256=_hash(token),
+        secret_sha256=hash_secret(token),
         role=role,
         note=text,
         created_by_id=None if actor is None else actor.id,
@@ -69,14 +69,14 @@ def list_open() -> Sequence[Invitation]:
 
 def find(token: str) -> Invitation | None:
     """The invitation that this link's secret opens now."""
-    return db.session.scalar(select(Invitation).where(Invitation.secret_sha256 == _hash(token), *_is_open()))
+    return db.session.scalar(select(Invitation).where(Invitation.secret_sha256 == hash_secret(token), *_is_open()))
 
 
 def accept(token: str, credentials: Credentials) -> User:
     """Makes the person and spends the link; of racing posts one wins. Raises NotFound; Conflict for a taken name."""
     spent = db.session.scalar(
         update(Invitation)
-        .where(Invitation.secret_sha256 == _hash(token), *_is_open())
+        .where(Invitation.secret_sha256 == hash_secret(token), *_is_open())
         .values(used_at=utcnow())
         .returning(Invitation)
     )
@@ -95,14 +95,9 @@ def prune(now: datetime) -> None:
 
 def _is_open() -> tuple[ColumnElement[bool], ...]:
     """Whoever is no active administrator any more has also lost the word that was given in the link."""
-    administrators = select(User.id).where(User.role == Role.ADMINISTRATOR, User.disabled_at.is_(None))
     return (
         Invitation.used_at.is_(None),
         Invitation.taken_back_at.is_(None),
         Invitation.expires_at > utcnow(),
-        or_(Invitation.created_by_id.is_(None), Invitation.created_by_id.in_(administrators)),
+        or_(Invitation.created_by_id.is_(None), Invitation.created_by_id.in_(accounts.administrators())),
     )
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode(errors="replace")).hexdigest()

@@ -1,5 +1,5 @@
 """What operators watch of commands and agents: times and ends as they are committed, and what there is right now.
-May import: panel.services.jobs, panel.models, panel.extensions, panel.metrics."""
+May import: panel.services.{certificate_conditions,jobs}, panel.models."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def note(command: Command) -> None:
 
 
 @dataclass(frozen=True)
-class Census:
+class Tally:
     """How many open commands there are by (kind, state), how many certificates by state, and the seconds that the
     first of those in use has left; NaN when none is in use."""
 
@@ -41,22 +41,22 @@ class Census:
     seconds_left: float
 
 
-def take_census() -> Census:
+def take_tally() -> Tally:
     """Counts what there is now; zero is counted too, so that a curve comes down."""
     every = {(kind.value, state.value): 0 for kind in CommandKind for state in OPEN_STATES}
     query = select(Command.kind, Command.state, func.count()).where(Command.state.in_(OPEN_STATES))
     rows = db.session.execute(query.group_by(Command.kind, Command.state)).all()
     open_commands = every | {(kind, state): number for kind, state, number in rows}
-    return Census(open_commands, _count_certificates(), _seconds_left(utcnow()))
+    return Tally(open_commands, _count_certificates(), _seconds_left(utcnow()))
 
 
-def show(census: Census, statuses: Iterable[AgentStatus]) -> None:
-    """Puts a census and the agents' statuses where they are read."""
-    for labels, number in census.open_commands.items():
+def show(tally: Tally, statuses: Iterable[AgentStatus]) -> None:
+    """Puts a tally and the agents' statuses where they are read."""
+    for labels, number in tally.open_commands.items():
         metrics.commands_open.labels(*labels).set(number)
-    for state, number in census.certificates.items():
+    for state, number in tally.certificates.items():
         metrics.certificates.labels(state).set(number)
-    metrics.certificate_days_left.set(census.seconds_left / 86_400)
+    metrics.certificate_days_left.set(tally.seconds_left / 86_400)
     found = Counter(statuses)
     for status in AgentStatus:
         metrics.agents.labels(status.value).set(found[status])

@@ -1,5 +1,5 @@
 """What people do with proxy hosts: create, change, switch, delete, bring back, find.
-May import: panel.services.{coverage,domain_names,events,generations,host_queries,paging,tags}, panel.nginx …"""
+May import: panel.services.{coverage,domain_names,events,generations,host_queries,paging,tags} and below."""
 
 from __future__ import annotations
 

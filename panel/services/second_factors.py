@@ -1,10 +1,9 @@
 """The second factor: codes of an app, and recovery codes for the day on which the app is gone.
-May import: panel.totp, panel.vault, panel.services.{accounts,browser_sessions,context,events}, panel.models."""
+May import: panel.{totp,vault,models}, panel.services.{accounts,browser_sessions,context,events,secret_hashes}."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import secrets
 from enum import StrEnum
 
@@ -18,6 +17,7 @@ from panel.i18n import lazy_gettext
 from panel.models import RecoveryCode, User
 from panel.models.types import utcnow
 from panel.services import accounts, browser_sessions, context, events
+from panel.services.secret_hashes import hash_secret
 from panel.vault import VaultError
 
 
@@ -151,5 +151,4 @@ def _forget(user: User) -> None:
 
 def _hash(code: str) -> str:
     """Of the code without what people type between its parts."""
-    plain = "".join(code.replace("-", " ").split()).lower()
-    return hashlib.sha256(plain.encode(errors="replace")).hexdigest()
+    return hash_secret("".join(code.replace("-", " ").split()).lower())

@@ -33,6 +33,23 @@ _SCRYPT = bytes.fromhex("06092b06010401da47040b")  # 1.3.6.1.4.1.11591.4.11
 
 def load(text: str, passphrase: str) -> PrivateKey:
     """The key in the text. Raises Invalid at "key_pem" or "passphrase"."""
+    found = _find_block(text)
+    kind, body = found["kind"], found["body"]
+    if len(passphrase) > MAX_PASSPHRASE:
+        raise Invalid(
+            "passphrase", _("A passphrase has at most %(max_passphrase)s characters.", max_passphrase=MAX_PASSPHRASE)
+        )
+    if kind == "ENCRYPTED PRIVATE KEY":
+        _refuse_slow(body)
+    return _usable(_open(found.group(), passphrase, is_encrypted=kind.startswith("ENCRYPTED") or "ENCRYPTED" in body))
+
+
+def dump(key: PrivateKey) -> str:
+    """The key as PKCS #8 without a passphrase."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def _find_block(text: str) -> re.Match[str]:
     if not text.strip():
         raise Invalid(FIELD, _("Give the private key as PEM: it begins with -----BEGIN PRIVATE KEY-----."))
     refuse_huge(text, FIELD)
@@ -41,14 +58,11 @@ def load(text: str, passphrase: str) -> PrivateKey:
     found = list(_BLOCK.finditer(text))
     if len(found) != 1:
         raise Invalid(FIELD, _("Give exactly one private key, with its first and last line."))
-    kind, body = found[0]["kind"], found[0]["body"]
-    if len(passphrase) > MAX_PASSPHRASE:
-        raise Invalid(
-            "passphrase", _("A passphrase has at most %(max_passphrase)s characters.", max_passphrase=MAX_PASSPHRASE)
-        )
-    if kind == "ENCRYPTED PRIVATE KEY":
-        _refuse_slow(body)
-    key = _open(found[0].group(), passphrase, is_encrypted=kind.startswith("ENCRYPTED") or "ENCRYPTED" in body)
+    return found[0]
+
+
+def _usable(key: object) -> PrivateKey:
+    """What nginx can load."""
     if not isinstance(key, PrivateKey):
         raise Invalid(FIELD, _("nginx cannot use this kind of key. Use an elliptic curve or an RSA key."))
     if isinstance(key, rsa.RSAPrivateKey) and not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
@@ -63,11 +77,6 @@ def load(text: str, passphrase: str) -> PrivateKey:
             ),
         )
     return key
-
-
-def dump(key: PrivateKey) -> str:
-    """The key as PKCS #8 without a passphrase."""
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def _open(block: str, passphrase: str, *, is_encrypted: bool) -> object:

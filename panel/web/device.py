@@ -1,5 +1,5 @@
 """The device cookie: a browser that logged in before is told apart from strangers guessing at the same account.
-May import: Flask, itsdangerous, panel.config."""
+May import: Flask, itsdangerous, panel.services.logins, panel.config."""
 
 from __future__ import annotations
 

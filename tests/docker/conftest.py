@@ -1,5 +1,5 @@
 """One Engine with its images for all container tests, and a tidy place for each.
-May import: tests.docker, agent.docker."""
+May import: tests.docker, agent.config, agent.docker."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.config import AgentConfig
 from agent.docker.engine import Engine
 from tests.docker.engine import BASE, docker, make_base_image, make_nginx_image, running_engine
 
@@ -78,6 +79,19 @@ def yard(docker_host: str) -> Iterator[Yard]:
         yield made
     finally:
         made.clear()
+
+
+@pytest.fixture
+def config(tmp_path: Path, docker_host: str, yard: Yard) -> AgentConfig:
+    """An agent whose nginx is a container that is not there yet."""
+    return AgentConfig(
+        state_dir=tmp_path / "agent",
+        nginx_container=yard.name("nginx"),
+        docker_host=docker_host,
+        http_port=80,
+        https_port=443,
+        letsencrypt_dir=tmp_path / "letsencrypt",
+    )
 
 
 @pytest.fixture

@@ -34,19 +34,6 @@ class ContainerBench(Bench):
         return int(head.split()[1]), body.decode()
 
 
-@pytest.fixture
-def config(tmp_path: Path, docker_host: str, yard: Yard) -> AgentConfig:
-    """Settings for a container that is not there yet."""
-    return AgentConfig(
-        state_dir=tmp_path / "agent",
-        nginx_container=yard.name("nginx"),
-        docker_host=docker_host,
-        http_port=80,
-        https_port=443,
-        letsencrypt_dir=tmp_path / "letsencrypt",
-    )
-
-
 def start_nginx(yard: Yard, config: AgentConfig) -> None:
     """As compose.yaml does it: the folder at the same path, nginx as the first process."""
     conf = Layout(config.nginx_dir).conf

@@ -104,19 +104,6 @@ class Panel:
 
 
 @pytest.fixture
-def config(tmp_path: Path, docker_host: str, yard: Yard) -> AgentConfig:
-    """An agent of a container that is not there yet."""
-    return AgentConfig(
-        state_dir=tmp_path / "agent",
-        nginx_container=yard.name("nginx"),
-        docker_host=docker_host,
-        http_port=80,
-        https_port=443,
-        letsencrypt_dir=tmp_path / "letsencrypt",
-    )
-
-
-@pytest.fixture
 def panel(config: AgentConfig, yard: Yard) -> Iterator[Panel]:
     """A workshop that runs beside nginx."""
     yard.container("nginx", image=NGINX, options=("--network", yard.network("front")))

@@ -1,5 +1,5 @@
 """What this agent asked for before, against the limits that Let's Encrypt publishes. Nobody is asked.
-May import: agent.acme.spec, agent.acme.check.{names,suffixes,surroundings}."""
+May import: agent.acme.{causes,spec}, agent.acme.check.{names,suffixes,surroundings}."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """All checks at once, within a few seconds, and without asking the authority for anything but its directory.
-May import: agent.acme.{http01,order,spec}, agent.acme.check, agent.dns.spec, agent.errors."""
+May import: agent.acme.{causes,http01,order,spec}, agent.acme.check, agent.dns.spec, agent.errors."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Hetzner, by the DNS part of its Cloud API. The old one (dns.hetzner.com) ended in May 2026.
-May import: agent.dns.patience, agent.dns.provider, agent.dns.spec."""
+May import: agent.dns.{http,patience,provider,spec}."""
 
 from __future__ import annotations
 

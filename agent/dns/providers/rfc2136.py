@@ -1,5 +1,5 @@
 """Any DNS server that takes dynamic updates (RFC 2136) signed with a TSIG key: BIND, Knot, PowerDNS and others.
-May import: agent.dns.provider, agent.dns.spec."""
+May import: agent.dns.{provider,spec,update}."""
 
 from __future__ import annotations
 

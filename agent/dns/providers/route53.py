@@ -1,5 +1,5 @@
 """Amazon Route 53, by its REST API of XML, with requests that are signed here.
-May import: agent.dns.aws, agent.dns.patience, agent.dns.provider, agent.dns.spec."""
+May import: agent.dns.{aws,http,patience,provider,spec}."""
 
 from __future__ import annotations
 

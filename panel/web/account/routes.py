@@ -12,7 +12,7 @@ from panel.extensions import db, transaction
 from panel.i18n import gettext as _
 from panel.i18n import ngettext
 from panel.models import User
-from panel.services import accounts, browser_sessions, identities
+from panel.services import accounts, browser_sessions, identities, user_credentials
 from panel.web import access, htmx
 from panel.web.account import proof, second_factor, view
 from panel.web.account.forms import PasswordForm, ProofForm
@@ -109,7 +109,7 @@ def unlink_identity(identity_id: int) -> BaseResponse:
 
 
 def _change(user_id: int, username: str, password: str) -> None:
-    credentials = accounts.prepare(username, password)
+    credentials = user_credentials.prepare(username, password)
     with transaction():
         user = db.session.get_one(User, user_id)
         accounts.change_password(user, credentials)

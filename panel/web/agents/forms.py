@@ -1,5 +1,5 @@
 """The form that names a new agent.
-May import: Flask-WTF."""
+May import: Flask-WTF, panel.web.forms, panel.services.agents."""
 
 from __future__ import annotations
 

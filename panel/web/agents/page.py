@@ -1,4 +1,4 @@
-"""The values of one agent's page, the same for the page and for what changes on it by itself.
+"""The values of the list of agents and of one agent's page, the same for the page and for what changes by itself.
 May import: panel.web, panel.services and below."""
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from panel.web.networks import engine
 
 HOSTS_SHOWN = 10
 JOBS_SHOWN = 8
-
-
 AGENTS = Shape(path="/agents", facets={}, columns={"name": (lazy_gettext("Agent"), False)}, default_sort="name")
 
 

@@ -1,5 +1,5 @@
 """The undo that a toast offers for what was just done, and what is said after it.
-May import: Flask, panel.services.undo, panel.web."""
+May import: Flask, panel.services.{undo,undo_ways}, panel.web."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from flask import url_for
 
 from panel.i18n import gettext as _
 from panel.services import undo
-from panel.services.undo import Undone
+from panel.services.undo_ways import Undone
 from panel.web.audit import words
 
 

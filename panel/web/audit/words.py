@@ -1,5 +1,5 @@
 """How changes are called: kinds of objects, what was done to them, their fields and values.
-May import: panel.web.hosts.forms, panel.web.jobs.words."""
+May import: panel.web.hosts.forms, panel.web.jobs.words, panel.nginx.grammar."""
 
 from __future__ import annotations
 

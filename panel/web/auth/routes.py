@@ -13,7 +13,7 @@ from panel.errors import Throttled
 from panel.extensions import transaction
 from panel.i18n import lazy_gettext
 from panel.models import User
-from panel.services import accounts, logins
+from panel.services import logins, setup_links
 from panel.web import access, device
 from panel.web.auth import provider, second_step
 from panel.web.auth.forms import LoginForm
@@ -91,7 +91,7 @@ def _page(form: LoginForm, problem: str = "", status: int = 200) -> Response:
     config: Config = current_app.config["WAYPOST"]
     values = {
         "next": access.local_path(request.values.get("next", "")) or "",
-        "is_set_up": accounts.has_administrator(),
+        "is_set_up": setup_links.has_administrator(),
         "provider": config.oidc.name if config.oidc else "",
     }
     return make_response(render_template("auth/login.html", form=form, problem=problem, **values), status)

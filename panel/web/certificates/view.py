@@ -13,20 +13,12 @@ from panel.models import DUE_PART, Certificate, CertificateSource, Command, Prox
 from panel.nginx.grammar import display_name
 from panel.web.certificates import words
 from panel.web.certificates.findings import Trouble, trouble
+from panel.web.status import Status
 
 HOSTS_SHOWN = 2  # in a row; the certificate's page has them all
 # Shares of the lifetime, because lifetimes shrink: from a third on the agent is at it.
 DUE = 1 / DUE_PART
 VERY_LATE = 0.1
-
-
-@dataclass(frozen=True)
-class Status:
-    """A pill: `tone` gives shape and colour (ok, warn, bad, off, run), `word` says it, `detail` explains it."""
-
-    tone: str
-    word: str
-    detail: str
 
 
 @dataclass(frozen=True)

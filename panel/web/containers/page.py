@@ -3,7 +3,7 @@ May import: panel.web, panel.services and below."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from flask import current_app
@@ -12,12 +12,13 @@ from panel.i18n import lazy_gettext
 from panel.models import Agent
 from panel.models.types import utcnow
 from panel.services import agents, containers, docker_facts, label_hosts
-from panel.services.paging import cut
-from panel.web import listing
+from panel.web import listing, told
 from panel.web.containers import view
 from panel.web.containers.view import ContainerRow, OfferView
-from panel.web.listing import Facet, ListQuery, Shape
+from panel.web.listing import Facet, Shape
 from panel.web.networks import engine
+from panel.web.status import SEVERITY
+from panel.web.told import Sieve
 
 CONTAINERS = Shape(
     path="/containers",
@@ -39,37 +40,32 @@ CONTAINERS = Shape(
     },
     default_sort="name",
 )
-_IS: Mapping[str, Callable[[ContainerRow], bool]] = {
-    "proxied": lambda row: bool(row.hosts),
-    "free": lambda row: not row.hosts and not row.is_own,
-    "offered": lambda row: row.is_offered,
-    "down": lambda row: row.status.tone in {"off", "warn", "bad"},
-}
-_KEYS: Mapping[str, Callable[[ContainerRow], tuple[object, ...]]] = {
-    "name": lambda row: (row.name, row.agent_name),
-    "agent": lambda row: (row.agent_name, row.name),
-    "status": lambda row: (view.SEVERITY[row.status.tone], row.name),
-}
+_SIEVE = Sieve[ContainerRow](
+    statuses={
+        "proxied": lambda row: bool(row.hosts),
+        "free": lambda row: not row.hosts and not row.is_own,
+        "offered": lambda row: row.is_offered,
+        "down": lambda row: row.status.tone in {"off", "warn", "bad"},
+    },
+    texts=lambda row: (row.name, row.image, *(name for name, _ in row.networks)),
+    columns={
+        "name": lambda row: (row.name, row.agent_name),
+        "agent": lambda row: (row.agent_name, row.name),
+        "status": lambda row: (SEVERITY[row.status.tone], row.name),
+    },
+)
 
 
 def list_values(args: Mapping[str, str]) -> dict[str, Any]:
     """What the list shows for a URL's parameters."""
-    everyone = [agent for agent in agents.list_all() if agent.has_joined and not agent.is_revoked]
+    everyone = agents.list_joined()
     query = listing.parse(CONTAINERS, args, {"agent": listing.agents_facet(everyone)})
     offers = [one for agent in everyone for one in _offers(agent)]
     offering = {(one.agent_id, one.container_id) for one in offers}
     found = [row for agent in everyone for row in _rows(agent, offering)]
-    page = cut(_choose(found, query), query.page, query.per_page)
     return {
-        "query": query,
-        "region": listing.region(query),
-        "rows": page.items,
-        "page": page,
-        "total": len(found),
+        **told.values(found, query, _SIEVE),
         "offers": offers,
-        "columns": listing.columns(query),
-        "filters": listing.filters(query),
-        "sizes": listing.sizes(query),
         "engines": engine.views(everyone, utcnow(), current_app.config["WAYPOST"]),
     }
 
@@ -87,15 +83,3 @@ def _rows(agent: Agent, offering: set[tuple[str, str]]) -> list[ContainerRow]:
         view.row(agent, facts, one, hosts.get(one.id, ()), is_offered=(agent.id, one.id) in offering)
         for one in facts.containers
     ]
-
-
-def _choose(found: Sequence[ContainerRow], query: ListQuery) -> list[ContainerRow]:
-    words = query.query.lower()
-    kept = [
-        row
-        for row in found
-        if (not query.agent_id or row.agent_id == query.agent_id)
-        and (not query.status or _IS[query.status](row))
-        and (not words or any(words in text.lower() for text in (row.name, row.image, *(n for n, _ in row.networks))))
-    ]
-    return sorted(kept, key=_KEYS[query.sort], reverse=query.descending)

@@ -12,8 +12,8 @@ from panel.models import Agent, ProxyHost
 from panel.nginx.grammar import display_name
 from panel.services.docker_facts import Container, DockerFacts, Port
 from panel.services.labels import Wish
-from panel.web.certificates.view import Status
 from panel.web.networks.view import Names, some
+from panel.web.status import Status
 
 HOSTS_SHOWN = 4  # in a row
 _HEALTHS = {
@@ -33,7 +33,6 @@ _STATES = {
     "exited": Status("off", lazy_gettext("Stopped"), lazy_gettext("It has ended.")),
     "dead": Status("bad", lazy_gettext("Dead"), lazy_gettext("Docker could not take it away.")),
 }
-SEVERITY = {"bad": 0, "warn": 1, "run": 2, "ok": 3, "off": 4}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def answer(request: Request) -> Response:
     elif not _is_local(request):
         sentence = "Only this machine may read metrics. Set PANEL_METRICS_TOKEN to read them from elsewhere.\n"
         return Response(sentence, 403, mimetype="text/plain")
-    measures.show(measures.take_census(), agents.statuses(utcnow(), config).values())
+    measures.show(measures.take_tally(), agents.statuses(utcnow(), config).values())
     return Response(
         generate_latest(metrics.registry), headers={"Cache-Control": "no-store"}, content_type=CONTENT_TYPE_LATEST
     )

@@ -1,5 +1,5 @@
 """The overview, its first steps, and the switches of theme and language.
-May import: Flask, panel.i18n, panel.web, panel.services."""
+May import: Flask, panel.web, panel.services and below."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ May import: Flask, panel.web, panel.services and below."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from flask import request
@@ -159,7 +159,7 @@ def _untag_question(found: Sequence[ProxyHost]) -> Question:
     for name in (name for host in found for name in host.tags):
         counts[name] = counts.get(name, 0) + 1
     choices = tuple(Choice(name, f"{name} ({plural(count, 'host')})") for name, count in sorted(counts.items()))
-    return Question(
+    question = Question(
         title=_("Remove a tag from %(plural)s", plural=plural(len(found), "host")),
         sentences=() if choices else (_("None of these hosts has a tag."),),
         names=_names(found),
@@ -167,9 +167,8 @@ def _untag_question(found: Sequence[ProxyHost]) -> Question:
         keep=_("Cancel"),
         field="tag",
         label=_("Tag"),
-        choices=choices,
-        can_go_on=bool(choices),
     )
+    return _with(choices, question)
 
 
 def _assign_question(found: Sequence[ProxyHost]) -> Question:
@@ -188,7 +187,7 @@ def _assign_question(found: Sequence[ProxyHost]) -> Question:
     )
     sentence = _("Hosts that the certificate is not for stay as they are, and are named.")
     nothing = _("No certificate is for any of these hosts. Request one for them, or upload one.")
-    return Question(
+    question = Question(
         title=_("Assign a certificate to %(plural)s", plural=plural(len(found), "host")),
         sentences=(sentence if choices else nothing,),
         names=_names(found),
@@ -196,9 +195,13 @@ def _assign_question(found: Sequence[ProxyHost]) -> Question:
         keep=_("Cancel"),
         field="certificate",
         label=_("Certificate"),
-        choices=choices,
-        can_go_on=bool(choices),
     )
+    return _with(choices, question)
+
+
+def _with(choices: tuple[Choice, ...], question: Question) -> Question:
+    """Where there is nothing to choose, nothing can be done."""
+    return replace(question, choices=choices, can_go_on=bool(choices))
 
 
 def _request_question(found: Sequence[ProxyHost]) -> Question:

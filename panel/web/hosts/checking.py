@@ -16,8 +16,8 @@ from panel.nginx.grammar import display_name
 from panel.services import form_checks, upstreams
 from panel.services.upstreams import Upstream
 from panel.web.certificates.findings import TONES, Record, parse_record
-from panel.web.certificates.view import Status
 from panel.web.hosts.forms import ProxyHostForm
+from panel.web.status import Status
 
 OFTEN, SELDOM = 10, 60  # seconds between looks that the page makes by itself
 OFTEN_ROUNDS = 12  # two minutes

@@ -12,7 +12,7 @@ from panel.i18n import lazy_gettext, midst
 from panel.models import Agent, AgentStatus, ProxyHost
 from panel.services import docker_facts, upstreams
 from panel.services.upstreams import Health, Upstream
-from panel.web.certificates.view import Status
+from panel.web.status import Status
 
 UNCHECKED = Status(
     "off",

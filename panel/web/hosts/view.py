@@ -13,9 +13,10 @@ from panel.i18n import lazy_gettext, midst, ngettext
 from panel.models import Agent, AgentStatus, Command, ProxyHost
 from panel.models.types import utcnow
 from panel.nginx.grammar import display_name
-from panel.web.certificates.view import Status, host_tls
+from panel.web.certificates.view import host_tls
 from panel.web.certificates.words import authority
 from panel.web.hosts.forms import LABELS
+from panel.web.status import Status
 
 NAMES_SHOWN = 3  # in sentences; pages list them all
 

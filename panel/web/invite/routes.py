@@ -10,7 +10,7 @@ from panel.errors import Conflict, Invalid, NotFound
 from panel.extensions import transaction
 from panel.i18n import gettext as _
 from panel.models import Invitation
-from panel.services import accounts, invitations
+from panel.services import invitations, user_credentials
 from panel.web import access, htmx
 from panel.web.auth.session import HOME, enter, open_session
 from panel.web.invite.forms import InviteForm
@@ -50,7 +50,7 @@ def accept() -> Response | BaseResponse:
 
 
 def _enter(token: str, form: InviteForm) -> BaseResponse:
-    credentials = accounts.prepare(form.username.data or "", form.password.data or "")
+    credentials = user_credentials.prepare(form.username.data or "", form.password.data or "")
     with transaction():
         opened = open_session(invitations.accept(token, credentials), by="invitation")
     response = enter(opened, HOME)

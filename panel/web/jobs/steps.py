@@ -1,5 +1,5 @@
 """The steps of a job with their real durations, computed from the stages of its output.
-May import: panel.models, panel.services.jobs, panel.web.jobs.words."""
+May import: panel.models, panel.services.jobs, panel.web.certificates.findings, panel.web.jobs.words."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """What a job's page shows, gathered once for the page and for its stream, so that they cannot differ.
-May import: panel.models, panel.services, panel.web.filters, panel.web.jobs."""
+May import: panel.models, panel.services, panel.web.{certificates,filters,jobs}."""
 
 from __future__ import annotations
 

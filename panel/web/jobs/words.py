@@ -1,5 +1,5 @@
 """How jobs are called: kinds, states, stages.
-May import: panel.models."""
+May import: panel.models, panel.services.jobs."""
 
 from __future__ import annotations
 

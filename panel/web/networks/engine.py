@@ -61,8 +61,8 @@ def view(agent: Agent, now: datetime, config: Config) -> EngineView:
 
 
 def views(everyone: Iterable[Agent], now: datetime, config: Config) -> list[EngineView]:
-    """Of all agents that have joined and are not revoked."""
-    return [view(agent, now, config) for agent in everyone if agent.has_joined and not agent.is_revoked]
+    """Of each of these agents."""
+    return [view(agent, now, config) for agent in everyone]
 
 
 def _words(agent: Agent, facts: docker_facts.DockerFacts) -> tuple[str, str, str, str]:

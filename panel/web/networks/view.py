@@ -11,7 +11,7 @@ from panel.i18n import lazy_gettext
 from panel.models import Agent, Command, CommandKind, ProxyHost
 from panel.nginx.grammar import display_name
 from panel.services.docker_facts import DockerFacts, Network
-from panel.web.certificates.view import Status
+from panel.web.status import Status
 
 NAMES_SHOWN = 4  # containers and hosts in a row
 
@@ -39,7 +39,6 @@ UNNEEDED = Status(
 )
 ATTACHING = Status("run", lazy_gettext("Attaching"), lazy_gettext("A job joins nginx to it now."))
 DETACHING = Status("run", lazy_gettext("Detaching"), lazy_gettext("A job takes nginx out of it now."))
-SEVERITY = {"bad": 0, "warn": 1, "run": 2, "ok": 3, "off": 4}
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """The form of a channel, made from the fields of its kind.
-May import: Flask-WTF, panel.notifiers.notifier, panel.services.channels."""
+May import: Flask-WTF, panel.web.{filters,forms}, panel.notifiers.notifier, panel.services.channels."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """What the page about notifications shows, as plain values: channels and messages.
-May import: panel.config, panel.models, panel.services."""
+May import: panel.models, panel.services, panel.vault."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from panel.errors import Invalid, NotFound
 from panel.extensions import transaction
 from panel.i18n import gettext as _
 from panel.models import Agent, DnsCredential
-from panel.services import agents, dns_credentials
-from panel.services.dns_credentials import Provider
+from panel.services import agents, dns_credentials, dns_providers
+from panel.services.dns_providers import Provider
 from panel.vault import VaultError
 from panel.web import htmx
 from panel.web.access import actor, administrators_only
@@ -26,7 +26,7 @@ MAX_QUERY = 100
 
 def index() -> str:
     """Every credential, whether it works and who needs it."""
-    return render_template("settings/dns.html", credentials=_views(), can_add=bool(dns_credentials.providers()))
+    return render_template("settings/dns.html", credentials=_views(), can_add=bool(dns_providers.list_all()))
 
 
 @administrators_only
@@ -120,7 +120,7 @@ def _views() -> list[view.CredentialView]:
 
 
 def _providers() -> dict[str, Provider]:
-    return {provider.id: provider for provider in dns_credentials.providers()}
+    return {provider.id: provider for provider in dns_providers.list_all()}
 
 
 def _able(credential: DnsCredential) -> Agent:

@@ -10,7 +10,8 @@ from wtforms import BooleanField, EmailField, PasswordField, StringField, TextAr
 from panel.i18n import lazy_gettext
 from panel.models import AcmeAuthority
 from panel.services.authorities import AuthoritySpec
-from panel.services.dns_credentials import CredentialSpec, Provider
+from panel.services.dns_credentials import CredentialSpec
+from panel.services.dns_providers import Provider
 from panel.web.forms import Form
 
 PREFIX = "values."  # of what a provider calls its fields, so that none is mistaken for one of the form

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from panel.i18n import gettext as _
 from panel.models import AcmeAuthority, DnsCredential
 from panel.services import authorities, dns_credentials
-from panel.services.dns_credentials import Provider
+from panel.services.dns_providers import Provider
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from panel.web.forms import Form
 
 
 class SetupForm(Form):
-    """Shapes only; the rules of names and passwords are facts of panel.services.accounts."""
+    """Shapes only; the rules of names and passwords are facts of panel.services.user_credentials."""
 
     username = StringField(
         lazy_gettext("User name"), [InputRequired(lazy_gettext("Choose a user name.")), Length(max=64)]

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel.errors import Invalid, NotFound
 from panel.extensions import transaction
 from panel.i18n import gettext as _
-from panel.services import accounts
+from panel.services import setup_links, user_credentials
 from panel.web import access, htmx
 from panel.web.auth.session import HOME, enter, open_session
 from panel.web.setup.forms import SetupForm
@@ -22,7 +22,7 @@ bp = Blueprint("setup", __name__)
 def show() -> Response:
     """The form, for who has the token; a page that helps, for everybody else."""
     token = request.args.get("token", "")
-    if not accounts.is_setup_token(token):
+    if not setup_links.is_good(token):
         return _closed()
     return _page(SetupForm(), token)
 
@@ -32,7 +32,7 @@ def show() -> Response:
 def create() -> Response | BaseResponse:
     """Makes the administrator and logs them in."""
     token = request.form.get("token", "")
-    if not accounts.is_setup_token(token):
+    if not setup_links.is_good(token):
         return _closed()
     form = SetupForm()
     if not form.validate_on_submit():
@@ -47,10 +47,10 @@ def create() -> Response | BaseResponse:
 
 
 def _set_up(token: str, form: SetupForm) -> BaseResponse:
-    credentials = accounts.prepare(form.username.data or "", form.password.data or "")
+    credentials = user_credentials.prepare(form.username.data or "", form.password.data or "")
     with transaction():
-        opened = open_session(accounts.set_up(token, credentials), by=_("setup link"))
-    accounts.forget_setup_link(current_app.config["WAYPOST"])
+        opened = open_session(setup_links.set_up(token, credentials), by=_("setup link"))
+    setup_links.forget(current_app.config["WAYPOST"])
     response = enter(opened, HOME)
     htmx.toast(_("Welcome, %(username)s. This panel is yours.", username=opened.username))
     return response
@@ -61,4 +61,4 @@ def _page(form: SetupForm, token: str, status: int = 200) -> Response:
 
 
 def _closed() -> Response:
-    return make_response(render_template("setup/closed.html", is_set_up=accounts.has_administrator()), 404)
+    return make_response(render_template("setup/closed.html", is_set_up=setup_links.has_administrator()), 404)

@@ -1,5 +1,5 @@
 """The forms about people: an invitation, and another role.
-May import: WTForms, panel.web.forms, panel.services, panel.models."""
+May import: WTForms, panel.web.{filters,forms}, panel.services, panel.models."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from agent import failpoints
-from agent.acme.certbot import certbot_lock, check_name, lineage_name, read_renewal, take_over, write_renewal
+from agent.acme.certbot import certbot_lock, check_name, read_renewal, take_over, write_renewal
 from agent.acme.leaf import find_fault, read_leaf
 from agent.acme.lineage import KEEP, KINDS, Lineages
 from agent.acme.spec import KeyType
@@ -171,13 +171,6 @@ def test_a_name_is_never_a_path(lineages: Lineages, authority: TestAuthority, na
         lineages.add(name, authority.issue("a.example"))
     with pytest.raises(AgentError):
         lineages.delete(name)
-
-
-def test_names_follow_certbot_s_rule() -> None:
-    assert lineage_name(("*.a.example", "a.example"), frozenset()) == "a.example"
-    assert lineage_name(("a.example",), frozenset({"a.example"})) == "a.example-0001"
-    assert lineage_name(("a.example",), frozenset({"a.example", "a.example-0001"})) == "a.example-0002"
-    assert check_name(lineage_name(("2001:db8::1",), frozenset())) == "2001_db8__1"
 
 
 @pytest.mark.parametrize("nth", range(1, len(KINDS)))

@@ -1,10 +1,8 @@
 """Name servers that all tests share, an output that can be read, and patience.
-May import: agent, pytest, tests.agent.dns.servers."""
+May import: agent, pytest, tests.agent.dns.{far_side,servers}."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -15,6 +13,7 @@ from agent.dns.provider import HttpProvider, Job
 from agent.dns.values import checked
 from agent.nginx.guard import Guard
 from agent.output import Output, OutputLine
+from tests.agent.dns.far_side import Asked, FarSide, Said, far_side
 from tests.agent.dns.servers import NameServer, knot, zone_text
 
 
@@ -22,6 +21,12 @@ class Opener(Protocol):
     """Calls a provider's class with the fields of a credential."""
 
     def __call__(self, kind: type[HttpProvider], at: str, /, **fields: str) -> HttpProvider: ...
+
+
+class Account(Protocol):
+    """What a test plays of a provider."""
+
+    def answer(self, asked: Asked, /) -> Said: ...
 
 
 class Lines:
@@ -57,6 +62,13 @@ def lines() -> Iterator[Lines]:
 
 
 @pytest.fixture
+def side(account: Account) -> Iterator[FarSide]:
+    """The API of the test's own `account`, while it runs."""
+    with far_side(account.answer) as found:
+        yield found
+
+
+@pytest.fixture
 def open_at(lines: Lines, guard: Guard) -> Opener:
     """Opens a provider that speaks to an API which a test plays."""
 
@@ -65,12 +77,6 @@ def open_at(lines: Lines, guard: Guard) -> Opener:
         return kind(Job(values, lines.output, guard), kind.info, at)
 
     return open_it
-
-
-@pytest.fixture
-def guard() -> Guard:
-    """A minute."""
-    return Guard(time.monotonic() + 60, threading.Event(), threading.Event())
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 """An HTTP API played by a test: a function decides, and everything that was asked is kept.
-May import: agent.dns, tests.agent.dns.conftest."""
+May import: the standard library."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,7 +15,7 @@ from agent.dns.publish import publish
 from agent.dns.spec import DnsFailure, TxtRecord
 from agent.nginx.guard import Guard
 from tests.agent.dns.conftest import Lines, Opener
-from tests.agent.dns.far_side import Asked, FarSide, Said, far_side
+from tests.agent.dns.far_side import Asked, FarSide, Said
 from tests.agent.dns.servers import NameServer, needs_knot
 
 VALUES = ["a" * 43, "b" * 43]
@@ -36,14 +35,8 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Server:
+def account() -> Server:
     return Server()
-
-
-@pytest.fixture
-def side(server: Server) -> Iterator[FarSide]:
-    with far_side(server.answer) as found:
-        yield found
 
 
 def _open(side: FarSide, open_at: Opener, password: str = "password") -> HttpProvider:
@@ -51,13 +44,13 @@ def _open(side: FarSide, open_at: Opener, password: str = "password") -> HttpPro
     return open_at(AcmeDns, "", **fields)
 
 
-def test_two_values_stand_side_by_side(server: Server, side: FarSide, open_at: Opener) -> None:
+def test_two_values_stand_side_by_side(account: Server, side: FarSide, open_at: Opener) -> None:
     provider = _open(side, open_at)
     for value in (*VALUES, *VALUES):
         provider.add("", TxtRecord("delegated-challenge.other.test", value))
-    assert list(server.kept) == VALUES, "an attempt after a crash pushes nothing out"
+    assert list(account.kept) == VALUES, "an attempt after a crash pushes nothing out"
     provider.remove("", TxtRecord("delegated-challenge.other.test", VALUES[0]))
-    assert list(server.kept) == VALUES
+    assert list(account.kept) == VALUES
 
 
 def test_a_wrong_password(side: FarSide, open_at: Opener) -> None:
@@ -74,7 +67,7 @@ def test_a_name_that_does_not_lead_there(side: FarSide, open_at: Opener) -> None
 
 @needs_knot
 def test_a_third_value_is_refused_because_it_would_push_one_out(
-    server: Server, side: FarSide, world: NameServer, lines: Lines, guard: Guard
+    account: Server, side: FarSide, world: NameServer, lines: Lines, guard: Guard
 ) -> None:
     fields = {"url": side.url, "username": "user", "password": "password", "subdomain": "delegated-challenge"}
     credential = DnsCredential("1", "Test", "acme-dns", fields)
@@ -84,12 +77,12 @@ def test_a_third_value_is_refused_because_it_would_push_one_out(
         publish(credential, records, lines.output, guard, resolver=world.settings),
     ):
         pytest.fail("it went on")
-    assert len(server.kept) == 2
+    assert len(account.kept) == 2
 
 
 @needs_knot
-def test_the_check_follows_the_cname(server: Server, side: FarSide, open_at: Opener, world: NameServer) -> None:
+def test_the_check_follows_the_cname(account: Server, side: FarSide, open_at: Opener, world: NameServer) -> None:
     found = check_provider(_open(side, open_at), "delegated.example.test", Lookup(world.settings))
     assert found.ok
     assert "_acme-challenge.delegated.example.test leads there" in found.sentence
-    assert len(server.kept) == 1
+    assert len(account.kept) == 1

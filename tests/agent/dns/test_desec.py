@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,7 +10,7 @@ from agent.dns.provider import HttpProvider
 from agent.dns.providers.desec import Desec
 from agent.dns.spec import DnsFailure, TxtRecord
 from tests.agent.dns.conftest import Opener
-from tests.agent.dns.far_side import Asked, FarSide, Said, far_side
+from tests.agent.dns.far_side import Asked, FarSide, Said
 
 NAME = "_acme-challenge.example.test"
 
@@ -62,12 +61,6 @@ class Account:
 @pytest.fixture
 def account() -> Account:
     return Account()
-
-
-@pytest.fixture
-def side(account: Account) -> Iterator[FarSide]:
-    with far_side(account.answer) as found:
-        yield found
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ from agent.dns.provider import HttpProvider
 from agent.dns.providers.digitalocean import DigitalOcean
 from agent.dns.spec import DnsFailure, TxtRecord
 from tests.agent.dns.conftest import Opener
-from tests.agent.dns.far_side import Asked, FarSide, Said, far_side
+from tests.agent.dns.far_side import Asked, FarSide, Said
 
 NAME = "_acme-challenge.example.test"
 
@@ -60,12 +59,6 @@ class Account:
 @pytest.fixture
 def account() -> Account:
     return Account()
-
-
-@pytest.fixture
-def side(account: Account) -> Iterator[FarSide]:
-    with far_side(account.answer) as found:
-        yield found
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ from agent.dns.provider import HttpProvider
 from agent.dns.providers.hetzner import Hetzner
 from agent.dns.spec import DnsFailure, TxtRecord
 from tests.agent.dns.conftest import Opener
-from tests.agent.dns.far_side import Asked, FarSide, Said, far_side
+from tests.agent.dns.far_side import Asked, FarSide, Said
 
 NAME = "_acme-challenge.example.test"
 TOKEN = "h" * 64
@@ -70,14 +69,8 @@ class Project:
 
 
 @pytest.fixture
-def project() -> Project:
+def account() -> Project:
     return Project()
-
-
-@pytest.fixture
-def side(project: Project) -> Iterator[FarSide]:
-    with far_side(project.answer) as found:
-        yield found
 
 
 @pytest.fixture
@@ -85,33 +78,33 @@ def hetzner(side: FarSide, open_at: Opener) -> HttpProvider:
     return open_at(Hetzner, side.url, token=TOKEN)
 
 
-def test_values_stand_side_by_side_and_one_is_removed(project: Project, hetzner: HttpProvider) -> None:
+def test_values_stand_side_by_side_and_one_is_removed(account: Project, hetzner: HttpProvider) -> None:
     for value in ("apex", "wildcard", "apex"):
         hetzner.add("example.test", TxtRecord(NAME, value))
     records = [{"value": '"apex"'}, {"value": '"wildcard"'}]
-    assert project.sets == {"_acme-challenge": {"ttl": 60, "records": records}}
-    assert project.looks == 3, "an action is looked at until it is done"
+    assert account.sets == {"_acme-challenge": {"ttl": 60, "records": records}}
+    assert account.looks == 3, "an action is looked at until it is done"
     hetzner.remove("example.test", TxtRecord(NAME, "apex"))
     hetzner.remove("example.test", TxtRecord(NAME, "apex"))
     assert hetzner.values("example.test", NAME) == ["wildcard"]
     assert hetzner.zones() == ["example.test", "other.test"]
 
 
-def test_the_ttl_of_a_set_that_exists_is_left_alone(project: Project, hetzner: HttpProvider, side: FarSide) -> None:
-    project.sets["_acme-challenge"] = {"ttl": 3600, "records": [{"value": '"of-somebody-else"'}]}
+def test_the_ttl_of_a_set_that_exists_is_left_alone(account: Project, hetzner: HttpProvider, side: FarSide) -> None:
+    account.sets["_acme-challenge"] = {"ttl": 3600, "records": [{"value": '"of-somebody-else"'}]}
     hetzner.add("example.test", TxtRecord(NAME, "value"))
     (change,) = [asked for asked in side.asked if asked.method == "POST"]
     assert change.data == {"records": [{"value": '"value"'}]}
 
 
-def test_a_locked_zone_is_tried_again(project: Project, hetzner: HttpProvider, side: FarSide) -> None:
+def test_a_locked_zone_is_tried_again(account: Project, hetzner: HttpProvider, side: FarSide) -> None:
     side.first = [_no(404, "not_found"), Said(200, {"zone": {}}), Said(423, None, {"Retry-After": "0"})]
     hetzner.add("example.test", TxtRecord(NAME, "value"))
     assert side.calls().count("POST /v1/zones/example.test/rrsets/_acme-challenge/TXT/actions/add_records") == 2
 
 
-def test_an_action_that_fails_is_told(project: Project, hetzner: HttpProvider) -> None:
-    project.fails = True
+def test_an_action_that_fails_is_told(account: Project, hetzner: HttpProvider) -> None:
+    account.fails = True
     with pytest.raises(DnsFailure, match=r"could not change zone example.test") as caught:
         hetzner.add("example.test", TxtRecord(NAME, "value"))
     assert caught.value.detail == "internal: the name servers do not take it"
@@ -127,9 +120,9 @@ def test_an_action_that_fails_is_told(project: Project, hetzner: HttpProvider) -
     ],
 )
 def test_what_is_wrong_is_told_apart(
-    project: Project, side: FarSide, open_at: Opener, token: str, zone: str, read_only: bool, sentence: str
+    account: Project, side: FarSide, open_at: Opener, token: str, zone: str, read_only: bool, sentence: str
 ) -> None:
-    project.read_only = read_only
+    account.read_only = read_only
     with pytest.raises(DnsFailure, match=sentence) as caught:
         open_at(Hetzner, side.url, token=token).add(zone, TxtRecord(f"_acme-challenge.{zone}", "value"))
     assert caught.value.cause == "dns_credential"

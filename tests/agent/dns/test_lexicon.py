@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,14 +44,8 @@ class PowerDns:
 
 
 @pytest.fixture
-def powerdns() -> PowerDns:
+def account() -> PowerDns:
     return PowerDns()
-
-
-@pytest.fixture
-def side(powerdns: PowerDns) -> Iterator[FarSide]:
-    with far_side(powerdns.answer) as found:
-        yield found
 
 
 def _open(lines: Lines, guard: Guard, server: str, key: str = "right-key", name: str = "powerdns") -> Provider:
@@ -75,15 +68,15 @@ def test_forms_are_made_from_its_options() -> None:
 
 
 def test_values_stand_side_by_side_and_one_is_removed(
-    powerdns: PowerDns, side: FarSide, lines: Lines, guard: Guard
+    account: PowerDns, side: FarSide, lines: Lines, guard: Guard
 ) -> None:
     provider = _open(lines, guard, side.url)
     for value in ("apex", "wildcard"):
         provider.add("example.test", TxtRecord(NAME, value))
-    assert sorted(powerdns.texts) == ['"apex"', '"wildcard"']
+    assert sorted(account.texts) == ['"apex"', '"wildcard"']
     assert sorted(provider.values("example.test", NAME)) == ["apex", "wildcard"]
     provider.remove("example.test", TxtRecord(NAME, "apex"))
-    assert powerdns.texts == ['"wildcard"']
+    assert account.texts == ['"wildcard"']
 
 
 def test_a_wrong_key_is_told_and_never_repeated(side: FarSide, lines: Lines, guard: Guard) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -14,7 +13,7 @@ from agent.dns.provider import HttpProvider
 from agent.dns.providers.route53 import Route53
 from agent.dns.spec import DnsFailure, TxtRecord
 from tests.agent.dns.conftest import Opener
-from tests.agent.dns.far_side import Asked, FarSide, Said, far_side
+from tests.agent.dns.far_side import Asked, FarSide, Said
 
 NAME = "_acme-challenge.example.test"
 EXAMPLE = AwsKey("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
@@ -187,12 +186,6 @@ def _change(status: str) -> Said:
 @pytest.fixture
 def account() -> Account:
     return Account()
-
-
-@pytest.fixture
-def side(account: Account) -> Iterator[FarSide]:
-    with far_side(account.answer) as found:
-        yield found
 
 
 def _fields(**changed: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from panel.services import agents
 from tests.panel.rpc.wire import Identity, enroll
 
 Join = Callable[[str], tuple[str, Identity]]
+APPLIED = "a" * 64
 
 
 @pytest.fixture
@@ -52,3 +53,12 @@ def join(app: Flask, live: Config) -> Join:
         return agent_id, identity
 
     return join
+
+
+@pytest.fixture
+def ready(app: Flask, join: Join) -> tuple[str, Identity]:
+    """An agent on which something was applied before, so that Hello alone makes no command."""
+    agent_id, identity = join("edge")
+    with app.app_context(), transaction():
+        agents.get(agent_id).applied_revision = APPLIED
+    return agent_id, identity

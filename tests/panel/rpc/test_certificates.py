@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gevent
-import pytest
 from flask import Flask
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import select
@@ -17,26 +16,16 @@ from panel.services.certificates import CertificateSpec
 from panel.services.dns_credentials import CredentialSpec
 from panel.services.proxy_hosts import ProxyHostSpec
 from protos import command_stream_pb2 as pb
-from tests.panel.rpc.conftest import Join
+from tests.panel.rpc.conftest import APPLIED, Join
 from tests.panel.rpc.wire import Identity, Wire, until
 from tests.panel.services import pems
 
-APPLIED = "a" * 64
 FOLDER = "/var/lib/waypost/letsencrypt"
 BORN = "9b1c2d3e-0000-4000-8000-00000000000a"
 EAB_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 CLOUDFLARE = pb.DnsProvider(
     id="cloudflare", label="Cloudflare", fields=[pb.DnsProviderField(name="token", label="Token", secret=True)]
 )
-
-
-@pytest.fixture
-def ready(app: Flask, join: Join) -> tuple[str, Identity]:
-    """An agent on which something was applied before, so that Hello alone makes no command."""
-    agent_id, identity = join("edge")
-    with app.app_context(), transaction():
-        agents.get(agent_id).applied_revision = APPLIED
-    return agent_id, identity
 
 
 def state(name: str = "app.example.com", **values: object) -> pb.CertificateState:

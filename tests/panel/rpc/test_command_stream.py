@@ -19,19 +19,8 @@ from panel.models.types import utcnow
 from panel.rpc import command_stream
 from panel.services import agents, commands, sessions
 from protos import command_stream_pb2 as pb
-from tests.panel.rpc.conftest import Join
+from tests.panel.rpc.conftest import APPLIED, Join
 from tests.panel.rpc.wire import Identity, Wire, enroll, hello, until
-
-APPLIED = "a" * 64
-
-
-@pytest.fixture
-def ready(app: Flask, join: Join) -> tuple[str, Identity]:
-    """An agent on which something was applied before, so that Hello alone makes no command."""
-    agent_id, identity = join("edge")
-    with app.app_context(), transaction():
-        agents.get(agent_id).applied_revision = APPLIED
-    return agent_id, identity
 
 
 def enqueue(app: Flask, agent_id: str, kind: CommandKind = CommandKind.RELOAD) -> str:

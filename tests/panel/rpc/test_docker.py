@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from flask import Flask
 
 from panel.config import Config
@@ -14,19 +13,8 @@ from panel.models import Agent, CommandState
 from panel.services import agents, commands, deployments, form_checks, networks, proxy_hosts, sessions, upstreams
 from panel.services.proxy_hosts import ProxyHostSpec
 from protos import command_stream_pb2 as pb
-from tests.panel.rpc.conftest import Join
+from tests.panel.rpc.conftest import APPLIED
 from tests.panel.rpc.wire import Identity, Wire, until
-
-APPLIED = "a" * 64
-
-
-@pytest.fixture
-def ready(app: Flask, join: Join) -> tuple[str, Identity]:
-    """An agent on which something was applied before, so that Hello alone makes no command."""
-    agent_id, identity = join("edge")
-    with app.app_context(), transaction():
-        agents.get(agent_id).applied_revision = APPLIED
-    return agent_id, identity
 
 
 def docker(**network: Any) -> pb.DockerReport:

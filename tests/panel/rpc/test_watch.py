@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
 
 from panel.config import Config
 from panel.extensions import db, wakeups
@@ -20,6 +19,7 @@ from panel.services import sessions
 from protos import command_stream_pb2 as pb
 from tests.panel.rpc.conftest import Join
 from tests.panel.rpc.wire import Wire, until
+from tests.statements import Statement, counted
 
 
 @dataclass
@@ -41,17 +41,9 @@ class Stream:
 
 
 @pytest.fixture
-def statements(app: Flask) -> Iterator[list[str]]:
-    found: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        found.append(statement)
-
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield found
-    event.remove(engine, "before_cursor_execute", note)
+def statements(app: Flask) -> Iterator[list[Statement]]:
+    with counted(app) as found:
+        yield found
 
 
 def test_a_command_that_woke_nobody_is_sent_all_the_same(app: Flask, live: Config, join: Join) -> None:
@@ -91,7 +83,7 @@ def last_seen(app: Flask, agent_id: str) -> datetime | None:
         return db.session.get_one(Agent, agent_id).last_seen_at
 
 
-def test_a_hundred_idle_streams_are_asked_about_as_one(app: Flask, statements: list[str]) -> None:
+def test_a_hundred_idle_streams_are_asked_about_as_one(app: Flask, statements: list[Statement]) -> None:
     watch.look(app, [Stream("a")])
     for_one = len(statements)
     watch.look(app, [Stream(f"agent-{number}") for number in range(100)])

@@ -10,24 +10,12 @@ from panel.config import Config
 from panel.extensions import db, transaction
 from panel.models import AcmeAuthority, Agent, Certificate, CertificateSource, Command, CommandState, ProxyHost
 from panel.models.types import utcnow
-from panel.services import authorities, builtin_authorities, certificate_reports, certificates, outcomes
+from panel.services import audit, authorities, builtin_authorities, certificate_reports, certificates, outcomes
 from panel.services.certificate_states import CertificateState
 from panel.services.certificates import CertificateSpec
 from panel.services.transitions import CommandOutcome
 
 FOLDER = "/var/lib/waypost/letsencrypt"
-PROVIDERS: list[dict[str, Any]] = [
-    {
-        "id": "cloudflare",
-        "label": "Cloudflare",
-        "help": "A token that may edit the zone.",
-        "fields": [
-            {"name": "token", "label": "API token", "help": "", "secret": True, "optional": False},
-            {"name": "account", "label": "Account", "help": "", "secret": False, "optional": True},
-        ],
-    },
-    {"id": "manual", "label": "By hand", "help": "You add the record.", "fields": []},
-]
 
 
 def set_up(config: Config) -> AcmeAuthority:
@@ -97,3 +85,21 @@ def issue(agent: Agent, *names: str) -> Certificate:
 def reload(host: ProxyHost) -> ProxyHost:
     db.session.expire_all()
     return host
+
+
+def found(agent: Agent, source: CertificateSource = CertificateSource.CERTBOT, **values: Any) -> Certificate:
+    """A certificate that nobody ordered: it lay there."""
+    report(agent, state(source=source, **values))
+    return certificates.list_page().items[0]
+
+
+def link(host: ProxyHost, certificate: Certificate) -> Command | None:
+    with transaction():
+        return certificates.link(host, certificate, None)
+
+
+def last_change(noun: str, object_id: int) -> tuple[str, list[str]]:
+    """What was done last, and the fields that it changed."""
+    (entry,) = audit.of_object(noun, object_id, limit=1)
+    before, after = entry.event.before or {}, entry.event.after or {}
+    return entry.event.verb, [name for name, value in after.items() if before.get(name) != value]

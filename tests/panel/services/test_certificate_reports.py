@@ -15,12 +15,12 @@ from panel.models import Agent, Certificate, CertificateSource, Command, Command
 from panel.models.types import utcnow
 from panel.services import (
     agent_jobs,
+    audit,
     authorities,
     certificate_reports,
     certificates,
     commands,
     deployments,
-    history,
     measures,
     recovery,
 )
@@ -55,8 +55,8 @@ def rows(agent: Agent) -> dict[str, Certificate]:
 
 
 def verbs(certificate: Certificate) -> list[str]:
-    changes = history.changes_of("certificate", certificate.id, limit=50)
-    return [change.verb.partition(":")[2] for change in changes][::-1]
+    entries = audit.of_object("certificate", certificate.id, limit=50)
+    return [entry.event.verb.partition(":")[2] for entry in entries][::-1]
 
 
 def has_apply(agent: Agent) -> bool:
@@ -220,12 +220,12 @@ def test_a_rehearsal_that_failed_says_nothing_of_the_certificate(agent: Agent) -
 
 
 def test_what_there_is_is_counted(agent: Agent, host: ProxyHost) -> None:
-    assert measures.take_census().certificates == {"failing": 0, "present": 0, "absent": 1}
-    assert measures.take_census().seconds_left != measures.take_census().seconds_left  # NaN
+    assert measures.take_tally().certificates == {"failing": 0, "present": 0, "absent": 1}
+    assert measures.take_tally().seconds_left != measures.take_tally().seconds_left  # NaN
     report(agent, state(left=10), state("b.example.com", failures=1, left=1))
-    census = measures.take_census()
-    assert census.certificates == {"failing": 1, "present": 1, "absent": 0}
-    assert 9.9 < census.seconds_left / 86_400 <= 10
+    tally = measures.take_tally()
+    assert tally.certificates == {"failing": 1, "present": 1, "absent": 0}
+    assert 9.9 < tally.seconds_left / 86_400 <= 10
 
 
 # ---- what agents begin by themselves ----

@@ -27,8 +27,8 @@ from panel.models.types import utcnow
 from panel.services import authorities, certificate_jobs, certificates, commands, dns_credentials, proxy_hosts
 from panel.services.certificates import CertificateSpec
 from panel.services.dns_credentials import CredentialSpec
+from tests.certificates import PROVIDERS
 from tests.panel.services.certifying import (
-    PROVIDERS,
     certificate_of,
     end,
     issue,

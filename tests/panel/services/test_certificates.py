@@ -1,4 +1,4 @@
-"""What people do with certificates that are there: pause, change, revoke, take over, link, delete, find."""
+"""What people do with certificates that are there: pause, change, revoke, take over, delete, find."""
 
 from __future__ import annotations
 
@@ -15,9 +15,21 @@ from panel.errors import Conflict, Forbidden, Invalid, NotFound
 from panel.extensions import db, transaction
 from panel.models import Agent, Certificate, CertificateSource, Command, CommandKind, CommandState, ProxyHost, User
 from panel.models.types import utcnow
-from panel.services import agent_specs, certificate_jobs, certificates, commands, history, proxy_hosts, recovery
+from panel.services import agent_specs, audit, certificate_jobs, certificates, commands, proxy_hosts, recovery
 from tests.panel.services import deploying
-from tests.panel.services.certifying import certificate_of, end, issue, order, report, set_up, spec, state
+from tests.panel.services.certifying import (
+    certificate_of,
+    end,
+    found,
+    issue,
+    last_change,
+    link,
+    order,
+    report,
+    set_up,
+    spec,
+    state,
+)
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -27,18 +39,8 @@ def _ready(context: None, config: Config) -> None:
     set_up(config)
 
 
-def found(agent: Agent, source: CertificateSource = CertificateSource.CERTBOT, **values: Any) -> Certificate:
-    report(agent, state(source=source, **values))
-    return certificates.list_page().items[0]
-
-
-def link(host: ProxyHost, certificate: Certificate) -> Command | None:
-    with transaction():
-        return certificates.link(host, certificate, None)
-
-
 def verbs(certificate: Certificate) -> list[str]:
-    return [change.verb.partition(":")[2] for change in history.changes_of("certificate", certificate.id)]
+    return [entry.event.verb.partition(":")[2] for entry in audit.of_object("certificate", certificate.id, limit=10)]
 
 
 def test_pausing_tells_the_agent_once(agent: Agent) -> None:
@@ -64,8 +66,7 @@ def test_a_change_that_is_on_its_way_is_followed_by_the_next_one(agent: Agent) -
         first.state = CommandState.SENT
     with transaction():
         certificates.resume(certificate, None)
-    last = certificate_jobs.find_last(certificate)
-    assert last is not None
+    last = certificate_jobs.history_of(certificate.id, limit=1)[0]
     assert last.id != first.id
 
 
@@ -93,8 +94,7 @@ def test_how_it_is_renewed_can_be_changed_but_not_for_what(agent: Agent) -> None
     assert (certificate.key_type, certificate.domain_names) == ("rsa-3072", ["app.example.com"])
     with transaction():
         assert certificates.update(certificate, wish, None) is None
-    change = history.changes_of("certificate", certificate.id)[0]
-    assert (change.verb, change.changed_fields) == ("certificate:update", ["key_type"])
+    assert last_change("certificate", certificate.id) == ("certificate:update", ["key_type"])
 
 
 def test_revoking_needs_a_reason_that_authorities_take(agent: Agent) -> None:
@@ -124,106 +124,6 @@ def test_taking_over_keeps_the_names_and_goes_to_certbots_folder(agent: Agent) -
     assert certificate.is_renewable
     with pytest.raises(Conflict, match="nothing to take over"):
         certificates.take_over(certificate, spec(agent), None)
-
-
-# ---- hosts ----
-
-
-def test_linking_one_that_is_there_applies(agent: Agent, save: Callable[..., ProxyHost]) -> None:
-    certificate, host = issue(agent), save()
-    deploying.apply(agent)
-    command = link(host, certificate)
-    assert command is not None
-    assert command.kind == CommandKind.APPLY_CONFIG
-    assert host.has_unapplied_changes
-    assert certificates.hosts_using(certificate) == [host]
-    assert link(host, certificate) is None
-
-
-def test_linking_one_that_is_to_come_leaves_nothing_to_apply(agent: Agent, save: Callable[..., ProxyHost]) -> None:
-    certificate, host = certificate_of(order(agent)), save()
-    deploying.apply(agent)
-    assert link(host, certificate) is None
-    assert not host.has_unapplied_changes
-
-
-def test_a_link_is_history_and_can_be_undone(agent: Agent, save: Callable[..., ProxyHost]) -> None:
-    certificate, host = issue(agent), save()
-    link(host, certificate)
-    change = history.changes_of("proxy_host", host.id)[0]
-    assert (change.verb, change.changed_fields) == ("proxy_host:link", ["certificate_id"])
-    with transaction():
-        assert certificates.unlink(host, None) is not None
-    assert (host.certificate, host.has_tls) == (None, False)
-
-
-@pytest.mark.parametrize("name", ["other.example.com", "a.app.example.com", "example.com"])
-def test_a_host_takes_no_certificate_for_other_names(agent: Agent, save: Callable[..., ProxyHost], name: str) -> None:
-    certificate, host = issue(agent), save(name)
-    with pytest.raises(Invalid, match=name.replace(".", r"\.")) as refusal, transaction():
-        deploying.update(host, certificate_id=certificate.id)
-    assert refusal.value.field == "certificate_id"
-
-
-def test_a_host_takes_none_of_another_agent_and_none_that_is_gone(agent: Agent, save: Callable[..., ProxyHost]) -> None:
-    other = Agent(id="7d5f4a0e-0000-4000-8000-000000000002", name="other", joined_at=utcnow())
-    db.session.add(other)
-    db.session.commit()
-    certificate, host = issue(other), save()
-    for certificate_id, words in ((certificate.id, "lies on the agent other"), (999, "deleted meanwhile")):
-        with pytest.raises(Invalid, match=words) as refusal:
-            deploying.update(host, certificate_id=certificate_id)
-        assert refusal.value.field == "certificate_id"
-
-
-def test_a_host_with_a_certificate_cannot_move_or_get_names_that_it_is_not_for(
-    agent: Agent, save: Callable[..., ProxyHost]
-) -> None:
-    certificate, host = issue(agent), save()
-    link(host, certificate)
-    with pytest.raises(Invalid, match=r"b\.example\.com"):
-        deploying.update(host, domain_names=("app.example.com", "b.example.com"))
-    assert deploying.update(host, certificate_id=None, domain_names=("b.example.com",)).certificate_id is None
-
-
-def test_a_wildcard_is_good_for_one_label(agent: Agent, save: Callable[..., ProxyHost]) -> None:
-    certificate = found(agent, name="example.com", names=["*.example.com"])
-    host, deep, apex = save("a.example.com"), save("a.b.example.com"), save("example.com")
-    assert certificates.matching(host) == [certificate]
-    assert certificates.matching(deep) == certificates.matching(apex) == []
-    assert certificates.covering(agent, ("a.example.com", "*.example.com")) == [certificate]
-    assert certificates.hosts_matching(certificate) == [host]
-
-
-def test_usable_ones_come_first(agent: Agent, save: Callable[..., ProxyHost]) -> None:
-    report(
-        agent,
-        state("over", names=["app.example.com"], left=-1),
-        state("short", names=["app.example.com"], left=5),
-        state("long", names=["app.example.com"], left=50),
-        state("foreign", names=["b.example.com"]),
-    )
-    assert [one.name for one in certificates.matching(save())] == ["long", "short", "over"]
-
-
-def test_a_clone_takes_no_certificate_along_but_its_settings(agent: Agent, save: Callable[..., ProxyHost]) -> None:
-    certificate, host = issue(agent), save()
-    deploying.update(host, certificate_id=certificate.id, force_ssl=True, hsts=True, http2=False)
-    draft = proxy_hosts.clone(host)
-    assert (draft.certificate_id, draft.force_ssl, draft.hsts, draft.http2) == (None, True, True, False)
-
-
-def test_deleting_a_host_frees_the_certificate_and_bringing_it_back_uses_it_again(
-    agent: Agent, save: Callable[..., ProxyHost]
-) -> None:
-    certificate, host = issue(agent), save()
-    link(host, certificate)
-    with transaction():
-        proxy_hosts.delete(host, None)
-    assert certificates.hosts_using(certificate) == []
-    with transaction():
-        proxy_hosts.restore(host, None)
-    assert host.certificate is certificate
 
 
 # ---- deleting ----

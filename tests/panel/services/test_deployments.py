@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, event, select
+from sqlalchemy import delete, select
 
 from panel.errors import Conflict, Forbidden
 from panel.extensions import db, transaction
@@ -19,6 +18,7 @@ from panel.services import deployments, proxy_hosts
 from panel.services.proxy_hosts import ProxyHostSpec
 from tests.conftest import store
 from tests.panel.services.deploying import apply, enqueue, files_of, prove, refuse, send, update
+from tests.statements import counted
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -223,19 +223,6 @@ def test_a_revoked_agent_gets_nothing(agent: Agent, save: Callable[..., ProxyHos
     assert deployments.unapplied_hosts() == []
 
 
-@contextmanager
-def counted_statements() -> Iterator[list[str]]:
-    """The statements that reach the database inside the block."""
-    statements: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        statements.append(statement)
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    yield statements
-    event.remove(db.engine, "before_cursor_execute", note)
-
-
 def test_freezing_after_one_edit_costs_what_was_edited_however_many_hosts_there_are(
     agent: Agent, spec: ProxyHostSpec
 ) -> None:
@@ -248,7 +235,7 @@ def test_freezing_after_one_edit_costs_what_was_edited_however_many_hosts_there_
         update(proxy_hosts.get(5), forward_port=4000 + size)
         command = enqueue(agent, at_once=True)
         rendered, stored = render.render_site.cache_info().misses, db.session.query(ConfigContent).count()
-        with counted_statements() as statements:
+        with counted() as statements:
             send(command)
         assert render.render_site.cache_info().misses == rendered + 1
         assert db.session.query(ConfigContent).count() == stored + 1

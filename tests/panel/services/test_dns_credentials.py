@@ -15,10 +15,11 @@ from panel.errors import Conflict, Forbidden, Invalid
 from panel.extensions import db, transaction
 from panel.models import Agent, CommandKind, DnsCredential, Event, User
 from panel.models.types import utcnow
-from panel.services import agent_specs, certificate_jobs, certificates, dns_credentials
+from panel.services import agent_specs, certificate_jobs, certificates, dns_credentials, dns_providers
 from panel.services.dns_credentials import CredentialSpec
+from tests.certificates import PROVIDERS
 from tests.conftest import store
-from tests.panel.services.certifying import PROVIDERS, certificate_of, end, order, report, set_up, state
+from tests.panel.services.certifying import certificate_of, end, order, report, set_up, state
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -32,26 +33,26 @@ def _providers(context: None, agent: Agent, config: Config) -> None:
         agent.dns_providers = PROVIDERS
 
 
-def create(name: str = "Work", provider: str = "cloudflare", **values: str) -> DnsCredential:
+def create(title: str = "Work", **values: str) -> DnsCredential:
     with transaction():
-        return dns_credentials.create(CredentialSpec(name, provider, values or {"token": SECRET}), None)
+        return dns_credentials.create(CredentialSpec(title, "cloudflare", values or {"token": SECRET}), None)
 
 
 def test_providers_are_what_agents_say(agent: Agent) -> None:
-    by_hand, cloudflare = dns_credentials.providers()
+    cloudflare, by_hand = dns_providers.list_all()
     assert (by_hand.id, by_hand.fields) == ("manual", ())
     assert [(one.name, one.is_secret, one.is_optional) for one in cloudflare.fields] == [
         ("token", True, False),
-        ("account", False, True),
+        ("name", False, True),
     ]
     assert cloudflare.agent_ids == (agent.id,)
 
 
 def test_values_are_sealed_and_secrets_are_shown_to_nobody() -> None:
-    credential = create(token=SECRET, account="me")
+    credential = create(token=SECRET, name="me")
     assert SECRET not in credential.sealed_fields
-    assert dns_credentials.public_values(credential) == {"account": "me"}
-    assert dns_credentials.open_values(credential) == {"token": SECRET, "account": "me"}
+    assert dns_credentials.public_values(credential) == {"name": "me"}
+    assert dns_credentials.open_values(credential) == {"token": SECRET, "name": "me"}
     written = [f"{event.before}{event.after}" for event in db.session.scalars(select(Event))]
     assert not any(SECRET in text for text in written)
     assert SECRET not in repr(CredentialSpec("Work", "cloudflare", {"token": SECRET}))
@@ -81,9 +82,9 @@ def test_two_credentials_have_two_names() -> None:
 
 
 def test_an_empty_secret_keeps_the_stored_one_and_an_empty_plain_value_is_removed() -> None:
-    credential = create(token=SECRET, account="me")
+    credential = create(token=SECRET, name="me")
     with transaction():
-        dns_credentials.update(credential, CredentialSpec("Work", "cloudflare", {"token": "", "account": ""}), None)
+        dns_credentials.update(credential, CredentialSpec("Work", "cloudflare", {"token": "", "name": ""}), None)
     assert dns_credentials.open_values(credential) == {"token": SECRET}
 
 

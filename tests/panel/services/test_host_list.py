@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
-from panel.extensions import db, transaction
+from panel.extensions import transaction
 from panel.models import Agent, ProxyHost, User
 from panel.services import proxy_hosts
 from panel.services.host_queries import HostFilter
 from panel.services.proxy_hosts import ProxyHostSpec
+from tests.statements import counted, plan
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -73,20 +73,10 @@ def test_hosts_are_filtered_by_what_they_are(three: list[ProxyHost], agent: Agen
 
 @pytest.mark.skipif("WAYPOST_TEST_DATABASE" in os.environ, reason="reads the plans of SQLite")
 def test_the_list_reads_the_rows_of_its_page_and_no_more(three: list[ProxyHost]) -> None:
-    asked: list[tuple[str, Any]] = []
-
-    def note(_connection: object, _cursor: object, statement: str, values: Any, *_rest: object) -> None:
-        asked.append((statement, values))
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    proxy_hosts.list_page(wanted=HostFilter(tag="x"))
-    assert proxy_hosts.list_page().total == len(three)
-    event.remove(db.engine, "before_cursor_execute", note)
-    plans = [
-        "\n".join(str(row[-1]) for row in db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {one}", values))
-        for one, values in asked
-        if "LIMIT" in one
-    ]
+    with counted() as asked:
+        proxy_hosts.list_page(wanted=HostFilter(tag="x"))
+        assert proxy_hosts.list_page().total == len(three)
+    plans = [plan(one) for one in asked if "LIMIT" in one.text]
     assert "SCAN host_tag" not in plans[0]
     assert "ORDER BY" not in plans[1]
     assert "ix_proxy_host_deleted_at_changed_at" in plans[1]

@@ -6,10 +6,9 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from panel.extensions import db
 from panel.models import Agent, Certificate, CommandKind
@@ -27,6 +26,7 @@ from panel.services import (
 )
 from panel.services.agent_jobs import StartedCommand
 from panel.services.jobs import JobResult
+from tests.statements import Statement, counted, plan
 
 pytestmark = [
     pytest.mark.usefixtures("context"),
@@ -55,37 +55,30 @@ QUESTIONS: dict[str, Callable[[Agent], object]] = {
 
 
 @pytest.fixture
-def asked() -> Iterator[list[tuple[str, Any]]]:
-    """The statements that the database was asked, with their values."""
-    found: list[tuple[str, Any]] = []
-
-    def note(_connection: object, _cursor: object, statement: str, values: Any, *_rest: object) -> None:
-        found.append((statement, values))
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    yield found
-    event.remove(db.engine, "before_cursor_execute", note)
+def asked() -> Iterator[list[Statement]]:
+    """The statements that the database was asked."""
+    with counted() as found:
+        yield found
 
 
 @pytest.mark.parametrize("who", QUESTIONS)
-def test_no_question_walks_through_all_commands(agent: Agent, asked: list[tuple[str, Any]], who: str) -> None:
+def test_no_question_walks_through_all_commands(agent: Agent, asked: list[Statement], who: str) -> None:
     QUESTIONS[who](agent)
-    statements = [(statement, values) for statement, values in asked if "command" in statement]
+    statements = [one for one in asked if "command" in one.text]
     assert statements
-    for statement, values in statements:
-        rows = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
-        plan = "\n".join(str(row[-1]) for row in rows)
-        assert not re.search(r"SCAN command(?! USING)", plan), f"{statement}\n{plan}"
+    for one in statements:
+        statement, steps = one.text, plan(one)
+        assert not re.search(r"SCAN command(?! USING)", steps), f"{statement}\n{steps}"
         assert (
             who != "a form"
             or "FROM agent" in statement
-            or "ix_command_kind_created_at (kind=? AND created_at>?)" in plan
-        ), plan
+            or "ix_command_kind_created_at (kind=? AND created_at>?)" in steps
+        ), steps
         # A few open commands may be sorted; all that ever were may not.
-        assert who != "the list of jobs" or "ORDER BY" not in plan, f"{statement}\n{plan}"
+        assert who != "the list of jobs" or "ORDER BY" not in steps, f"{statement}\n{steps}"
 
 
-def test_the_list_of_jobs_leaves_the_files_names_where_they_are(agent: Agent, asked: list[tuple[str, Any]]) -> None:
+def test_the_list_of_jobs_leaves_the_files_names_where_they_are(agent: Agent, asked: list[Statement]) -> None:
     db.session.execute(text("SELECT 1"))
     jobs.list_page(kind=None, result=None)
     assert not any("command.payload" in statement for statement, _ in asked if "LIMIT" in statement)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from panel.config import Config
 from panel.errors import Conflict, Forbidden
@@ -18,9 +17,11 @@ from panel.models import Agent, Certificate, Command, Event, ProxyHost, Role, Us
 from panel.models.types import utcnow
 from panel.services import accounts, audit, authorities, certificates, channels, deployments, proxy_hosts, undo
 from panel.services.proxy_hosts import ProxyHostSpec, spec_of
-from panel.services.undo import Standing, Undone
+from panel.services.undo import Standing
+from panel.services.undo_ways import NEUTRAL, WAYS, Undone
 from tests.certificates import add_certificate
 from tests.panel.services.certifying import set_up
+from tests.statements import counted, plan
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -222,7 +223,7 @@ def test_viewers_undo_nothing_and_what_cannot_go_back_says_so(save: Save, bob: U
 
 def test_what_a_version_keeps_is_all_that_a_person_sets(spec: ProxyHostSpec) -> None:
     assert set(proxy_hosts.columns_of(spec)) == set(ProxyHostSpec.__dataclass_fields__)
-    assert not undo.NEUTRAL & set(undo.WAYS)
+    assert not NEUTRAL & set(WAYS)
 
 
 def test_the_log_is_read_in_stretches_and_filtered(save: Save, bob: User, alice: User) -> None:
@@ -261,15 +262,7 @@ def test_the_log_is_read_in_stretches_and_filtered(save: Save, bob: User, alice:
     ids=str,
 )
 def test_no_filter_walks_through_the_whole_log(alice: User, wanted: audit.Wanted) -> None:
-    asked: list[tuple[str, Any]] = []
-
-    def note(_connection: object, _cursor: object, statement: str, values: Any, *_rest: object) -> None:
-        asked.append((statement, values))
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    audit.count(wanted)
-    event.remove(db.engine, "before_cursor_execute", note)
-    [(statement, values)] = [one for one in asked if "event" in one[0]]
-    rows = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
-    plan = "\n".join(str(row[-1]) for row in rows)
-    assert "SEARCH event USING" in plan, plan
+    with counted() as asked:
+        audit.count(wanted)
+    [statement] = [one for one in asked if "event" in one.text]
+    assert "SEARCH event USING" in plan(statement), plan(statement)

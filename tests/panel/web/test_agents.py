@@ -24,11 +24,10 @@ from tests.hosts import add_host, commands, make_live
 
 
 @pytest.fixture
-def alices(client: FlaskClient, alice: User, config: Config) -> FlaskClient:
+def alices(alices: FlaskClient, config: Config) -> FlaskClient:
     """Alice's browser; the panel has its CA."""
     pki.open_authority(config.pki_dir, utcnow())
-    login(client, alice)
-    return client
+    return alices
 
 
 def count_agents(app: Flask) -> int:

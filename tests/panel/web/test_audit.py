@@ -9,26 +9,21 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from panel.config import Config
 from panel.extensions import db, transaction
 from panel.models import Agent, Certificate, Command, Event, ProxyHost, User
-from panel.services import audit, certificates, context, dns_credentials, events, proxy_hosts, undo
+from panel.services import audit, certificates, context, dns_credentials, events, proxy_hosts, undo_ways
 from panel.services.dns_credentials import CredentialSpec
 from panel.web.audit import export, words
 from tests.certificates import add_certificate, add_credential
 from tests.conftest import login
 from tests.hosts import add_host
 from tests.panel.web.test_hosts_form import values
+from tests.statements import counted
 
 HOSTILE = '<img src=x onerror="alert(1)">'
-
-
-@pytest.fixture
-def bobs(client: FlaskClient, bob: User) -> FlaskClient:
-    login(client, bob)
-    return client
 
 
 @pytest.fixture
@@ -227,13 +222,8 @@ def test_the_number_of_queries_does_not_grow_with_the_list(
     certificate_id = add_certificate(app, agent)
 
     def count(path: str) -> int:
-        asked: list[str] = []
-        with app.app_context():
-            engine = db.engine
-        listener = lambda *args: asked.append(args[2])  # noqa: E731 - removed below by its identity
-        event.listen(engine, "before_cursor_execute", listener)
-        bobs.get(path)
-        event.remove(engine, "before_cursor_execute", listener)
+        with counted(app) as asked:
+            bobs.get(path)
         return len(asked)
 
     with app.app_context(), transaction():
@@ -432,8 +422,8 @@ def test_wrong_passwords_are_told_of_people_who_exist_only(
 
 
 def test_everything_that_can_be_undone_has_words(config: Config) -> None:
-    assert set(undo.WAYS) <= set(words.VERBS)
-    assert set(words.VERBS) >= undo.NEUTRAL
+    assert set(undo_ways.WAYS) <= set(words.VERBS)
+    assert set(words.VERBS) >= undo_ways.NEUTRAL
     assert all(words.action(verb) for verb in words.VERBS)
 
 

@@ -34,15 +34,9 @@ HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def authority(app: Flask) -> int:
-    return add_authority(app, is_default=True)
-
-
-@pytest.fixture
-def bobs(client: FlaskClient, bob: User, authority: int, agent: Agent) -> FlaskClient:
+def bobs(bobs: FlaskClient, authority: int, agent: Agent) -> FlaskClient:
     """Bob's browser, with an authority and an agent to choose."""
-    login(client, bob)
-    return client
+    return bobs
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@ May import: panel and the fixtures of tests.conftest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from bs4 import BeautifulSoup
@@ -14,13 +12,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from panel.extensions import db
-from panel.models import Agent, Certificate, Command, CommandKind, CommandOutput, CommandState, User
+from panel.models import Agent, Certificate, Command, CommandKind, CommandState, User
 from panel.models.types import utcnow
 from tests.certificates import FAILURE, HOSTILE, add_authority, add_certificate, add_credential, add_wish
-from tests.conftest import login, store
+from tests.conftest import login
 from tests.hosts import add_host, commands
+from tests.jobs import Line, Make, add_job
 
-Line = tuple[float, str, str, str]  # seconds after the start, stage, level, text
 STORY: list[Line] = [
     (0.3, "check", "stage", "Looking"),
     (1.1, "order", "stage", "Ordering"),
@@ -56,23 +54,12 @@ def wish(app: Flask, agent: Agent) -> int:
 
 
 @pytest.fixture
-def make(app: Flask, agent: Agent) -> Callable[..., str]:
-    """Stores a job with output and gives its id."""
+def make(app: Flask, agent: Agent) -> Make:
+    """Stores a job about a certificate with output and gives its id."""
 
-    def make(kind: str, state: str, lines: list[Line] | None = None, about: int | None = None, **values: Any) -> str:
-        began = utcnow() - timedelta(seconds=30)
-        command = Command(id=str(uuid4()), agent_id=agent.id, seq=1, kind=kind, state=state, created_at=began)
-        command.expires_at, command.certificate_id = began + timedelta(days=1), about
-        command.resource = "acme:app.example.com" if about else ""
-        command.started_at = began + timedelta(seconds=0.2) if lines else None
-        command.finished_at = None if state in {"queued", "running"} else began + timedelta(seconds=6)
-        for name, value in values.items():
-            setattr(command, name, value)
-        store(app, command)
-        for seq, (after, stage, level, text) in enumerate(lines or [], 1):
-            at = began + timedelta(seconds=after)
-            store(app, CommandOutput(command_id=command.id, seq=seq, at=at, stage=stage, level=level, text=text))
-        return command.id
+    def make(kind: str, state: str, lines: Sequence[Line] = (), about: int | None = None, **values: Any) -> str:
+        known = {"certificate_id": about, "resource": "acme:app.example.com" if about else ""}
+        return add_job(app, agent, kind, state, lines, **{**known, **values})
 
     return make
 
@@ -91,7 +78,6 @@ def page(client: FlaskClient, bob: User) -> Callable[[str], BeautifulSoup]:
 
 
 Page = Callable[[str], BeautifulSoup]
-Make = Callable[..., str]
 
 
 def labels(soup: BeautifulSoup, state: str = "") -> list[str]:

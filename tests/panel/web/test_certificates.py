@@ -43,13 +43,6 @@ def rows(response: TestResponse) -> list[str]:
 
 
 @pytest.fixture
-def bobs(client: FlaskClient, bob: User) -> FlaskClient:
-    """Bob's browser."""
-    login(client, bob)
-    return client
-
-
-@pytest.fixture
 def authority(app: Flask) -> int:
     return add_authority(app, is_default=True, staging_directory_url="https://staging.example.com/directory")
 

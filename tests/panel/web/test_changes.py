@@ -3,7 +3,6 @@ May import: panel and the fixtures of tests.conftest."""
 
 from __future__ import annotations
 
-import pytest
 from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
@@ -14,13 +13,6 @@ from panel.services import proxy_hosts
 from panel.services.proxy_hosts import ProxyHostSpec
 from tests.conftest import login
 from tests.hosts import add_host, commands, make_live
-
-
-@pytest.fixture
-def bobs(client: FlaskClient, bob: User) -> FlaskClient:
-    """Bob's browser."""
-    login(client, bob)
-    return client
 
 
 def dock(client: FlaskClient, path: str = "/hosts") -> str:

@@ -17,12 +17,6 @@ from tests.hosts import add_host, commands
 NETWORKS = [network("front", attached=True), network("back")]
 
 
-@pytest.fixture
-def bobs(client: FlaskClient, bob: User) -> FlaskClient:
-    login(client, bob)
-    return client
-
-
 def told(app: Flask, agent: Agent, *containers: dict[str, Any], **values: Any) -> None:
     with app.app_context():
         tell(agent, report(NETWORKS, containers, **values))

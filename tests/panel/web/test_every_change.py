@@ -35,6 +35,7 @@ from panel.services import (
     invitations,
     proxy_hosts,
     second_factors,
+    setup_links,
 )
 from panel.services.browser_sessions import Visit
 from panel.web.audit import words
@@ -369,7 +370,7 @@ def test_each_reason_and_each_form_is_for_an_address_that_exists() -> None:
 
 def test_the_first_administrator_is_in_the_log(app: Flask, client: FlaskClient, config: Config) -> None:
     with app.app_context(), transaction():
-        link = accounts.ensure_setup_link(config) or ""
+        link = setup_links.ensure(config) or ""
     form = {"username": "maya", "password": SECRETS[3], "repeat": SECRETS[3], "token": link.partition("token=")[2]}
     assert client.post("/setup", data=form).status_code == 303
     assert [one.verb for one in entries_since(app, 0)] == ["user:setup", "user:login"]

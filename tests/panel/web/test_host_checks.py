@@ -26,11 +26,10 @@ NAME = "app.example.com"
 
 
 @pytest.fixture
-def bobs(app: Flask, client: FlaskClient, bob: User, agent: Agent) -> FlaskClient:
+def bobs(app: Flask, bobs: FlaskClient, agent: Agent) -> FlaskClient:
     """Bob's browser, and an agent that is there."""
-    login(client, bob)
     bring_online(app, agent)
-    return client
+    return bobs
 
 
 def values(agent: Agent, **changes: str) -> dict[str, str]:

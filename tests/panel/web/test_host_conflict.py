@@ -15,15 +15,7 @@ from panel.extensions import db, transaction
 from panel.models import Agent, ProxyHost, User
 from panel.services import proxy_hosts
 from panel.services.proxy_hosts import spec_of
-from tests.conftest import login
 from tests.hosts import add_host
-
-
-@pytest.fixture
-def bobs(client: FlaskClient, bob: User) -> FlaskClient:
-    """Bob's browser."""
-    login(client, bob)
-    return client
 
 
 @pytest.fixture

@@ -16,21 +16,15 @@ from panel.models.types import utcnow
 from panel.services import proxy_hosts
 from panel.web.certificates import view
 from panel.web.hosts.view import site_url
-from tests.certificates import FAILURE, add_authority, add_certificate, add_credential, add_wish, certificate
+from tests.certificates import FAILURE, add_certificate, add_credential, add_wish, certificate
 from tests.conftest import login
 from tests.hosts import add_host, commands, make_live
 
 
 @pytest.fixture
-def authority(app: Flask) -> int:
-    return add_authority(app, is_default=True)
-
-
-@pytest.fixture
-def bobs(client: FlaskClient, bob: User, authority: int, agent: Agent) -> FlaskClient:
-    """Bob's browser."""
-    login(client, bob)
-    return client
+def bobs(bobs: FlaskClient, authority: int, agent: Agent) -> FlaskClient:
+    """Bob's browser, with an authority and an agent to choose."""
+    return bobs
 
 
 @pytest.fixture

@@ -22,12 +22,6 @@ def host_id(app: Flask, agent: Agent) -> int:
     return made
 
 
-@pytest.fixture
-def bobs(client: FlaskClient, bob: User) -> FlaskClient:
-    login(client, bob)
-    return client
-
-
 def found(app: Flask, agent: Agent, cause: str, **values: object) -> None:
     with app.app_context():
         tell_upstreams(agent, upstream("app", 3000, cause, **values))

@@ -28,13 +28,6 @@ def rows(response: TestResponse) -> list[str]:
     return [a.text for a in BeautifulSoup(response.text, "html.parser").select("#rows .host a")]
 
 
-@pytest.fixture
-def bobs(client: FlaskClient, bob: User) -> FlaskClient:
-    """Bob's browser."""
-    login(client, bob)
-    return client
-
-
 def test_the_empty_list_teaches_and_asks_for_an_agent_first(bobs: FlaskClient) -> None:
     shown = BeautifulSoup(bobs.get("/hosts").text, "html.parser").select_one("main")
     assert shown is not None

@@ -46,13 +46,6 @@ def count_hosts(app: Flask) -> int:
         return db.session.scalar(select(func.count(ProxyHost.id))) or 0
 
 
-@pytest.fixture
-def bobs(client: FlaskClient, bob: User) -> FlaskClient:
-    """Bob's browser."""
-    login(client, bob)
-    return client
-
-
 def test_a_host_is_saved_and_not_yet_live(app: Flask, bobs: FlaskClient, agent: Agent) -> None:
     response = bobs.post("/hosts/new", data=values(agent, domain_names="App.Example.com\r\nwww.example.com"))
     assert response.status_code == 303

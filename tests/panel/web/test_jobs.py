@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from bs4 import BeautifulSoup
@@ -13,12 +12,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from panel.extensions import db
-from panel.models import Agent, Command, CommandOutput, ProxyHost, User
-from panel.models.types import utcnow
+from panel.models import Agent, Command, ProxyHost, User
 from tests.conftest import login, store
-
-Line = tuple[float, str, str, str]  # seconds after the start, stage, level, text
-Make = Callable[..., str]
+from tests.jobs import Line, Make, add_job
 
 APPLY: list[Line] = [
     (0.2, "fetch", "stage", "Fetch files"),
@@ -36,25 +32,7 @@ HOSTILE = '<script>alert(1)</script><hx-partial hx-target="#main">x</hx-partial>
 @pytest.fixture
 def make(app: Flask, agent: Agent) -> Make:
     """Stores a job with output and gives its id."""
-
-    def make(kind: str, state: str, lines: list[Line] | None = None, **values: Any) -> str:
-        began = utcnow() - timedelta(minutes=5)
-        is_started, is_over = bool(lines), state not in {"queued", "sent", "running"}
-        command = Command(id=str(uuid4()), agent_id=agent.id, kind=kind, state=state, created_at=began)
-        command.seq = values.pop("seq", 1)
-        command.expires_at = began + timedelta(days=1)
-        command.started_at = began + timedelta(seconds=0.2) if is_started else None
-        command.finished_at = began + timedelta(seconds=2.4) if is_over else None
-        command.last_output_seq = len(lines or [])
-        for name, value in values.items():
-            setattr(command, name, value)
-        store(app, command)
-        for seq, (after, stage, level, text) in enumerate(lines or [], 1):
-            at = began + timedelta(seconds=after)
-            store(app, CommandOutput(command_id=command.id, seq=seq, at=at, stage=stage, level=level, text=text))
-        return command.id
-
-    return make
+    return partial(add_job, app, agent, took=2.4)
 
 
 @pytest.fixture

@@ -3,14 +3,11 @@ May import: panel and the fixtures of tests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, select
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from panel.extensions import db, transaction
@@ -22,6 +19,7 @@ from tests.conftest import login, store
 from tests.docking import container, network, report, tell
 from tests.hosts import add_host, make_live
 from tests.hosts import commands as all_commands
+from tests.statements import counted
 
 NOTHING = {
     "cause": "",
@@ -33,13 +31,6 @@ NOTHING = {
     "milliseconds": 1,
 }
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def bobs(client: FlaskClient, bob: User) -> FlaskClient:
-    """Bob's browser."""
-    login(client, bob)
-    return client
 
 
 @pytest.fixture
@@ -358,21 +349,6 @@ def test_agents_have_pages_and_a_search_once_there_are_many(app: Flask, bobs: Fl
     assert "1 to 25 of 31" in first.text
     assert len(soup(bobs.get("/agents?page=2")).select("article.agent")) == 6
     assert len(soup(bobs.get("/agents?q=EDGE-0", headers=HTMX)).select("article.agent")) == 10
-
-
-@contextmanager
-def counted(app: Flask) -> Iterator[list[str]]:
-    """The statements that are asked meanwhile."""
-    found: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        found.append(statement)
-
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield found
-    event.remove(engine, "before_cursor_execute", note)
 
 
 def fill(app: Flask, agents: list[Agent], first: int, last: int) -> None:

@@ -19,12 +19,6 @@ from tests.hosts import add_host, commands
 CHANGES = ("/networks/attach", "/networks/detach")
 
 
-@pytest.fixture
-def bobs(client: FlaskClient, bob: User) -> FlaskClient:
-    login(client, bob)
-    return client
-
-
 def told(app: Flask, agent: Agent, said: dict[str, Any]) -> None:
     with app.app_context():
         tell(agent, said)

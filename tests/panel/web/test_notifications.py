@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from panel.config import Config
 from panel.extensions import transaction
-from panel.models import Agent, NotificationChannel, User
+from panel.models import Agent, NotificationChannel
 from panel.models.types import utcnow
 from panel.services import channels, deliveries
 from panel.services.deliveries import Outcome
@@ -23,12 +23,6 @@ from tests.panel.services.news import MAIL, Report, add_certificate, add_channel
 LIST = "/settings/notifications"
 SECRET = "s3cret-Passw0rd"
 WITH_LOGIN = {**MAIL, "name": "mail", "username": "waypost", "password": SECRET}
-
-
-@pytest.fixture
-def alices(client: FlaskClient, alice: User) -> FlaskClient:
-    login(client, alice)
-    return client
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, insert
+from sqlalchemy import insert
 
 from panel.extensions import db, transaction, vitals
 from panel.models import Agent, DomainName, ProxyHost, User
@@ -19,6 +19,7 @@ from panel.services import deployments, proxy_hosts
 from tests.certificates import add_certificate
 from tests.conftest import login
 from tests.hosts import add_host, make_live
+from tests.statements import counted
 
 
 @pytest.fixture(autouse=True)
@@ -32,12 +33,6 @@ def _well(app: Flask, agent: Agent) -> Iterator[None]:
         known.last_seen_at = utcnow()
     yield
     vitals.is_stream_listening, vitals.clock_ticked_at = before
-
-
-@pytest.fixture
-def alices(client: FlaskClient, alice: User) -> FlaskClient:
-    login(client, alice)
-    return client
 
 
 @pytest.fixture
@@ -198,17 +193,8 @@ def test_each_card_changes_by_itself(app: Flask, alices: FlaskClient, agent: Age
 
 def count_statements(client: FlaskClient, app: Flask) -> int:
     """How many statements one visit of the overview takes."""
-    found: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        found.append(statement)
-
-    with app.app_context():
-        event.listen(db.engine, "before_cursor_execute", note)
-        try:
-            assert client.get("/").status_code == 200
-        finally:
-            event.remove(db.engine, "before_cursor_execute", note)
+    with counted(app) as found:
+        assert client.get("/").status_code == 200
     return len(found)
 
 

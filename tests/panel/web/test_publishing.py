@@ -31,12 +31,6 @@ def config(config: Config) -> Config:
     return replace(config, port=7800, bundled_agent="local")
 
 
-@pytest.fixture
-def alices(client: FlaskClient, alice: User) -> FlaskClient:
-    login(client, alice)
-    return client
-
-
 def publish(client: FlaskClient, agent: Agent, **values: str) -> Any:
     return client.post("/settings/publish", data={"agent_id": agent.id, **FORM, **values})
 

@@ -21,13 +21,6 @@ WISH = {"name": "House CA", "directory_url": "https://ca.example.com/acme/direct
 PAGES = ("/settings/authorities", "/settings/dns")
 
 
-@pytest.fixture
-def alices(client: FlaskClient, alice: User) -> FlaskClient:
-    """An administrator's browser."""
-    login(client, alice)
-    return client
-
-
 def soup(response: TestResponse, status: int = 200) -> BeautifulSoup:
     assert response.status_code == status
     return BeautifulSoup(response.text, "html.parser")

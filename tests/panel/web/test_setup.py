@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from panel.config import Config
 from panel.extensions import db, transaction
 from panel.models import Role, User
-from panel.services import accounts
+from panel.services import setup_links
 from tests.conftest import PASSWORD
 
 FORM = {"username": "Maya", "password": PASSWORD, "repeat": PASSWORD}
@@ -23,7 +23,7 @@ FORM = {"username": "Maya", "password": PASSWORD, "repeat": PASSWORD}
 @pytest.fixture
 def token(app: Flask, config: Config) -> str:
     with app.app_context(), transaction():
-        link = accounts.ensure_setup_link(config)
+        link = setup_links.ensure(config)
     return parse_qs(urlsplit(link or "").query)["token"][0]
 
 
@@ -83,7 +83,7 @@ def test_the_file_of_the_link_is_private_and_removed_after_use(client: FlaskClie
 
 def test_a_restart_prints_the_same_link_until_it_is_used(app: Flask, config: Config, token: str) -> None:
     with app.app_context(), transaction():
-        again = accounts.ensure_setup_link(config)
+        again = setup_links.ensure(config)
     assert again is not None
     assert token in again
 
@@ -91,7 +91,7 @@ def test_a_restart_prints_the_same_link_until_it_is_used(app: Flask, config: Con
 def test_a_lost_file_gives_a_new_link_and_ends_the_old_one(app: Flask, config: Config, token: str) -> None:
     (config.state_dir / "setup-link").unlink()
     with app.app_context(), transaction():
-        again = accounts.ensure_setup_link(config)
+        again = setup_links.ensure(config)
     assert again is not None
     assert token not in again
     assert app.test_client().get(f"/setup?token={token}").status_code == 404
@@ -99,7 +99,7 @@ def test_a_lost_file_gives_a_new_link_and_ends_the_old_one(app: Flask, config: C
 
 def test_with_an_administrator_there_is_no_link(app: Flask, config: Config, alice: User) -> None:
     with app.app_context(), transaction():
-        assert accounts.ensure_setup_link(config) is None
+        assert setup_links.ensure(config) is None
 
 
 @pytest.mark.parametrize(

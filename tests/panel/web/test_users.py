@@ -21,13 +21,6 @@ from tests.conftest import PASSWORD, login
 PERSON = {"username": "Maya", "password": PASSWORD, "repeat": PASSWORD}
 
 
-@pytest.fixture
-def alices(client: FlaskClient, alice: User) -> FlaskClient:
-    """Alice's browser; she is an administrator."""
-    login(client, alice)
-    return client
-
-
 def invite(client: FlaskClient, role: str = "operator", **values: str) -> str:
     """The token of a new invitation, from the page that shows it."""
     page = client.post("/users/invite", data={"role": role, "days": "3", **values})

@@ -161,7 +161,7 @@ class Wakeups:
     def __init__(self) -> None:
         self._waiting: dict[str, set[Event]] = defaultdict(set)
         # Wakes are numbered; those of a later process have higher numbers.
-        self.number = self._knows_from = time.time_ns() // 1000
+        self.number = self._knows_from = time.time_ns() // 1_000_000
         self._last: dict[str, int] = {}
 
     def wake(self, topic: str) -> None:

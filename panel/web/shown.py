@@ -14,7 +14,7 @@ from flask import Flask, g
 from panel.extensions import wakeups
 from panel.web import sse
 
-LENGTH = 6  # characters of a mark: of 2^36 changes one is taken for none
+LENGTH = 5  # characters of a mark: of 2^30 changes one would be taken for none
 MOST = 6000  # characters that are read of what a client says it shows
 # What app.js counts by itself is no news.
 _COUNTED = re.compile(r'(<time [^>]*data-ago>|data-elapsed=")[^<]*')
@@ -97,5 +97,6 @@ def _marks(digests: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def _thing(selector: str) -> str:
-    """Whose region it is: `#host-7-name` and `#host-7-status` are of `#host-7`."""
-    return selector.rpartition("-")[0] or selector
+    """Whose region it is: `#host-7 [data-cell=name]` is of `#host-7`, `#nav-hosts` of `#nav`."""
+    row, _, cell = selector.partition(" ")
+    return row if cell else selector.rpartition("-")[0] or selector

@@ -82,7 +82,7 @@ def _compress_answer(response: Response) -> Response:
     body = response.get_data()
     if len(body) < 600:
         return response
-    response.set_data(_compress(body) if is_file else gzip.compress(body, 5))
+    response.set_data(_compress(body) if is_file else gzip.compress(body, 9))
     response.headers["Content-Encoding"] = "gzip"
     etag, _ = response.get_etag()
     if etag:

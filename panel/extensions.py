@@ -6,7 +6,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -160,16 +160,28 @@ class Wakeups:
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[Event]] = defaultdict(set)
+        # Wakes are numbered; those of a later process have higher numbers.
+        self.number = self._knows_from = time.time_ns() // 1_000_000
+        self._last: dict[str, int] = {}
 
     def wake(self, topic: str) -> None:
         """Wakes all who wait for `topic` now or have subscribed and not looked yet."""
+        self.number += 1
+        if ":" not in topic:  # those of single objects are too many to remember
+            self._last[topic] = self.number
         for waiter in tuple(self._waiting.get(topic, ())):
             waiter.set()
 
     def wake_all(self) -> None:
         """Wakes everybody: news may have been missed."""
+        self._knows_from = self.number + 1
         for topic in tuple(self._waiting):
             self.wake(topic)
+
+    def has_woken(self, topics: Iterable[str], since: int) -> bool:
+        """Whether one of the topics was, or may have been, woken after the wake of this number."""
+        is_known = self._knows_from <= since <= self.number
+        return not is_known or any(self._last.get(topic, 0) > since for topic in topics)
 
     @contextmanager
     def subscribe(self, *topics: str) -> Iterator[Event]:

@@ -79,4 +79,5 @@ ELSEWHERE = {
     "/palette": "test_what_opens: the palette's results",
     "/setup": "test_before_anybody_is_there",
     "/static/<path:filename>": "files",
+    "/static/scripts.js": "a file",
 }

@@ -120,6 +120,7 @@ ROUTES = """
 /settings/publish GET:administrator POST:administrator
 /setup GET:anyone POST:anyone
 /static/<path:filename> GET:anyone
+/static/scripts.js GET:anyone
 /theme POST:anyone
 /users GET:administrator
 /users/<int:user_id> GET:administrator

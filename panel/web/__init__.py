@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from panel.web import access, errors, filters, security, shell, statics, timing
+from panel.web import access, errors, filters, security, shell, shown, statics, timing
 from panel.web.account import routes as account
 from panel.web.agents import routes as agents
 from panel.web.audit import routes as audit
@@ -51,7 +51,7 @@ NOUNS = (
 
 def register(app: Flask) -> None:
     """Gives the app its pages. `app.config["WAYPOST"]` must be set and the extensions initialised."""
-    for part in (timing, security, statics, access, errors, filters, shell):
+    for part in (timing, security, statics, access, errors, filters, shell, shown):
         part.register(app)
     for noun in NOUNS:
         app.register_blueprint(noun.bp)

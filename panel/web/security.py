@@ -14,11 +14,14 @@ CONTENT_SECURITY_POLICY = (
     "require-trusted-types-for 'script'; trusted-types htmx"
 )
 _HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+# What may be opened as a page; a stream of events never is.
+_OF_PAGES = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Referrer-Policy": "same-origin",  # the setup link's token stays here; CSRF over TLS needs the rest
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
@@ -35,7 +38,8 @@ def register(app: Flask) -> None:
 
 
 def _protect(response: Response) -> Response:
-    for name, value in _HEADERS.items():
+    is_stream = response.mimetype == "text/event-stream"
+    for name, value in (_HEADERS if is_stream else _HEADERS | _OF_PAGES).items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "no-store")
     if "request_id" in g:

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 import gevent
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, request
 from flask_login import current_user
 from gevent.event import Event
 from gevent.lock import RLock
@@ -65,7 +65,6 @@ class Connection:
         self._app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - outlives it
         self._environ = request.environ
         self._socket: socket.socket | None = request.environ.get(SOCKET)
-        self._csrf_token = ""
         self.has_left = False
 
     def wait(self, news: Event, timeout: float = PING_INTERVAL) -> bool:
@@ -97,18 +96,12 @@ class Connection:
 
     @contextmanager
     def context(self) -> Iterator[None]:
-        """A context for one message, with the person of the stream's request; its database session ends with it.
-
-        One CSRF token serves the whole stream, so that a form is not news each time it is rendered.
-        """
+        """A context for one message, with the person of the stream's request; its database session ends with it."""
         with _turns.take(), self._app.request_context(self._environ):
-            if self._csrf_token:
-                g.csrf_token = self._csrf_token
             yield
-            self._csrf_token = g.get("csrf_token", "")
 
 
-def message(html: str, *, cursor: int | None = None) -> str:
+def message(html: str, *, cursor: int | str | None = None) -> str:
     """One unnamed message that htmx swaps. `cursor` comes back as Last-Event-ID after a reconnect."""
     head = "" if cursor is None else f"id: {cursor}\n"
     return head + "".join(f"data: {line}\n" for line in html.splitlines() if line.strip()) + "\n"

@@ -36,5 +36,5 @@ def _rows(ids: Sequence[int]) -> dict[str, str]:
         sse.breathe()
         for cell in CELLS:
             html = render_template(f"certificates/_cell_{cell}.html", row=row)
-            found[f"#certificate-{row.id}-{cell}"] = html
+            found[f"#certificate-{row.id} [data-cell={cell}]"] = html
     return found

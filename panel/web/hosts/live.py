@@ -41,7 +41,7 @@ def _rows(ids: list[int]) -> dict[str, str]:
     for row in page.rows(host_queries.by_ids(ids), statuses):
         sse.breathe()
         for cell in ("name", "upstream", "status", "tls", "changed"):
-            found[f"#host-{row.id}-{cell}"] = render_template(f"hosts/_cell_{cell}.html", row=row)
+            found[f"#host-{row.id} [data-cell={cell}]"] = render_template(f"hosts/_cell_{cell}.html", row=row)
     return found
 
 

@@ -19,6 +19,7 @@ from panel.web import htmx, listing, sse
 from panel.web.access import actor
 from panel.web.jobs import stream, words
 from panel.web.jobs.view import elapsed, view
+from panel.web.shown import Client
 
 bp = Blueprint("jobs", __name__)
 
@@ -53,11 +54,13 @@ def show(command_id: str) -> str:
 
 @bp.get("/jobs/<command_id>/stream")
 def follow(command_id: str) -> Response:
-    """Server-sent events: lines as they come, steps and status beside them."""
+    """Server-sent events: lines as they come, steps and status beside them. `seen` is what the page shows of these."""
     commands.get(command_id)
-    seen = sse.last_event_id(request.headers.get("Last-Event-ID") or request.args.get("after"))
+    last = request.headers.get("Last-Event-ID")
+    after = sse.last_event_id(last or request.args.get("after"))
+    client = Client("" if last else request.args.get("seen", ""))
     connection = sse.Connection()
-    return sse.stream(connection, stream.follow(connection, command_id, seen))
+    return sse.stream(connection, stream.follow(connection, command_id, after, client))
 
 
 @bp.get("/jobs/<command_id>/output.txt")

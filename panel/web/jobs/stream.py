@@ -15,15 +15,16 @@ from panel.extensions import wakeups
 from panel.services import commands
 from panel.web import shell, sse
 from panel.web.jobs import view
+from panel.web.shown import Client
 
 BATCH_LINES = 50
 BATCH_DELAY = 0.1  # seconds: lines of a chatty job travel together
 LIFETIME = 1800.0  # seconds: then the browser comes back by itself
 
 
-def follow(connection: sse.Connection, command_id: str, after: int) -> Iterator[str]:
+def follow(connection: sse.Connection, command_id: str, after: int, client: Client) -> Iterator[str]:
     """Everything above line `after`, then what comes, then `done`."""
-    follower = _Follower(command_id, after)
+    follower = _Follower(command_id, after, client)
     ends_at = time.monotonic() + LIFETIME
     with wakeups.subscribe(f"command:{command_id}", *shell.NEWS) as news:
         while not (sse.is_stopping() or connection.has_left) and time.monotonic() < ends_at:
@@ -46,10 +47,10 @@ def follow(connection: sse.Connection, command_id: str, after: int) -> Iterator[
 class _Follower:
     """Remembers what one client has been told."""
 
-    def __init__(self, command_id: str, after: int) -> None:
+    def __init__(self, command_id: str, after: int, client: Client) -> None:
         self._command_id = command_id
         self._cursor = after
-        self._told: dict[str, str] = {}
+        self._client = client
         self.has_more = False
 
     def read(self) -> tuple[list[str], bool]:
@@ -59,7 +60,7 @@ class _Follower:
         if self.has_more:
             return messages, False
         job = view.view(command)
-        changed = self._changed(_regions(job))
+        changed = self._client.catch_up(_regions(job))
         if changed:
             messages.append(sse.message(changed, cursor=self._cursor))
         return messages, not job.is_open
@@ -72,11 +73,6 @@ class _Follower:
         self._cursor = lines[-1].seq
         log_lines = get_template_attribute("components/log.html", "log_lines")
         return [sse.message(log_lines(lines), cursor=self._cursor)]
-
-    def _changed(self, regions: dict[str, str]) -> str:
-        changed = {target: html for target, html in regions.items() if self._told.get(target) != html}
-        self._told = regions
-        return "".join(sse.partial(target, html) for target, html in changed.items())
 
 
 def _regions(job: view.JobView) -> dict[str, str]:

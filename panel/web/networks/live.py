@@ -11,7 +11,8 @@ from panel.web.networks import page
 def regions() -> dict[str, str]:
     """Regions for `/live?topics=networks&…`, with the parameters of the list's own URL."""
     values = page.list_values(request.args)
+    part = "networks/_table.html" if values["total"] else "networks/_empty.html"
     return {
-        f"#{values['region']}": render_template("networks/_table.html", **values),
+        f"#{values['region']}": render_template(part, **values),
         "#engines": render_template("networks/_engines.html", **values),
     }

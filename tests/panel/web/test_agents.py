@@ -193,7 +193,7 @@ def test_unknown_agents_are_not_found(alices: FlaskClient) -> None:
 
 def test_the_join_page_turns_live_when_the_agent_arrives(app: Flask, alices: FlaskClient, agent: Agent) -> None:
     make_live(app, agent)
-    with alices.get(f"/live?topics=agents&agent={agent.id}", buffered=False) as response:
+    with alices.get(f"/live?topics=agents&arrival={agent.id}", buffered=False) as response:
         first = next(response.iter_encoded()).decode()
     assert f'hx-target="#arrival-{agent.id}"' in first
     assert "has arrived and is online" in first

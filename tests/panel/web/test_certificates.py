@@ -340,7 +340,7 @@ def test_the_live_stream_sends_rows_and_the_page(app: Flask, bobs: FlaskClient, 
     url = f"/live?topics=certificates&rows={certificate_id},999,x&certificate={certificate_id}&total=5"
     with bobs.get(url, buffered=False) as response:
         first = next(response.iter_encoded()).decode()
-    assert f'hx-target="#certificate-{certificate_id}-status"' in first
+    assert f'hx-target="#certificate-{certificate_id} [data-cell=status]"' in first
     assert f'hx-target="#certificate-page-{certificate_id}"' in first
     assert "The list has changed" in first
 

@@ -250,7 +250,7 @@ def test_the_live_stream_sends_the_rows_that_are_shown(app: Flask, bobs: FlaskCl
     other_id = add_host(app, agent, "other.example.com")
     with bobs.get(f"/live?topics=hosts&rows={host_id},999,x&total=1", buffered=False) as response:
         first = next(response.iter_encoded()).decode()
-    assert f'hx-target="#host-{host_id}-status"' in first
-    assert f"#host-{other_id}-status" not in first
+    assert f'hx-target="#host-{host_id} [data-cell=status]"' in first
+    assert f"#host-{other_id} " not in first
     assert "1 new, refresh" in first
     assert 'hx-target="#dock"' in first

@@ -186,7 +186,7 @@ def test_the_live_stream_sends_only_regions(app: Flask, client: FlaskClient, ali
             end(app, command_id)
             told, after = next(chunks).decode(), next(chunks).decode()
     assert told == "event: news\ndata: ok\n\n"
-    assert after.startswith('data: <hx-partial hx-target="#job-pill"')
+    assert re.match(r'id: \S+\ndata: <hx-partial hx-target="#job-pill"', after)
     assert "running" not in after
 
 

@@ -71,7 +71,7 @@ ELSEWHERE = {
     "/jobs/<command_id>/stream": "a stream",
     "/live": "a stream",
     "/login": "test_pages_of_strangers",
-    "/login/code": "test_the_second_step_of_a_login",
+    "/login/code": "test_a_login_that_is_refused_and_its_second_step",
     "/login/provider": "leads to the provider",
     "/login/provider/answer": "leads to the start page, or shows the page of the login",
     "/metrics": "for Prometheus",

@@ -13,10 +13,10 @@ from panel.services import deployments, proxy_hosts
 from panel.services.proxy_hosts import ProxyHostSpec
 
 
-def add_host(app: Flask, agent: Agent, *names: str, host: str = "10.0.0.5") -> int:
+def add_host(app: Flask, agent: Agent, *names: str, host: str = "10.0.0.5", port: int = 3000) -> int:
     """A saved host; its id."""
     with app.app_context(), transaction():
-        return proxy_hosts.create(ProxyHostSpec(agent.id, names or ("app.example.com",), "http", host, 3000), None).id
+        return proxy_hosts.create(ProxyHostSpec(agent.id, names or ("app.example.com",), "http", host, port), None).id
 
 
 def make_live(app: Flask, agent: Agent) -> None:

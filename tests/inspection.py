@@ -4,10 +4,10 @@ May import: Playwright, axe-playwright-python (axe-core), html5lib, tests.person
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, Literal
 from xml.etree import ElementTree as ET
 
 import html5lib
@@ -19,75 +19,69 @@ from tests.person import Person
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # The only rules of axe that read colours: what the others say in light, they say in dark.
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
-WIDE, PHONE, NARROW = (1440, 900), (390, 844), (320, 700)
-Shape = tuple[tuple[int, int], str]
-EVERY_SHAPE: tuple[Shape, ...] = ((WIDE, "light"), (WIDE, "dark"), (PHONE, "light"), (PHONE, "dark"))
-# For what differs little from a page that was looked at in every shape.
-BOTH_ENDS: tuple[Shape, ...] = ((WIDE, "light"), (PHONE, "dark"))
+EVERYTHING: dict[str, Any] = {"type": "tag", "values": TAGS}
+COLOURS: dict[str, Any] = {"type": "rule", "values": COLOUR_RULES}
+SCHEMES: tuple[tuple[Literal["light", "dark"], dict[str, Any]], ...] = (("light", EVERYTHING), ("dark", COLOURS))
+NARROW = 320
+REFUSALS = {409, 422}  # a form that somebody must look at again
 _AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text()
-_RUN = """async ([scope, chosen]) => {
-  const found = await axe.run(scope || document, { resultTypes: ['violations'], preload: false, runOnly: chosen });
-  return found.violations.map((one) => [one.id, one.help, one.nodes.map((node) => [
-    node.target.join(' '), node.any.concat(node.all, node.none).map((check) => check.message).join('; ')])]);
+# Begins, and answers before it has ended, so that another window can be looked at meanwhile. Colours fade after a
+# switch, and what inherits one begins when that has ended; what turns for ever has no end.
+_BEGIN = """([scope, chosen]) => {
+  const isFading = (one) => one instanceof CSSTransition && one.playState === 'running';
+  const look = async () => {
+    while (document.getAnimations().some(isFading)) await new Promise((next) => setTimeout(next, 20));
+    const found = await axe.run(scope || document, { resultTypes: ['violations'], preload: false, runOnly: chosen });
+    return found.violations.map((one) => [one.id, one.help, one.nodes.map((node) => [
+      node.target.join(' '), node.any.concat(node.all, node.none).map((check) => check.message).join('; ')])]);
+  };
+  window.looking = new Promise((next) => setTimeout(next)).then(look);
 }"""
 _FACTS = """() => ({
   h1: document.querySelectorAll('h1').length,
   lang: document.documentElement.lang,
-  title: document.title,
   ids: [...document.querySelectorAll('[id]')].map((one) => one.id),
 })"""
-# Colours fade after a switch, and what inherits one begins when that has ended; what turns for ever has no end.
-_FADED = """async () => {
-  const isFading = (one) => one instanceof CSSTransition && one.playState === 'running';
-  while (document.getAnimations().some(isFading)) await new Promise((next) => setTimeout(next, 20));
-}"""
 _OVERHANG = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-class Inspector:
-    """Looks at the pages of one tab. What the network did wrong meanwhile is in `failures`."""
+class Window:
+    """The tab of one person at one size, which is looked at."""
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.failures: list[str] = []
-        page.on("requestfailed", self._failed)
-        page.on("response", self._answered)
+    def __init__(self, person: Person) -> None:
+        self.person, self.page = person, person.page
+        self._failures: list[str] = []  # of the network, since the last look
+        self.page.on("requestfailed", self._failed)
+        self.page.on("response", self._answered)
 
     def _failed(self, request: Request) -> None:
         # Whoever leaves a page ends its stream, and whatever else is still on its way.
         if "ERR_ABORTED" not in (request.failure or ""):
-            self.failures.append(f"{request.method} {request.url}: {request.failure}")
+            self._failures.append(f"{request.method} {request.url}: {request.failure}")
 
     def _answered(self, response: Response) -> None:
-        if response.status >= 400 and response.status != 422 and not response.request.is_navigation_request():
-            self.failures.append(f"{response.request.method} {response.url}: {response.status}")
+        if response.status >= 400 and response.status not in REFUSALS and not response.request.is_navigation_request():
+            self._failures.append(f"{response.request.method} {response.url}: {response.status}")
 
-    def open(self, address: str, status: int = 200) -> list[str]:
-        """Opens a page; what is wrong with what the server sent."""
-        response = self.page.goto(address)
-        if response is None or response.status != status:
-            return [f"{address}: {response.status if response else 'nothing'} instead of {status}"]
-        return html_errors(response.text())
+    @property
+    def width(self) -> int:
+        """In CSS pixels."""
+        return (self.page.viewport_size or {"width": 0})["width"]
 
-    def look(self, shapes: Sequence[Shape], scope: str = "") -> list[str]:
-        """What is wrong with the page as it stands, in each shape; for axe only in what the selector names, if any."""
-        found, seen = self._structure(), set()
-        for size, scheme in shapes:
-            self._resize((size, scheme))
-            rules = COLOUR_RULES if size in seen else []
-            found += [f"{scheme} {size[0]}: {one}" for one in axe(self.page, scope, rules)]
-            seen.add(size)
-        found += self._overhang()
-        self._resize(shapes[0])
-        return found
+    def begin(self, scheme: Literal["light", "dark"], chosen: Mapping[str, Any], scope: str) -> None:
+        """Begins to look with axe. axe comes by the debugger's door, so the page keeps its Content-Security-Policy."""
+        self.page.emulate_media(color_scheme=scheme)
+        if not self.page.evaluate("typeof axe === 'object'"):
+            self.page.evaluate(_AXE)
+        self.page.evaluate(_BEGIN, [scope, chosen])
 
-    def _resize(self, shape: Shape) -> None:
-        (width, height), scheme = shape
-        self.page.set_viewport_size({"width": width, "height": height})
-        self.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        self.page.evaluate(_FADED)
+    def violations(self) -> list[str]:
+        """What axe found since begin(): one line for each element."""
+        found = self.page.evaluate("window.looking")
+        return [f"{rule} ({help_}): {target}: {why}" for rule, help_, nodes in found for target, why in nodes]
 
-    def _structure(self) -> list[str]:
+    def structure(self) -> list[str]:
+        """What is wrong with the document as it stands, whatever its size."""
         facts = self.page.evaluate(_FACTS)
         found = [f"id {name!r} stands {count} times" for name, count in Counter(facts["ids"]).items() if count > 1]
         if facts["h1"] != 1:
@@ -96,47 +90,84 @@ class Inspector:
             found.append("no lang")
         return found
 
-    def _overhang(self) -> list[str]:
-        self.page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+    def overhang(self) -> list[str]:
+        """Whether the page scrolls sideways: as it is, and on a phone as narrow as there are."""
+        size = self.page.viewport_size
+        assert size is not None
+        found = self._overhang(size["width"])
+        if self.person.is_phone:
+            self.page.set_viewport_size({**size, "width": NARROW})
+            found += self._overhang(NARROW)
+            self.page.set_viewport_size(size)
+        return found
+
+    def _overhang(self, width: int) -> list[str]:
         over = self.page.evaluate(_OVERHANG)
-        return [f"scrolls sideways by {over} px at {NARROW[0]}"] if over > 0 else []
+        return [f"scrolls sideways by {over} px at {width}"] if over > 0 else []
+
+    def complaints(self) -> list[str]:
+        """What the network, the policy and the console said since this was asked last."""
+        found = [*self._failures, *self.person.complaints]
+        self._failures.clear()
+        self.person.complaints.clear()
+        return found
 
 
 @dataclass
 class Visitor:
-    """Somebody at a browser, whose pages are looked at."""
+    """Somebody at a desk and at a phone, who does the same at both; both are looked at, in light and in dark."""
 
-    person: Person
-    inspector: Inspector
+    windows: tuple[Window, ...]
 
-    def open(self, address: str, status: int = 200, shapes: tuple[Shape, ...] = BOTH_ENDS) -> None:
-        """Opens a page and looks at it from all sides."""
-        found = self.inspector.open(address, status)
+    @property
+    def desk(self) -> Window:
+        """The wide one."""
+        return self.windows[0]
+
+    @property
+    def phone(self) -> Window:
+        """The narrow one."""
+        return self.windows[-1]
+
+    def share_session(self) -> None:
+        """Who is logged in at the desk is logged in at the phone."""
+        self.phone.person.context.add_cookies(self.desk.person.context.cookies())  # type: ignore[arg-type]
+
+    @property
+    def pages(self) -> list[Page]:
+        """What is to be clicked in."""
+        return [window.page for window in self.windows]
+
+    def go(self, address: str) -> list[Response | None]:
+        """Opens a page in all windows at once."""
+        answers = [page.goto(address, wait_until="commit") for page in self.pages]
+        for page in self.pages:
+            page.wait_for_load_state("load")
+        return answers
+
+    def open(self, address: str, status: int = 200) -> None:
+        """Opens a page, reads what the server sent, and looks at it from all sides."""
+        answer = self.go(address)[0]
+        assert answer is not None
+        assert answer.status == status, address
+        found = html_errors(answer.text())
         assert not found, "\n".join([address, *found])
-        self.look(shapes)
+        self.look()
 
-    def look(self, shapes: tuple[Shape, ...] = BOTH_ENDS, scope: str = "") -> None:
-        """Looks at the page as it stands; `scope` leaves aside what lies behind something that is open."""
-        self.person.page.wait_for_load_state("load")
-        found = self.inspector.look(shapes, scope)
-        found += [*self.inspector.failures, *self.person.complaints]
-        self.inspector.failures.clear()
-        self.person.complaints.clear()
-        assert not found, "\n".join([self.person.page.url, *found])
-
-
-def axe(page: Page, scope: str = "", rules: Iterable[str] = ()) -> list[str]:
-    """The violations of the page, or of what the selector names: one line for each element.
-
-    axe comes by the debugger's door, so the page keeps its Content-Security-Policy.
-    """
-    if not page.evaluate("typeof axe === 'object'"):
-        page.evaluate(_AXE)
-    chosen: dict[str, Any] = {"type": "tag", "values": TAGS}
-    if rules:
-        chosen = {"type": "rule", "values": list(rules)}
-    violations = page.evaluate(_RUN, [scope, chosen])
-    return [f"{rule} ({help_}): {target}: {why}" for rule, help_, nodes in violations for target, why in nodes]
+    def look(self, scope: str = "") -> None:
+        """Looks at the page as it stands; `scope` names what axe is to look at, when it lies before all else."""
+        found = []
+        for page in self.pages:
+            page.wait_for_load_state("load")
+        for scheme, chosen in SCHEMES:
+            for window in self.windows:
+                window.begin(scheme, chosen, scope)
+            for window in self.windows:
+                found += [f"{scheme} {window.width}: {one}" for one in window.violations()]
+        for window in self.windows:
+            window.page.emulate_media(color_scheme="light")
+            found += [*window.structure(), *window.overhang(), *window.complaints()]
+        assert not found, "\n".join([self.windows[0].page.url, *found])
 
 
 def html_errors(text: str, container: str = "") -> list[str]:

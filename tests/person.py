@@ -3,6 +3,7 @@ May import: Playwright and panel.embedded."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
-PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True}
 SHAPES: dict[str, dict[str, Any]] = {
     "desktop-light": {**DESKTOP, "color_scheme": "light"},
     "desktop-dark": {**DESKTOP, "color_scheme": "dark"},
@@ -57,6 +58,7 @@ class Person:
 
     def __init__(self, browser: Browser, url: str, *, shape: str = "desktop-light", javascript: bool = True) -> None:
         options = {**SHAPES[shape], "reduced_motion": "reduce", "java_script_enabled": javascript}
+        self.is_phone = SHAPES[shape]["viewport"] == PHONE["viewport"]
         self.context: BrowserContext = browser.new_context(base_url=url, **options)
         self.context.set_default_timeout(15_000)
         self.complaints: list[str] = []
@@ -78,7 +80,7 @@ class Person:
 
     def forgive_lost_connections(self) -> None:
         """Drops what the console said while a test had the panel dead: the page shows that itself."""
-        lost = ("net::ERR_", "htmx:sse:error")
+        lost = ("net::ERR_", "htmx:sse:error", "Failed to fetch")
         self.complaints = [one for one in self.complaints if not any(sign in one for sign in lost)]
 
     def set_up(self, link: str) -> None:
@@ -125,6 +127,18 @@ class Person:
         self.page.goto("/hosts/new")
         self.fill_host(name, port, host)
         self.save_and_apply()
+
+    def open_host(self, name: str) -> None:
+        """Searches the list for it and ends on its page."""
+        self.page.goto(f"/hosts?q={name}")
+        self.page.locator("tbody").get_by_role("link", name=name, exact=True).first.click()
+        self.page.wait_for_url(re.compile(r"/hosts/\d+$"))
+
+    def edit_host(self, name: str) -> None:
+        """Ends on its form."""
+        self.open_host(name)
+        self.page.get_by_role("link", name="Edit", exact=True).click()
+        self.page.wait_for_url("**/edit")
 
     def sees(self, text: str, timeout: float = 30.0) -> None:
         """Waits until the page shows the text, without a reload. Seconds."""

@@ -133,11 +133,11 @@ class Product:
         self.wait_for_line(self.ready)
         return self
 
-    def wait_for_line(self, text: str, timeout: float = 90.0) -> str:
-        """The first line of the supervisor's output that has the text. Seconds."""
+    def wait_for_line(self, text: str, timeout: float = 90.0, after: int = 0) -> str:
+        """The first line of the supervisor's output that has the text, of those after the first so many. Seconds."""
 
         def found() -> str | None:
-            return next((line for line in self.output if text in line), None)
+            return next((line for line in self.output[after:] if text in line), None)
 
         with self._news:
             self._news.wait_for(lambda: found() or self._has_ended(), timeout)

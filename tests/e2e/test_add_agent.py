@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,24 @@ from tests.product import Product, fetch, wait_until
 @pytest.fixture
 def machine(tmp_path: Path, product: Product) -> Iterator[Product]:
     """Another machine: agent and nginx with a folder and ports of their own; not started."""
-    other = Product(tmp_path / "machine", {"AGENT_PANEL_URL": product.url}, ("--agent-only",))
-    yield other
-    if other.process is not None:
-        other.stop()
+    with ended(Product(tmp_path / "machine", {"AGENT_PANEL_URL": product.url}, ("--agent-only",))) as other:
+        yield other
+
+
+@pytest.fixture
+def thief(tmp_path: Path, product: Product) -> Iterator[Product]:
+    """Where somebody tries a token that was used; not started."""
+    environment = {"AGENT_PANEL_URL": product.url}
+    with ended(Product(tmp_path / "thief", environment, ("--agent-only",), ready="Stopped.")) as other:
+        yield other
+
+
+@contextmanager
+def ended(machine: Product) -> Iterator[Product]:
+    """What was started of it is stopped."""
+    yield machine
+    if machine.process is not None:
+        machine.stop()
 
 
 def shown_token(person: Person) -> str:
@@ -33,7 +48,7 @@ def shown_token(person: Person) -> str:
 
 
 def test_a_second_agent_joins_by_the_shown_token_serves_a_host_and_is_revoked(
-    product: Product, machine: Product, visit: Callable[..., Person], upstream: int
+    product: Product, machine: Product, thief: Product, visit: Callable[..., Person], upstream: int
 ) -> None:
     person = visit(product)
     person.set_up(product.setup_link)
@@ -41,9 +56,14 @@ def test_a_second_agent_joins_by_the_shown_token_serves_a_host_and_is_revoked(
     person.page.goto("/agents/new")
     person.page.fill("[name=name]", "second")
     person.page.locator("main form button").first.click()
-    machine.environment["AGENT_JOIN_TOKEN"] = shown_token(person)
+    machine.environment["AGENT_JOIN_TOKEN"] = thief.environment["AGENT_JOIN_TOKEN"] = shown_token(person)
     machine.start()
     person.sees("second has arrived and is online")
+
+    thief.start()
+    assert thief.process is not None
+    assert thief.process.wait(20) == 1
+    assert any("agent join failed" in line for line in thief.output), "the token works once"
 
     person.page.goto("/hosts/new")
     person.page.select_option("[name=agent_id]", label="second")
@@ -62,24 +82,3 @@ def test_a_second_agent_joins_by_the_shown_token_serves_a_host_and_is_revoked(
         "the stream is closed",
     )
     assert UPSTREAM in fetch(machine.http_port, "second.example.test").body, "its nginx serves on"
-
-
-def test_a_token_works_once(product: Product, tmp_path: Path, visit: Callable[..., Person]) -> None:
-    person = visit(product)
-    person.set_up(product.setup_link)
-    person.page.goto("/agents/new")
-    person.page.fill("[name=name]", "second")
-    person.page.locator("main form button").first.click()
-    environment = {"AGENT_PANEL_URL": product.url, "AGENT_JOIN_TOKEN": shown_token(person)}
-    first = Product(tmp_path / "first", environment, ("--agent-only",))
-    thief = Product(tmp_path / "thief", environment, ("--agent-only",), ready="Stopped.")
-    try:
-        first.start()
-        thief.start()
-        assert thief.process is not None
-        assert thief.process.wait(20) == 1
-        assert any("agent join failed" in line for line in thief.output)
-    finally:
-        for machine in (first, thief):
-            if machine.process is not None:
-                machine.stop()

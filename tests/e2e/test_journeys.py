@@ -1,175 +1,262 @@
 """Whole jobs in a real browser: fifty hosts at once, a search and the way back, a phone, the keyboard alone.
-May import: panel, tests.{hosts,person,product}."""
+May import: tests.{https,person,product}."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
-from sqlalchemy import select
+from playwright.sync_api import Page, expect
 
-from panel.app import create_app
-from panel.config import Config
-from panel.extensions import db
-from panel.models import Agent
-from tests.e2e.conftest import UPSTREAM
-from tests.hosts import add_host
+from tests.e2e.conftest import FIFTY, UPSTREAM, switched_off
+from tests.https import ask_tls
 from tests.person import NAME, PASSWORD, Person
-from tests.product import Product, fetch, running_product, wait_until
+from tests.product import Product, fetch, wait_until
 
-MANY = 50
 Visit = Callable[..., Person]
+APPLIES = "SELECT count(*) FROM command WHERE kind = 'apply_config'"
 
 
-@dataclass
-class Shop:
-    """A product with an administrator and fifty hosts that are saved and not live."""
-
-    product: Product
-    upstream: int
+def answers(product: Product, name: str) -> bool:
+    """Whether nginx leads the name to the upstream."""
+    return UPSTREAM in fetch(product.http_port, name).body
 
 
-@pytest.fixture(scope="module")
-def shop(browser: Browser, upstream: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """One for all journeys: each leaves what the next one needs."""
-    with running_product(tmp_path_factory.mktemp("journeys") / "var", WAYPOST_TEST_AUTHORITY="off") as product:
-        ada = Person(browser, product.url)
-        ada.set_up(product.setup_link)
-        ada.context.close()
-        product.wait_online()
-        app = create_app(Config.from_env({"PANEL_STATE_DIR": str(product.state / "panel")}))
-        with app.app_context():
-            agent = db.session.scalars(select(Agent)).one()
-        for number in range(MANY):
-            add_host(app, agent, f"site-{number:02}.example.test", host=f"127.0.1.{number}")
-        yield Shop(product, upstream)
+# ---- many hosts ----
 
 
-# Whether what has the focus shows it: an outline, or a shadow of the box that it stands in.
-_SHOWS = """() => [document.activeElement, document.activeElement.closest('.chips')].filter(Boolean)
-  .map((one) => getComputedStyle(one)).some((style) => style.outlineStyle !== 'none' || style.boxShadow !== 'none')"""
+@pytest.mark.usefixtures("fifty")
+def test_fifty_hosts_are_changed_by_one_job_and_back(shared: Product, visit: Visit) -> None:
+    ada = visit(shared)
+    page = ada.page
+    ada.log_in()
+    page.goto("/hosts?q=site-&sort=name")
+    page.locator("#dock").get_by_role("button", name=re.compile("^Apply")).click()
+    wait_until(lambda: answers(shared, "site-49.example.test"), "they are live", 60)
+    page.goto("/hosts?q=site-&sort=name")
+    two_are_asked_about_and_kept(ada)
 
-
-def tab_to(page: Page, selector: str) -> None:
-    """Presses Tab until the focus is there, and can be seen there."""
-    for _ in range(120):
-        page.keyboard.press("Tab")
-        if page.evaluate("(wanted) => document.activeElement.matches(wanted)", selector):
-            assert page.evaluate(_SHOWS), f"{selector} does not show that it has the focus"
-            return
-    raise AssertionError(f"Tab does not lead to {selector}")
-
-
-def test_the_keyboard_alone_brings_a_host_live(shop: Shop, visit: Visit) -> None:
-    person = visit(shop.product)
-    page = person.page
-    page.goto("/login")
-    expect(page.locator("[name=username]")).to_be_focused()
-    page.keyboard.type(NAME)
-    tab_to(page, "[name=password]")
-    page.keyboard.type(PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url(lambda address: "/login" not in address)
-    tab_to(page, ".side a[href='/hosts']")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/hosts")
-    tab_to(page, "a[href='/hosts/new']")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/hosts/new")
-    tab_to(page, "#domain_names-add")
-    page.keyboard.type("keys.example.test")
-    page.keyboard.press("Enter")
-    tab_to(page, "[name=forward_host]")
-    page.keyboard.type("127.0.0.1")
-    tab_to(page, "[name=forward_port]")
-    page.keyboard.type(str(shop.upstream))
-    tab_to(page, "button[value=apply]")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/jobs/*")
-    person.sees("Succeeded", 60)
-    assert UPSTREAM in fetch(shop.product.http_port, "keys.example.test").body
-
-
-def switched_off(product: Product) -> int:
-    """How many hosts."""
-    return int(product.query("SELECT count(*) FROM proxy_host WHERE NOT is_enabled")[0][0])
-
-
-def test_fifty_hosts_are_changed_by_one_job_and_back(shop: Shop, visit: Visit) -> None:
-    person, product = visit(shop.product), shop.product
-    person.log_in()
-    person.page.goto("/hosts?q=site-")
-    before = product.query("SELECT count(*) FROM command WHERE kind = 'apply_config'")[0][0]
-    person.page.locator("tbody .cb").first.check()
-    person.page.locator("[data-everything]").check()
-    person.button("Disable").click()
-    question = person.page.locator("#question")
-    expect(question).to_contain_text(str(MANY))
+    applies = shared.query(APPLIES)[0][0]
+    page.locator("[data-everything]").check()
+    ada.button("Disable").click()
+    question = page.locator("#question")
+    expect(question).to_contain_text(str(FIFTY))
     question.locator("button:not([type=button])").click()
-    wait_until(lambda: switched_off(product) == MANY, "all are switched off", 60)
-    wait_until(lambda: fetch(product.http_port, "site-07.example.test").status == 404, "they are off", 60)
-    assert product.query("SELECT count(*) FROM command WHERE kind = 'apply_config'")[0][0] == before + 1
-    assert UPSTREAM in fetch(product.http_port, "keys.example.test").body
-    person.button("Undo").click()
-    wait_until(lambda: fetch(product.http_port, "site-07.example.test").status != 404, "they are on again", 60)
-    assert switched_off(product) == 0
+    page.locator(".toast").get_by_text(f"{FIFTY} hosts disabled").hover()  # a toast stays while it is pointed at
+    assert "sort=name" in page.url
+    assert switched_off(shared) == FIFTY
+    rows = page.locator("#rows tr")
+    expect(rows.first).to_contain_text("Disabled")
+    wait_until(lambda: fetch(shared.http_port, "site-07.example.test").status == 404, "they are off", 60)
+
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    page.locator(".toast").get_by_text(f"Undone for {FIFTY} hosts").wait_for()
+    for row in (rows.first, rows.last):
+        expect(row).to_contain_text("Serving", timeout=60_000)
+    assert answers(shared, "site-07.example.test")
+    assert switched_off(shared) == 0
+    assert shared.query(APPLIES)[0][0] == applies + 2
 
 
-def test_a_search_is_there_again_on_the_way_back(shop: Shop, visit: Visit) -> None:
-    person = visit(shop.product)
-    page = person.page
-    person.log_in()
+def two_are_asked_about_and_kept(ada: Person) -> None:
+    page = ada.page
+    bar, question = page.locator("#bulk"), page.locator("#question")
+    expect(bar).to_be_hidden()
+    for number in (0, 1):
+        page.locator("#rows .cb").nth(number).check()
+    expect(bar).to_contain_text("2 selected")
+    bar.get_by_role("button", name="Delete", exact=True).click()
+    expect(question.get_by_role("button", name="Keep hosts")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    expect(bar.get_by_role("button", name="Delete", exact=True)).to_be_focused()
+
+
+@pytest.mark.usefixtures("fifty")
+def test_a_list_is_as_it_was_on_the_way_back(shared: Product, visit: Visit) -> None:
+    ada = visit(shared)
+    page = ada.page
+    ada.log_in()
     page.goto("/hosts")
     page.fill("#q", "site-1")
     page.wait_for_url("**/hosts?q=site-1")
     expect(page.locator("tbody tr")).to_have_count(10)
-    page.locator("th a", has_text=re.compile("^Host|^Name")).first.click()
+    page.locator("th a", has_text=re.compile("^Host")).click()
     page.wait_for_url("**sort=*")
-    sorted_at = page.url
+    page.locator(".fchips summary", has_text="TLS").click()
+    page.locator(".fchips .pop").get_by_role("link", name="Plain HTTP").click()
+    page.wait_for_url("**tls=plain*")
+    as_it_was = page.url
     page.get_by_role("link", name="site-13.example.test").first.click()
     page.wait_for_url(re.compile(r"/hosts/\d+$"))
-    page.go_back()
-    page.wait_for_url(sorted_at)
-    expect(page.locator("#q")).to_have_value("site-1")
-    expect(page.locator("tbody tr")).to_have_count(10)
-    page.reload()
-    expect(page.locator("#q")).to_have_value("site-1")
-    expect(page.locator("tbody tr")).to_have_count(10)
-
-
-def test_a_phone_is_enough_to_edit_and_apply(shop: Shop, visit: Visit) -> None:
-    person, product = visit(shop.product, shape="phone-light"), shop.product
-    page = person.page
-    person.log_in()
-    page.get_by_label("Open menu").click()
-    page.locator("#menu").get_by_role("link", name=re.compile("^Hosts")).click()
-    page.wait_for_url("**/hosts")
-    page.fill("#q", "site-20")
-    page.get_by_role("link", name="site-20.example.test").first.click()
     page.get_by_role("link", name="Edit", exact=True).click()
-    page.fill("[name=forward_host]", "127.0.0.1")
-    page.fill("[name=forward_port]", str(shop.upstream))
-    person.save_and_apply()
-    person.sees("Succeeded", 60)
-    assert UPSTREAM in fetch(product.http_port, "site-20.example.test").body
-    for address in ("/", "/hosts", "/audit"):
+    page.wait_for_url("**/edit")
+    page.go_back()
+    expect(page.get_by_role("link", name="Edit", exact=True)).to_be_visible()
+    page.go_back()
+    page.wait_for_url(as_it_was)
+    for _ in range(2):
+        expect(page.locator("#q")).to_have_value("site-1")
+        expect(page.locator("tbody tr")).to_have_count(10)
+        expect(page.locator(".fchip.on")).to_contain_text("Plain HTTP")
+        page.reload()
+
+
+# ---- a phone ----
+
+
+def test_a_phone_is_enough(shared: Product, visit: Visit, upstream: int) -> None:
+    ada, name = visit(shared, shape="phone-light"), "phone.example.test"
+    page = ada.page
+    ada.log_in()
+    choose_from_the_menu(ada, "Hosts")
+    page.get_by_role("link", name="Add host").click()
+    page.wait_for_url("**/hosts/new")
+    ada.fill_host(name, upstream)
+    fits(page)
+    ada.save_and_apply()
+    ada.sees("Succeeded")
+    fits(page)
+    assert answers(shared, name)
+
+    choose_from_the_menu(ada, "Hosts")
+    page.fill("#q", "phone")
+    expect(page.locator("#rows tr")).to_have_count(1)
+    fits(page)
+    row = page.locator("#rows tr")
+    act_on_the_row(ada, name, "Disable")
+    expect(row).to_contain_text("Disabled")
+    wait_until(lambda: fetch(shared.http_port, name).status == 404, "the host is off")
+    ada.button("Undo").click()
+    wait_until(lambda: answers(shared, name), "the host is on again")
+
+    page.goto(f"/hosts?q={name}")
+    act_on_the_row(ada, name, "Quick edit")
+    expect(page.locator("tr.quick [name=forward_host]")).to_be_focused()
+    fits(page)
+    page.fill("tr.quick [name=tags]", "by-phone")
+    ada.button("Save and apply").click()
+    expect(row).to_contain_text("by-phone")
+    for address in ("/", "/certificates", "/audit"):
         page.goto(address)
-        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), address
+        fits(page)
 
 
-def test_without_javascript_a_search_is_paged_sorted_and_changed_at_once(shop: Shop, visit: Visit) -> None:
-    person, product = visit(shop.product, javascript=False), shop.product
-    page = person.page
-    person.log_in()
-    page.goto("/hosts")
-    page.fill("#q", "site-")
-    page.press("#q", "Enter")
-    page.get_by_role("navigation", name="Pages of hosts").get_by_role("link").last.click()
-    assert "q=site-" in page.url
-    for number in range(2):
-        page.locator("tbody .cb").nth(number).check()
-    person.button("Disable").click()
-    wait_until(lambda: switched_off(product) == 2, "two are switched off")
+def choose_from_the_menu(person: Person, name: str) -> None:
+    """What is beside the page on a desk."""
+    person.page.get_by_label("Open menu").click()
+    person.page.locator("#menu").get_by_role("link", name=re.compile(f"^{name}")).click()
+    person.page.wait_for_url(f"**/{name.lower()}")
+
+
+def act_on_the_row(person: Person, name: str, action: str) -> None:
+    person.page.get_by_label(f"Actions for {name}").click()
+    person.page.locator("#rows .pop").get_by_text(action, exact=True).click()
+
+
+def fits(page: Page) -> None:
+    """Whether nothing scrolls sideways."""
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), page.url
+
+
+# ---- the keyboard alone ----
+
+# What has the focus: whether it is seen (an outline, or that of the box or label it stands in), and not covered.
+_FOCUS = """async () => {
+  await new Promise(requestAnimationFrame).then(() => new Promise(requestAnimationFrame));
+  const one = document.activeElement, inside = [one, one.closest('.chips'), one.closest('label')];
+  const shows = inside.filter(Boolean).map((it) => getComputedStyle(it))
+    .some((style) => style.outlineStyle !== 'none' || style.boxShadow !== 'none');
+  const box = one.getBoundingClientRect(), x = box.left + box.width / 2, y = box.top + box.height / 2;
+  const above = document.elementFromPoint(x, y);
+  const isCovered = above && !one.contains(above) && !above.contains(one) && !above.closest('label')?.contains(one);
+  return [one === document.body ? '' : one.outerHTML.slice(0, 120), shows, !isCovered];
+}"""
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """Presses Tab until the focus is there. Wherever it comes by, it is seen."""
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        element, shows, is_free = page.evaluate(_FOCUS)
+        assert not element or shows, f"{page.url}: {element} does not show that it has the focus"
+        assert not element or is_free, f"{page.url}: {element} has the focus and is covered"
+        if page.evaluate("(wanted) => document.activeElement.matches(wanted)", selector):
+            return
+    raise AssertionError(f"Tab does not lead to {selector}")
+
+
+def test_the_keyboard_alone_brings_a_host_live_with_https(shared: Product, visit: Visit, upstream: int) -> None:
+    ada, name = visit(shared), "keys.example.test"
+    page, keys = ada.page, ada.page.keyboard
+    page.goto("/login")
+    expect(page.locator("[name=username]")).to_be_focused()
+    keys.type(NAME)
+    tab_to(page, "[name=password]")
+    keys.type(PASSWORD)
+    keys.press("Enter")
+    page.wait_for_url(lambda address: "/login" not in address)
+    tab_to(page, ".side a[href='/hosts']")
+    keys.press("Enter")
+    page.wait_for_url("**/hosts")
+    tab_to(page, "a[href='/hosts/new']")
+    keys.press("Enter")
+    page.wait_for_url("**/hosts/new")
+    tab_to(page, "#domain_names-add")
+    keys.type(name)
+    keys.press("Enter")
+    tab_to(page, "[name=forward_host]")
+    keys.type("127.0.0.1")
+    tab_to(page, "[name=forward_port]")
+    keys.type(str(upstream))
+    tab_to(page, "button[value=apply]")
+    keys.press("Enter")
+    page.wait_for_url("**/jobs/*")
+    ada.sees("Succeeded")
+    assert answers(shared, name)
+
+    keys.press("/")
+    expect(page.get_by_role("combobox")).to_be_focused()
+    keys.type("keys.ex")
+    keys.press("Enter")  # before the answer is there
+    page.wait_for_url(re.compile(r"/hosts/\d+$"))
+    a_dialog_keeps_the_focus_and_gives_it_back(page)
+    keys.press("Shift+Tab")
+    expect(page.get_by_role("button", name="Request SSL")).to_be_focused()
+    keys.press("Enter")
+    page.wait_for_url("**/jobs/*")
+    ada.sees("Succeeded", 60)
+    assert UPSTREAM in ask_tls(shared, name)[0]
+    the_row_is_edited_and_gets_the_focus_back(page, name)
+
+
+def a_dialog_keeps_the_focus_and_gives_it_back(page: Page) -> None:
+    opener = "[commandfor=ssl-options]"
+    tab_to(page, f"button{opener}:not(dialog *)")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Request SSL")
+    expect(dialog.get_by_role("button", name="Request SSL")).to_be_focused()
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement === document.body || document.activeElement.closest('dialog')")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.locator(f"{opener}:not(dialog *)")).to_be_focused()
+
+
+def the_row_is_edited_and_gets_the_focus_back(page: Page, name: str) -> None:
+    page.goto(f"/hosts?q={name}")
+    actions, menu = page.get_by_label(f"Actions for {name}"), page.locator("#rows .pop")
+    tab_to(page, "tbody summary")
+    page.keyboard.press("Enter")
+    expect(menu).to_be_visible()
+    page.keyboard.press("Shift+Tab")
+    expect(menu).to_be_hidden()  # it would cover what has the focus
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("tr.quick [name=forward_host]")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(actions).to_be_focused()

@@ -3,6 +3,7 @@ May import: tests.person, tests.product."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import expect
@@ -11,6 +12,7 @@ from tests.person import Person
 from tests.product import Product
 
 Visit = Callable[..., Person]
+HOST = re.compile(r"/hosts/\d+$")
 
 
 def open_palette(person: Person, keys: str = "Control+k") -> None:
@@ -18,22 +20,24 @@ def open_palette(person: Person, keys: str = "Control+k") -> None:
     expect(person.page.get_by_role("combobox")).to_be_focused()
 
 
-def test_a_host_is_found_and_opened_without_a_mouse(product: Product, visit: Visit) -> None:
-    person = visit(product)
+def test_a_host_is_found_and_opened_without_a_mouse(shared: Product, visit: Visit) -> None:
+    person = visit(shared)
     page, keys = person.page, person.page.keyboard
-    person.set_up(product.setup_link)
-    product.wait_online()
-    person.create_host("shop.example.test", 9)
-    person.sees("Succeeded")
+    person.log_in()
+    person.page.goto("/hosts/new")
+    person.fill_host("findme.example.test", 9)
+    person.button("Save only").click()
+    page.wait_for_url(HOST)
 
+    page.goto("/hosts")
     open_palette(person, "/")
-    keys.type("sho")
-    option = page.get_by_role("option", name="shop.example.test")
+    keys.type("findm")
+    option = page.get_by_role("option", name="findme.example.test")
     expect(option).to_have_attribute("aria-selected", "true")
     expect(page.get_by_role("combobox")).to_have_attribute("aria-activedescendant", "palette-1")
     expect(page.locator("#palette-said")).to_have_text("1 result")
     keys.press("Enter")
-    page.wait_for_url("**/hosts/1")
+    page.wait_for_url(HOST)
 
     page.locator("main a").first.focus()
     open_palette(person)
@@ -61,10 +65,10 @@ def test_a_host_is_found_and_opened_without_a_mouse(product: Product, visit: Vis
     expect(page.locator("dialog[open]")).to_have_count(0)
 
 
-def test_single_keys_are_listed_and_can_be_switched_off(product: Product, visit: Visit) -> None:
-    person = visit(product)
+def test_single_keys_are_listed_and_can_be_switched_off(shared: Product, visit: Visit) -> None:
+    person = visit(shared)
     page, keys = person.page, person.page.keyboard
-    person.set_up(product.setup_link)
+    person.log_in()
     page.goto("/account")
     keys.press("?")
     expect(page.get_by_role("dialog", name="Shortcuts")).to_be_visible()
@@ -81,3 +85,9 @@ def test_single_keys_are_listed_and_can_be_switched_off(product: Product, visit:
     expect(page.get_by_role("option")).to_have_count(1)
     keys.press("Enter")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.goto("/account#keyboard")
+    page.get_by_role("switch", name="Single-key shortcuts").press("Space")
+    page.get_by_role("button", name="Save shortcuts").press("Enter")
+    expect(page.get_by_role("switch", name="Single-key shortcuts")).to_be_checked()
+    page.locator("body").press("?")
+    expect(page.get_by_role("dialog", name="Shortcuts")).to_be_visible()

@@ -10,12 +10,12 @@ import urllib.request
 from tests.product import Product, wait_until
 
 
-def test_the_supervisor_starts_pebble_which_answers_its_directory_and_comes_back_when_killed(product: Product) -> None:
-    line = product.wait_for_line("test authority at")
-    url = f"https://127.0.0.1:{product.ports['PEBBLE_PORT']}/dir"
+def test_the_supervisor_starts_pebble_which_answers_its_directory_and_comes_back_when_killed(shared: Product) -> None:
+    line = shared.wait_for_line("test authority at")
+    url = f"https://127.0.0.1:{shared.ports['PEBBLE_PORT']}/dir"
     assert url in line
-    assert f"https://127.0.0.1:{product.ports['AGENT_HTTPS_PORT']}" in "\n".join(product.output)
-    trust = ssl.create_default_context(cafile=product.state / "pebble" / "pebble.pem")
+    assert f"https://127.0.0.1:{shared.ports['AGENT_HTTPS_PORT']}" in "\n".join(shared.output)
+    trust = ssl.create_default_context(cafile=shared.state / "pebble" / "pebble.pem")
 
     def offers_orders() -> bool:
         try:
@@ -25,6 +25,6 @@ def test_the_supervisor_starts_pebble_which_answers_its_directory_and_comes_back
             return False
 
     assert offers_orders()
-    product.child("pebble").kill()
-    product.wait_for_line("pebble is started again")
+    shared.child("pebble").kill()
+    shared.wait_for_line("pebble is started again")
     wait_until(offers_orders, "the directory answers again")

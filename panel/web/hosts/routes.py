@@ -111,7 +111,7 @@ def delete(host_id: int) -> BaseResponse:
         proxy_hosts.delete(host, actor())
         editing.apply_soon(host.agent)
     htmx.toast(_("Host %(name)s deleted.", name=name), undo_url=f"/hosts/{host_id}/restore")
-    return htmx.go("/hosts")
+    return htmx.go(local_path(request.form.get("next", "")) or "/hosts")
 
 
 def _change(host_id: int, change: Callable[[ProxyHost, User], object], done: str) -> BaseResponse:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import gevent
 import pytest
@@ -14,7 +14,9 @@ from argon2 import PasswordHasher
 from flask import Flask, has_app_context
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
-from sqlalchemy import text
+from sqlalchemy import Dialect, text
+from sqlalchemy.engine import Engine
+from werkzeug.routing import Rule
 
 from panel.app import create_app
 from panel.config import Config
@@ -72,8 +74,28 @@ def config(tmp_path: Path, database_url: str) -> Config:
     )
 
 
+# Each test has an application of its own. What they all compile alike, addresses, templates and SQL, is compiled once.
+
+
+class KnownRule(Rule):
+    """An address of the panel. How it is put together is compiled once for all applications."""
+
+    _known: dict[tuple[str, bool], Callable[..., tuple[str, str]]] = {}  # noqa: RUF012 - shared on purpose
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        if self.defaults or self.subdomain:
+            return super()._compile_builder(append_unknown)
+        key = (self.rule, append_unknown)
+        if key not in self._known:
+            self._known[key] = super()._compile_builder(append_unknown)
+        return self._known[key]
+
+
+Flask.url_rule_class = KnownRule
+
+
 class CompiledTemplates(BytecodeCache):
-    """Each test has an application of its own; the templates are the same in all and are compiled once."""
+    """The code of templates by what they are made of."""
 
     def __init__(self) -> None:
         self._known: dict[str, bytes] = {}
@@ -89,6 +111,14 @@ class CompiledTemplates(BytecodeCache):
 
 
 TEMPLATES = CompiledTemplates()
+DIALECTS: dict[str, Dialect] = {}
+STATEMENTS: dict[Any, Any] = {}
+
+
+def share_statements(engine: Engine) -> None:
+    """What SQLAlchemy compiles belongs to a dialect, which is the same for all databases of a kind."""
+    engine.dialect = DIALECTS.setdefault(engine.dialect.name, engine.dialect)
+    engine.update_execution_options(compiled_cache=STATEMENTS)
 
 
 @pytest.fixture(scope="session")
@@ -109,10 +139,11 @@ def app(config: Config, empty_database: Path) -> Iterator[Flask]:
     app = create_app(config)
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
     app.jinja_env.bytecode_cache = TEMPLATES
-    if config.database_url.startswith("sqlite:"):
-        shutil.copyfile(empty_database, config.state_dir / "panel.sqlite3")
-    else:
-        with app.app_context():
+    with app.app_context():
+        share_statements(db.engine)
+        if config.database_url.startswith("sqlite:"):
+            shutil.copyfile(empty_database, config.state_dir / "panel.sqlite3")
+        else:
             db.create_all()
     yield app
     with app.app_context():

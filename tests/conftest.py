@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType
 from typing import Any, TypeVar
 
 import gevent
@@ -14,6 +15,7 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask, has_app_context
 from flask.testing import FlaskClient
+from jinja2 import Environment
 from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import Dialect, text
 from sqlalchemy.engine import Engine
@@ -85,36 +87,49 @@ def config(tmp_path: Path, database_url: str) -> Config:
 
 
 class KnownRule(Rule):
-    """An address of the panel. How it is put together is compiled once for all applications."""
+    """An address of the panel, whose parts and whose way back into a URL are worked out once for all applications."""
 
-    _known: dict[tuple[str, bool], Callable[..., tuple[str, str]]] = {}  # noqa: RUF012 - shared on purpose
+    _known: dict[str, Rule] = {}  # noqa: RUF012 - shared on purpose
 
-    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        if self.defaults or self.subdomain:
-            return super()._compile_builder(append_unknown)
-        key = (self.rule, append_unknown)
-        if key not in self._known:
-            self._known[key] = super()._compile_builder(append_unknown)
-        return self._known[key]
+    def compile(self) -> None:
+        """As the rule of an application before did it."""
+        known = self._known.get(self.rule)
+        if known is None or self.defaults or self.subdomain:
+            super().compile()
+            if not (self.defaults or self.subdomain):
+                self._known[self.rule] = self
+            return
+        self.arguments = known.arguments
+        self._parts, self._trace, self._converters = known._parts, known._trace, known._converters
+        self._build = known._build.__func__.__get__(self)  # type: ignore[attr-defined]
+        self._build_unknown = known._build_unknown.__func__.__get__(self)  # type: ignore[attr-defined]
 
 
 Flask.url_rule_class = KnownRule
 
 
 class CompiledTemplates(BytecodeCache):
-    """The code of templates by what they are made of."""
+    """The code of the panel's templates, which nobody changes meanwhile."""
 
     def __init__(self) -> None:
-        self._known: dict[str, bytes] = {}
+        self._known: dict[str, CodeType] = {}
+
+    def get_bucket(self, environment: Environment, name: str, filename: str | None, source: str) -> Bucket:
+        """With what was compiled before."""
+        bucket = Bucket(environment, name, "")
+        bucket.code = self._known.get(name)
+        return bucket
+
+    def set_bucket(self, bucket: Bucket) -> None:
+        """Keeps what was compiled."""
+        if bucket.code is not None:
+            self._known[bucket.key] = bucket.code
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """What was compiled before."""
-        if bucket.key in self._known:
-            bucket.bytecode_from_string(self._known[bucket.key])
+        """Nothing is read."""
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        """Keeps what was compiled."""
-        self._known[bucket.key] = bucket.bytecode_to_string()
+        """Nothing is written."""
 
 
 TEMPLATES = CompiledTemplates()

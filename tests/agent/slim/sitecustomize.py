@@ -1,5 +1,5 @@
-"""Python loads this by itself in an agent of tests: dns-lexicon, an optional extra whose list of providers takes as long
-as the agent's own start, is not installed there. May import: the standard library."""
+"""Python loads this by itself in an agent of tests: dns-lexicon is not installed there. It is an optional extra, and to
+list its providers takes as long as all else that an agent does to start. May import: the standard library."""
 
 import sys
 

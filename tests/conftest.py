@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from types import CodeType
+from typing import Any, TypeVar
 
 import gevent
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask, has_app_context
 from flask.testing import FlaskClient
+from jinja2 import Environment
 from jinja2.bccache import Bucket, BytecodeCache
-from sqlalchemy import text
+from sqlalchemy import Dialect, text
+from sqlalchemy.engine import Engine
+from werkzeug.routing import Rule
 
 from panel.app import create_app
 from panel.config import Config
@@ -32,6 +37,12 @@ PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(P
 
 # Servers and clients of gRPC each hold a slot here for as long as they live.
 gevent.get_hub().threadpool.maxsize = 256
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays to the end: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -72,23 +83,64 @@ def config(tmp_path: Path, database_url: str) -> Config:
     )
 
 
+# Each test has an application of its own. What they all compile alike, addresses, templates and SQL, is compiled once.
+
+
+class KnownRule(Rule):
+    """An address of the panel, whose parts and whose way back into a URL are worked out once for all applications."""
+
+    _known: dict[str, Rule] = {}  # noqa: RUF012 - shared on purpose
+
+    def compile(self) -> None:
+        """As the rule of an application before did it."""
+        known = self._known.get(self.rule)
+        if known is None or self.defaults or self.subdomain:
+            super().compile()
+            if not (self.defaults or self.subdomain):
+                self._known[self.rule] = self
+            return
+        self.arguments = known.arguments
+        self._parts, self._trace, self._converters = known._parts, known._trace, known._converters
+        self._build = known._build.__func__.__get__(self)  # type: ignore[attr-defined]
+        self._build_unknown = known._build_unknown.__func__.__get__(self)  # type: ignore[attr-defined]
+
+
+Flask.url_rule_class = KnownRule
+
+
 class CompiledTemplates(BytecodeCache):
-    """Each test has an application of its own; the templates are the same in all and are compiled once."""
+    """The code of the panel's templates, which nobody changes meanwhile."""
 
     def __init__(self) -> None:
-        self._known: dict[str, bytes] = {}
+        self._known: dict[str, CodeType] = {}
+
+    def get_bucket(self, environment: Environment, name: str, filename: str | None, source: str) -> Bucket:
+        """With what was compiled before."""
+        bucket = Bucket(environment, name, "")
+        bucket.code = self._known.get(name)
+        return bucket
+
+    def set_bucket(self, bucket: Bucket) -> None:
+        """Keeps what was compiled."""
+        if bucket.code is not None:
+            self._known[bucket.key] = bucket.code
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """What was compiled before."""
-        if bucket.key in self._known:
-            bucket.bytecode_from_string(self._known[bucket.key])
+        """Nothing is read."""
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        """Keeps what was compiled."""
-        self._known[bucket.key] = bucket.bytecode_to_string()
+        """Nothing is written."""
 
 
 TEMPLATES = CompiledTemplates()
+DIALECTS: dict[str, Dialect] = {}
+STATEMENTS: dict[Any, Any] = {}
+
+
+def share_statements(engine: Engine) -> None:
+    """What SQLAlchemy compiles belongs to a dialect, which is the same for all databases of a kind."""
+    engine.dialect = DIALECTS.setdefault(engine.dialect.name, engine.dialect)
+    engine.update_execution_options(compiled_cache=STATEMENTS)
 
 
 @pytest.fixture(scope="session")
@@ -109,10 +161,11 @@ def app(config: Config, empty_database: Path) -> Iterator[Flask]:
     app = create_app(config)
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
     app.jinja_env.bytecode_cache = TEMPLATES
-    if config.database_url.startswith("sqlite:"):
-        shutil.copyfile(empty_database, config.state_dir / "panel.sqlite3")
-    else:
-        with app.app_context():
+    with app.app_context():
+        share_statements(db.engine)
+        if config.database_url.startswith("sqlite:"):
+            shutil.copyfile(empty_database, config.state_dir / "panel.sqlite3")
+        else:
             db.create_all()
     yield app
     with app.app_context():

@@ -32,6 +32,7 @@ from protos import command_stream_pb2 as pb
 from protos import command_stream_pb2_grpc as pb_grpc
 
 ROOT = Path(__file__).parents[2]
+SLIM = Path(__file__).with_name("slim")
 
 
 class Authority:
@@ -232,6 +233,7 @@ class AgentProcess:
             "AGENT_HTTPS_PORT": str(config.https_port),
             "AGENT_STATUS_PORT": str(config.status_port),
             "LETSENCRYPT_DIR": str(config.letsencrypt_dir),
+            "PYTHONPATH": str(SLIM),
             **environ,
         }
         self._log = config.state_dir.parent / "agent.log"

@@ -29,6 +29,7 @@ from tests.panel.rpc.wire import until
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 40.0  # seconds until a test gives up
+PAUSE = 0.05  # seconds between two looks: they would take the processor from what they wait for
 RELOADS = "Telling nginx to load its files again"
 OPEN = {CommandState.QUEUED, CommandState.SENT, CommandState.RUNNING}
 
@@ -59,7 +60,7 @@ class PanelProcess:
         environ = {**self._environ, "PANEL_FAILPOINT": failpoint}
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen([sys.executable, "wsgi.py"], cwd=ROOT, env=environ, stderr=log, stdout=log)
-        until(lambda: b"listening for agents" in self.log_path.read_bytes()[seen:], timeout=PATIENCE)
+        until(lambda: b"listening for agents" in self.log_path.read_bytes()[seen:], timeout=PATIENCE, pause=PAUSE)
 
     def limit_files(self, size: int) -> None:
         """No file of it may grow beyond so many bytes: a disk that is full."""
@@ -173,7 +174,7 @@ class Plant:
     # ---- waiting ----
 
     def until(self, condition: Callable[[], object]) -> None:
-        until(lambda: bool(condition()), timeout=PATIENCE)
+        until(lambda: bool(condition()), timeout=PATIENCE, pause=PAUSE)
 
     def until_online(self) -> None:
         """Connected, resynchronised and with a first configuration."""

@@ -1,4 +1,4 @@
-"""`flask admin …`: people without a page at hand.
+"""`flask admin …` and `flask agent …`: people and agents without a page at hand.
 May import: panel and the fixtures of tests."""
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from panel.extensions import db, transaction
 from panel.models import BrowserSession, Event, Role, User
 from panel.services import accounts, browser_sessions, invitations, second_factors
 from panel.services.browser_sessions import Visit
+from tests.conftest import PASSWORD
 
 
 @pytest.fixture
@@ -22,8 +23,30 @@ def admin(app: Flask) -> Flask:
     return app
 
 
-def run(app: Flask, *arguments: str) -> Result:
-    return app.test_cli_runner().invoke(args=["admin", *arguments])
+def run(app: Flask, *arguments: str, given: str = "", group: str = "admin") -> Result:
+    return app.test_cli_runner().invoke(args=[group, *arguments], input=given)
+
+
+def test_people_are_made_and_changed(admin: Flask) -> None:
+    assert "/setup?token=" in run(admin, "setup-link").output
+    password = f"{PASSWORD}\n"
+    create = ("create-user", "--username", "Dora", "--role", "administrator", "--password-stdin")
+    assert "dora may now log in" in run(admin, *create, given=password).output
+    again = run(admin, *create, given=password)
+    assert (again.exit_code, "already" in again.output) == (1, True)
+    assert "characters" in run(admin, "reset-password", "--username", "dora", "--password-stdin").output
+    reset = run(admin, "reset-password", "--username", "dora", "--password-stdin", given=password)
+    assert "new password" in reset.output
+    assert "only administrator" in run(admin, "set-role", "--username", "dora", "--role", "viewer").output
+    assert "no user" in run(admin, "set-role", "--username", "nobody", "--role", "viewer").output
+    assert run(admin, "setup-link").exit_code == 1
+
+
+def test_agents_are_added_listed_and_revoked(admin: Flask) -> None:
+    assert run(admin, "add", "edge", group="agent").output.startswith("wp1.")
+    assert run(admin, "list", group="agent").output.split("\t")[:2] == ["edge", "waiting"]
+    assert "revoked" in run(admin, "revoke", "edge", group="agent").output
+    assert "no agent" in run(admin, "revoke", "nobody", group="agent").output
 
 
 def test_a_lost_second_factor_is_reset_with_all_sessions(admin: Flask, alice: User) -> None:

@@ -16,7 +16,7 @@ from panel.models.types import utcnow
 from tests.conftest import store
 from tests.panel.notifiers.far_side import running_mail_server
 from tests.panel.services.news import Report, add_certificate, add_channel, report
-from tests.panel.test_serve import environment, flask, serving
+from tests.panel.test_serve import environment, make_database, serving
 from tests.product import wait_until
 
 SECRET_KEY = "a-secret-key-for-tests-only-0123456789"
@@ -25,7 +25,7 @@ SECRET_KEY = "a-secret-key-for-tests-only-0123456789"
 def test_a_killed_panel_loses_no_message_and_the_mail_keeps_its_id(tmp_path: Path) -> None:
     folder = tmp_path / "panel"
     env = environment(folder, PANEL_SECRET_KEY=SECRET_KEY)
-    assert flask(env, "db", "upgrade").returncode == 0
+    make_database(env)
     config = Config.from_env(env)
     app = create_app(config)
     with running_mail_server(tmp_path) as server, app.app_context():

@@ -3,7 +3,6 @@ May import: protos, agent, tests.agent."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +15,7 @@ from tests.agent.far_side import AgentProcess, FarSide, WellKnown, command, sha2
 
 @pytest.fixture
 def far_side() -> Iterator[FarSide]:
-    far_side = FarSide(heartbeat=0.3)
+    far_side = FarSide(heartbeat=1.5)  # a loaded machine may pause for more than twice of less
     yield far_side
     far_side.stop()
 
@@ -255,9 +254,8 @@ def test_an_agent_with_a_token_joins_by_itself_and_comes_online(bench: Bench, fa
 def test_messages_of_a_newer_panel_are_ignored(far_side: FarSide, agent_process: AgentProcess) -> None:
     stream = far_side.next_stream()
     stream.outgoing.put(pb.PanelMessage())
-    started = time.monotonic()
     stream.expect("heartbeat")
-    assert time.monotonic() - started < 5
+    assert far_side.streams.empty()
 
 
 @pytest.mark.parametrize("stage", ["test", "switch", "prove"])

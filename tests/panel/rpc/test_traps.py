@@ -134,9 +134,11 @@ def test_keep_alive_requests_back_to_back_do_not_wait_for_delayed_acks(live: Con
     assert min(durations[1:]) < 0.03  # a delayed ack costs each of them 40 ms, a busy machine only some
 
 
-def test_a_second_panel_does_not_share_the_port_in_silence(app: Flask, live: Config) -> None:
-    app.config["WAYPOST"] = live
-    with pytest.raises(StartRefused, match=rf"Port {live.stream_port} is in use.*PANEL_STREAM_PORT"):
+@pytest.mark.parametrize("name", ["stream_port", "enroll_port"])
+def test_a_second_panel_does_not_share_a_port_in_silence(app: Flask, live: Config, name: str) -> None:
+    port = getattr(live, name)
+    app.config["WAYPOST"] = replace(live, **{"port": 0, "stream_port": 0, "enroll_port": 0, name: port})
+    with pytest.raises(StartRefused, match=rf"Port {port} is in use.*PANEL_{name.upper()}\b"):
         Panel(app)
 
 

@@ -131,8 +131,8 @@ class Wire:
             self.ended.set()
 
 
-def until(condition: Callable[[], bool], *, timeout: float = PATIENCE) -> None:
-    """Waits until something in the database is so."""
+def until(condition: Callable[[], bool], *, timeout: float = PATIENCE, pause: float = 0.01) -> None:
+    """Waits until something in the database is so; looks again after each pause."""
     with gevent.Timeout(timeout, AssertionError("it did not become true")):
         while not condition():
-            gevent.sleep(0.01)
+            gevent.sleep(pause)

@@ -113,15 +113,15 @@ def test_a_stored_secret_cannot_be_sent_elsewhere(agent: Agent) -> None:
 
 
 def test_an_agent_that_calls_a_secret_none_has_it_shown_to_nobody(app: Flask, agent: Agent) -> None:
-    credential = create(token=SECRET, account="me")
+    credential = create(token=SECRET, name="me")
     cloudflare = PROVIDERS[0]
     fields = [{**one, "secret": False} for one in cloudflare["fields"]]
     with transaction():
         agent.connected_at = utcnow() - timedelta(hours=1)
     told = [{**cloudflare, "label": "Cloudflare 2", "fields": fields}]
     store(app, Agent(id="liar", name="liar", joined_at=utcnow(), connected_at=utcnow(), dns_providers=told))
-    assert "Cloudflare 2" in {one.label for one in dns_credentials.providers()}
-    assert dns_credentials.public_values(credential) == {"account": "me"}
+    assert "Cloudflare 2" in {one.label for one in dns_providers.list_all()}
+    assert dns_credentials.public_values(credential) == {"name": "me"}
     assert SECRET not in str(dns_credentials.describe(credential))
 
 

@@ -36,10 +36,9 @@ class Release:
 
 @dataclass(frozen=True)
 class _Expected:
-    """What was staged last: the hashes of what was written, and the marks of the files that were linked."""
+    """What was staged last, and the marks that its files had then."""
 
     release: Release
-    written: frozenset[str]
     marks: Mapping[str, Mark]
 
 
@@ -134,6 +133,7 @@ class Releases:
         if not self._take_spare(temporary):
             make_folders(temporary)
         written = fill(temporary, bundle, contents, held, self._marks)
+        fresh = {f"{path.relative_to(temporary)}": mark for path in written if (mark := mark_of(f"{path}"))}
         conf = wrapper(target)
         write(temporary / "nginx.conf", conf.encode())
         files = [[f.path, f.sha256, f.size] for f in bundle.files]
@@ -145,16 +145,16 @@ class Releases:
             list(pool.map(sync, paths))
         temporary.rename(target)
         sync(self._layout.releases)
-        self._expect(Release(name, bundle, conf), frozenset(contents))
+        self._expect(Release(name, bundle, conf), fresh)
         return name
 
-    def _expect(self, release: Release, written: frozenset[str]) -> None:
+    def _expect(self, release: Release, fresh: Mapping[str, Mark]) -> None:
         mark = mark_of(f"{self._layout.release(release.name)}/manifest.json")
         if mark is not None:
             self._note(mark, release)
         paths = {file.path for file in release.bundle.files}
         known = {path: mark for path, mark in self._marks.items() if path in paths}
-        self._expected = _Expected(release, written, known)
+        self._expected = _Expected(release, {**known, **fresh})
 
     def _note(self, mark: Mark, release: Release) -> Release:
         """Not read again while its manifest has this mark."""
@@ -171,7 +171,7 @@ class Releases:
         with opened(self._layout.release(self._name)) as descriptor:
             for file in expected.release.bundle.files:
                 mark, old = mark_of(file.path, descriptor), expected.marks.get(file.path)
-                if mark is not None and (file.sha256 in expected.written or (old and mark[:3] == old[:3])):
+                if mark is not None and old is not None and mark[:3] == old[:3]:
                     self._marks[file.path] = mark
 
     @contextmanager
@@ -187,12 +187,15 @@ class Releases:
             shutil.rmtree(folder, ignore_errors=True)
 
     def switch(self, name: str) -> None:
-        """Makes a release the current one, by one rename."""
+        """Makes a release the current one, by one rename. Raises OSError when that could not be done."""
         link = self._layout.current.with_name("current.tmp")
         link.unlink(missing_ok=True)
         link.symlink_to(Path("releases") / name)
         link.replace(self._layout.current)
-        sync(self._layout.root)
+        try:
+            sync(self._layout.root)
+        except OSError as error:  # it is done all the same: nginx is to read what `current` leads to
+            _log.warning("whether the switch to %s outlives a power cut is not known: %s", name, error)
 
     def discard(self, name: str) -> None:
         """Removes a release that was never switched to; the current one stays."""
@@ -277,7 +280,7 @@ class Releases:
                 if mark is None or not (is_live or is_intact(f"{folder}/{file.path}", file)):
                     return None
                 marks[file.path] = mark
-        return _Expected(release, frozenset(), marks)
+        return _Expected(release, marks)
 
 
 def _read(name: str, path: str) -> Release:

@@ -102,7 +102,7 @@ def _http_error(error: HTTPException) -> Response | HTTPException:
 
 def _crashed(error: Exception) -> Response:
     """The boundary of a request: logged with its id, never shown."""
-    log.error("request %s failed: %s %s", g.get("request_id", "-"), request.method, request.path, exc_info=error)
+    log.error("request %s failed: %s %r", g.get("request_id", "-"), request.method, request.path, exc_info=error)
     db.session.rollback()
     return answer(500, "")
 

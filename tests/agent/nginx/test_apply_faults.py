@@ -18,11 +18,12 @@ import pytest
 
 from agent.config import AgentConfig
 from agent.journal import Journal
-from agent.nginx import directives
+from agent.nginx import directives, release
 from agent.nginx.apply import Applier
 from agent.nginx.controller import LocalNginx
 from agent.nginx.directives import Rule
 from agent.nginx.layout import Layout
+from agent.nginx.release import Releases
 from agent.nginx.setup import prepare
 from tests.agent.conftest import Bench, host, is_root, make_bundle, wait_for
 from tests.agent.nginx.cold import assert_starts_from_disk
@@ -465,3 +466,33 @@ def test_a_websocket_holds_its_old_worker_and_nothing_else(agent_config: AgentCo
 def make_bench(config: AgentConfig, layout: Layout) -> Bench:
     journal, nginx = Journal(config.journal_path), LocalNginx(config, layout)
     return Bench(config, layout, journal, nginx, Applier(config, layout, nginx, journal))
+
+
+# ---- between the writing and the end -------------------------------------------------------------------------------
+
+
+def test_an_edit_in_the_midst_of_an_apply_is_told_and_not_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    switch = Releases.switch
+
+    def switch_and_edit(releases: Releases, name: str) -> None:
+        switch(releases, name)
+        file = bench.layout.release(name) / "hosts" / f"{KEPT}.conf"
+        file.write_text(file.read_text().replace("kept", "edited"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Releases, "switch", switch_and_edit)
+        assert bench.apply({KEPT: host(bench.config, "a.example", "kept")}, "c0").error == ""
+    other = host(bench.config, "b.example")
+    assert bench.apply({KEPT: host(bench.config, "a.example", "kept"), "2-b.example": other}).error == ""
+    assert "edited by hand" in bench.text("c1")
+    assert bench.get("a.example") == (200, "kept")
+
+
+def test_a_switch_that_may_not_outlive_a_power_cut_is_one(kept: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sync_all_but_the_root(path: Path) -> None:
+        if path == kept.layout.root:
+            raise OSError("Input/output error")
+
+    monkeypatch.setattr(release, "sync", sync_all_but_the_root)
+    assert kept.apply({KEPT: host(kept.config, "a.example", "new")}).error == ""
+    assert kept.get("a.example") == (200, "new")

@@ -1,5 +1,5 @@
 """The agent's command line: prepare, join, run.
-May import: agent.runner, agent.acme.lineage, agent.nginx.setup, agent.config, agent.errors."""
+May import: agent.runner, agent.acme.lineage, agent.nginx.setup, agent.config, agent.errors, agent.lock."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from agent import failpoints
 from agent.acme.lineage import mend
 from agent.config import AgentConfig, ConfigError
 from agent.errors import AgentError
+from agent.lock import lock
 from agent.nginx.setup import prepare
 from agent.runner import run, wait_and_join
 
@@ -27,9 +28,7 @@ def main() -> int:
     try:
         config = AgentConfig.from_env()
         failpoints.arm(config.failpoint)
-        # Links first: what they lead to decides which hosts are plain HTTP.
-        for warning in [*mend(config.letsencrypt_dir), *prepare(config)]:
-            _log.warning("%s", warning)
+        _prepare(config)
         if verb == "join":
             _log.info("joined as %s", wait_and_join(config, seconds=30).agent_name)
         elif verb == "run":
@@ -41,6 +40,15 @@ def main() -> int:
         _log.error("The state folder cannot be used: %s", error)
         return 1
     return 0
+
+
+def _prepare(config: AgentConfig) -> None:
+    """Not while another agent may be in the middle of an apply. Raises AgentError then."""
+    config.state_dir.mkdir(parents=True, exist_ok=True)
+    with lock(config.state_dir):
+        # Links first: what they lead to decides which hosts are plain HTTP.
+        for warning in [*mend(config.letsencrypt_dir), *prepare(config)]:
+            _log.warning("%s", warning)
 
 
 if __name__ == "__main__":

@@ -43,8 +43,8 @@ def parse(certificate_pem: str, chain_pem: str, key_pem: str, passphrase: str, n
 
     Raises Invalid at "certificate_pem", "chain_pem", "key_pem" or "passphrase". No sentence quotes the key.
     """
-    given = parse_certificates(certificate_pem, "certificate_pem", "certificate")
-    chain = parse_certificates(chain_pem, "chain_pem", "chain") if chain_pem.strip() else []
+    given = parse_certificates(certificate_pem, "certificate_pem", _("certificate"))
+    chain = parse_certificates(chain_pem, "chain_pem", _("chain")) if chain_pem.strip() else []
     if len(given) + len(chain) > MAX_CHAIN:
         raise Invalid(
             "chain_pem",

@@ -144,7 +144,9 @@ def _switch(channel_id: int, *, enabled: bool) -> BaseResponse:
         channels.set_enabled(channel, actor(), enabled=enabled)
         name = channel.name
         undo_url = offer.undo_url("notification_channel")
-    htmx.toast(_("Channel %(name)s is %(value)s.", name=name, value="on" if enabled else "off"), undo_url=undo_url)
+    htmx.toast(
+        _("Channel %(name)s is %(value)s.", name=name, value=_("on") if enabled else _("off")), undo_url=undo_url
+    )
     return _to_list()
 
 

@@ -12,7 +12,7 @@ import gevent
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
+from werkzeug.wrappers import Response
 
 from panel.extensions import db, transaction
 from panel.models import Agent, Command, CommandOutput, User
@@ -84,11 +84,11 @@ def load(client: FlaskClient, alice: User) -> Callable[[str], tuple[bytes, int]]
     return load
 
 
-def weight_of_head(response: TestResponse) -> int:
+def weight_of_head(response: Response) -> int:
     return len(str(response.headers)) + BY_SERVER
 
 
-def text_of(response: TestResponse) -> bytes:
+def text_of(response: Response) -> bytes:
     return gzip.decompress(response.data) if response.headers.get("Content-Encoding") == "gzip" else response.data
 
 

@@ -40,7 +40,7 @@ def region(html: str, selector: str) -> str:
 
 def shown_here() -> str:
     """What this page shows and when it was read, for the address of its stream."""
-    return _state(g.read_at, g.get("regions", {}))
+    return _state(g.get("read_at", 0), g.get("regions", {}))
 
 
 class Client:
@@ -49,7 +49,7 @@ class Client:
     def __init__(self, state: str) -> None:
         """`state` is what its page, or the last message that it got, said; "" for one that shows nothing."""
         number, _, marks = state[:MOST].partition(".")
-        self._read_at = int(number) if number.isascii() and number.isdigit() else None
+        self._read_at = sse.last_event_id(number) if state else None
         self._marks = {marks[at : at + LENGTH] for at in range(0, len(marks), LENGTH)}
         self._shown: dict[str, bytes] = {}
 

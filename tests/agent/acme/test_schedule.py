@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.acme.leaf import Leaf
@@ -25,6 +25,9 @@ from agent.acme.schedule import (
 from agent.acme.spec import Authority, CertificateSpec, Failure
 from agent.acme.state import Memory, Source, Window
 from agent.dns.credential import DnsCredential
+
+# A loaded machine is slow, and nothing here is about time.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MAIN = Authority("1", "Main", "https://main.example/dir", "https://staging.example/dir")
@@ -50,6 +53,7 @@ def test_a_third_is_left_at_renewal_and_half_of_a_short_one(days: float, share: 
     assert abs((leaf.not_after - at) - leaf.lifetime / share) <= leaf.lifetime / 100
 
 
+@PATIENT
 @given(lifetimes, shas, moments, st.timedeltas(timedelta(seconds=1), timedelta(days=400)))
 def test_no_window_makes_a_renewal_late(lifetime: timedelta, sha: str, start: datetime, width: timedelta) -> None:
     leaf = make_leaf(lifetime, sha256=sha)
@@ -60,6 +64,7 @@ def test_no_window_makes_a_renewal_late(lifetime: timedelta, sha: str, start: da
     assert leaf.not_before < renew_at(leaf, None) < leaf.not_after - leaf.lifetime / 4
 
 
+@PATIENT
 @given(shas, moments)
 def test_a_chosen_moment_is_kept_until_the_window_moves(sha: str, start: datetime) -> None:
     first = choose(sha, start, start + timedelta(days=2), "", None)
@@ -94,6 +99,7 @@ def test_a_window_in_the_past_is_due_now() -> None:
     assert (action.kind, action.at <= NOW) == ("renew", True)
 
 
+@PATIENT
 @given(lifetimes, st.floats(0.0, 1.0), st.integers(1, 50))
 def test_pauses_grow_and_leave_time_for_more_attempts(lifetime: timedelta, left: float, failures: int) -> None:
     leaf = make_leaf(lifetime, left)
@@ -113,6 +119,7 @@ def test_the_pauses_are_those_of_the_authority_s_advice() -> None:
     assert pause_after(9, make_leaf(timedelta(days=90), -0.5), NOW) == timedelta(days=1)
 
 
+@PATIENT
 @given(st.integers(1, 30), st.timedeltas(timedelta(), timedelta(days=30)))
 def test_an_authority_is_not_asked_before_it_opens_again(failures: int, wait: timedelta) -> None:
     failure = Failure("rate_limited", "Later.", retry_at=NOW + wait)
@@ -188,6 +195,7 @@ def test_another_authority_is_asked_after_two_refusals_or_when_little_is_left() 
     assert plan(alone, late, NOW).authority == MAIN
 
 
+@PATIENT
 @given(st.timedeltas(timedelta(minutes=2), timedelta(days=4000)))
 def test_a_clock_that_went_back_leaves_nothing_waiting_for_the_future(jump: timedelta) -> None:
     future = NOW + jump

@@ -14,6 +14,8 @@ from panel.nginx.render import UnsafeValue
 from tests.panel.nginx.hosts import OLD, host
 from tests.panel.nginx.servers import run_test
 
+# A loaded machine is slow, and nothing here is about time.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ANYTHING = st.one_of(
     st.text(max_size=80),
     st.text(alphabet="aZ09.-_*:;{}$\\\"'#[]/ \n\r\t\0ü\u0430ß。", max_size=40),
@@ -22,6 +24,7 @@ ANYTHING = st.one_of(
 )
 
 
+@PATIENT
 @given(ANYTHING)
 @example("\u212a.example")
 @example("ⅷ.example")
@@ -36,6 +39,7 @@ def test_an_accepted_name_is_already_in_its_last_spelling(text: str) -> None:
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-*")
 
 
+@PATIENT
 @given(ANYTHING)
 def test_an_accepted_upstream_is_already_in_its_last_spelling(text: str) -> None:
     try:
@@ -46,6 +50,7 @@ def test_an_accepted_upstream_is_already_in_its_last_spelling(text: str) -> None
     assert set(accepted) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-_:")
 
 
+@PATIENT
 @given(names=st.lists(ANYTHING, min_size=1, max_size=3), upstream=ANYTHING, port=st.integers(-1, 70000))
 def test_what_the_grammar_refuses_the_renderer_refuses(names: list[str], upstream: str, port: int) -> None:
     subject = host(domain_names=names, forward_host=upstream, forward_port=port)
@@ -78,7 +83,7 @@ UPSTREAMS = st.one_of(
 ).filter(lambda text: text != "localhost" and _is_last_spelling(grammar.parse_forward_host, text))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(PATIENT, max_examples=40)
 @given(
     names=st.lists(NAMES, min_size=1, max_size=5, unique=True),
     scheme=st.sampled_from(["http", "https"]),

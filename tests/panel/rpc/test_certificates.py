@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gevent
+import pytest
 from flask import Flask
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import select
@@ -10,6 +10,7 @@ from sqlalchemy import select
 from panel.config import Config
 from panel.extensions import db, transaction
 from panel.models import Agent, Certificate, Command, CommandKind, CommandState, DnsCredential, ProxyHost, UploadedKey
+from panel.rpc import certificate_states
 from panel.services import agents, authorities, certificates, commands, dns_credentials, proxy_hosts
 from panel.services.authorities import AuthoritySpec
 from panel.services.certificates import CertificateSpec
@@ -353,16 +354,19 @@ def test_a_hostile_report_is_capped_and_cleaned(app: Flask, live: Config, ready:
     assert row.failures == 1_000_000
 
 
-def test_a_report_has_at_most_a_thousand(app: Flask, live: Config, ready: tuple[str, Identity]) -> None:
+def test_a_report_has_only_so_many(
+    app: Flask, live: Config, ready: tuple[str, Identity], monkeypatch: pytest.MonkeyPatch
+) -> None:
     agent_id, identity = ready
+    monkeypatch.setattr(certificate_states, "MAX_CERTIFICATES", 20)
     with Wire(live, identity) as wire:
         wire.greet(revision=APPLIED)
-        wire.send(
-            report=report(*(pb.CertificateState(name=f"n{i}", source=pb.CertificateState.ACME) for i in range(1200)))
-        )
-        until(lambda: len(rows(app, agent_id)) == 1000)
-        gevent.sleep(0)
-        assert len(rows(app, agent_id)) == 1000
+        names = [f"n{number}" for number in range(24)]
+        wire.send(report=report(*(pb.CertificateState(name=name, source=pb.CertificateState.ACME) for name in names)))
+        until(lambda: len(rows(app, agent_id)) > 0)
+        wire.send(report=report(state("last.example.com")))
+        until(lambda: "last.example.com" in rows(app, agent_id))
+        assert set(rows(app, agent_id)) == {*names[:20], "last.example.com"}
 
 
 # ---- what the agent begins by itself ----

@@ -185,10 +185,11 @@ def test_one_agent_says_nothing_of_anothers(agent: Agent, host: ProxyHost) -> No
     assert not rows(other)["app.example.com"].is_present
 
 
-def test_rows_do_not_grow_without_end(agent: Agent) -> None:
-    for first, last in ((0, 1000), (1000, 2010)):
+def test_rows_do_not_grow_without_end(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificate_reports, "MAX_CERTIFICATES", 20)
+    for first, last in ((0, 10), (10, 21)):
         report(agent, *(state(f"n{number}") for number in range(first, last)))
-    assert len(rows(agent)) == certificate_reports.MAX_CERTIFICATES
+    assert len(rows(agent)) == 20
 
 
 def test_a_failure_is_history_once(agent: Agent) -> None:
@@ -302,13 +303,15 @@ def test_a_job_of_another_agent_is_not_taken(agent: Agent) -> None:
     assert foreign.agent_id == other.id
 
 
-def test_an_agent_begins_only_so_many_at_once(agent: Agent) -> None:
+def test_an_agent_begins_only_so_many_at_once(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     now = utcnow()
+    monkeypatch.setattr(agent_jobs, "MAX_OPEN", 5)
     with transaction():
-        for number in range(agent_jobs.MAX_OPEN + 1):
+        for number in range(5):
             started = StartedCommand(f"9b1c2d3e-0000-4000-8000-{number:012x}", "app.example.com", now)
-            last = agent_jobs.adopt(agent, started, now)
-    assert last is None
+            assert agent_jobs.adopt(agent, started, now)
+        one_more = StartedCommand("9b1c2d3e-0000-4000-8000-00000000000f", "app.example.com", now)
+        assert agent_jobs.adopt(agent, one_more, now) is None
 
 
 def test_a_clock_in_the_future_begins_now(agent: Agent) -> None:

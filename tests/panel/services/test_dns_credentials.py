@@ -33,9 +33,9 @@ def _providers(context: None, agent: Agent, config: Config) -> None:
         agent.dns_providers = PROVIDERS
 
 
-def create(title: str = "Work", **values: str) -> DnsCredential:
+def create(title: str = "Work", provider: str = "cloudflare", **values: str) -> DnsCredential:
     with transaction():
-        return dns_credentials.create(CredentialSpec(title, "cloudflare", values or {"token": SECRET}), None)
+        return dns_credentials.create(CredentialSpec(title, provider, values or {"token": SECRET}), None)
 
 
 def test_providers_are_what_agents_say(agent: Agent) -> None:

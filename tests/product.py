@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import random
 import signal
 import socket
 import sqlite3
@@ -13,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -37,6 +38,9 @@ PORTS = (
     "PEBBLE_DNS_MANAGEMENT_PORT",
 )
 
+# Below those of net.ipv4.ip_local_port_range.
+QUIET_PORTS = (20_000, 32_000)
+
 
 def find_nginx() -> str:
     """The nginx of this machine, also when it is not on the PATH of a normal user."""
@@ -44,15 +48,15 @@ def find_nginx() -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses now, all different."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Ports that nobody uses now, all different. Linux gives them to no outgoing connection, so that a server finds
+    its port again when it is stopped and started."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(*QUIET_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            found += [port] if port not in found else []
+    return found
 
 
 def wait_until(true: Callable[[], Any], what: str, timeout: float = 30.0) -> Any:

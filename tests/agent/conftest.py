@@ -1,5 +1,5 @@
 """A real nginx in a temporary folder on free ports, and bundles to apply to it.
-May import: agent, pytest."""
+May import: agent, pytest, tests.product."""
 
 from __future__ import annotations
 
@@ -27,15 +27,7 @@ from agent.nginx.layout import Layout
 from agent.nginx.outcome import Outcome
 from agent.nginx.setup import prepare
 from agent.output import Output
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(s.getsockname()[1]) for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+from tests.product import free_ports
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:

@@ -11,8 +11,8 @@ import pytest
 from agent.enroll import join
 from agent.errors import Refused, Unreachable
 from agent.identity import load
-from tests.agent.conftest import free_ports
 from tests.agent.far_side import FarSide, WellKnown
+from tests.product import free_ports
 
 
 @pytest.fixture

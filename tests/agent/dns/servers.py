@@ -21,7 +21,7 @@ import pytest
 
 from agent.dns.credential import DnsCredential
 from agent.dns.spec import DnsSettings
-from tests.product import wait_until
+from tests.product import free_ports, wait_until
 
 KEY = base64.b64encode(b"a key that only these tests know").decode()
 KNOTD = shutil.which("knotd") or ("/usr/sbin/knotd" if Path("/usr/sbin/knotd").exists() else "")
@@ -130,13 +130,11 @@ def free_port(*addresses: str) -> int:
     for _ in range(50):
         sockets: list[socket.socket] = []
         try:
-            sockets.append(socket.create_server((addresses[0], 0)))
-            port = int(sockets[0].getsockname()[1])
+            (port,) = free_ports(1)
             for address in addresses:
+                sockets.append(socket.create_server((address, port)))
                 sockets.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
                 sockets[-1].bind((address, port))
-                if address != addresses[0]:
-                    sockets.append(socket.create_server((address, port)))
         except OSError:
             continue
         finally:

@@ -18,7 +18,8 @@ from agent.nginx.layout import Layout
 from agent.nginx.release import Releases
 from agent.nginx.setup import prepare
 from agent.nginx.wrapper import Machine, render, resolvers
-from tests.agent.conftest import Bench, free_ports, get, host, is_root, wait_for
+from tests.agent.conftest import Bench, get, host, is_root, wait_for
+from tests.product import free_ports
 
 ROOT = Path(__file__).parents[3]
 

@@ -26,7 +26,7 @@ def choose(agent_id: str, names: Sequence[str]) -> str:
     """The first name without "*."; with -0001, -0002 … when another certificate of the agent has it."""
     plain = _OTHER.sub("-", names[0].removeprefix("*.")).strip("-.")[:MAX_LENGTH].rstrip("-.") or "certificate"
     query = select(Certificate.name).where(
-        Certificate.agent_id == agent_id, Certificate.name.startswith(plain, autoescape=True)
+        Certificate.agent_id == agent_id, Certificate.name.istartswith(plain, autoescape=True)
     )
     # Some file systems do not tell upper case from lower.
     taken = {name.lower() for name in db.session.scalars(query)}

@@ -3,22 +3,25 @@ May import: psutil, panel.embedded. Used by end-to-end tests, benchmarks and the
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import os
-import random
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -38,8 +41,9 @@ PORTS = (
     "PEBBLE_DNS_MANAGEMENT_PORT",
 )
 
-# Below those of net.ipv4.ip_local_port_range.
-QUIET_PORTS = (20_000, 32_000)
+# From, to and how many for each process; below those of net.ipv4.ip_local_port_range.
+QUIET_PORTS = (20_000, 32_000, 1_000)
+_SHARES: list[IO[str]] = []
 
 
 def find_nginx() -> str:
@@ -52,11 +56,24 @@ def free_ports(count: int) -> list[int]:
     its port again when it is stopped and started."""
     found: list[int] = []
     while len(found) < count:
-        port = random.randrange(*QUIET_PORTS)
         with socket.socket() as probe, suppress(OSError):
+            port = next(_own_ports())
             probe.bind(("", port))
-            found += [port] if port not in found else []
+            found.append(port)
     return found
+
+
+@cache
+def _own_ports() -> Iterator[int]:
+    """One after the other, out of a share that no other process has which runs tests now: a port that was given out
+    and is not used yet is nobody else's."""
+    for first in range(*QUIET_PORTS):
+        file = Path(tempfile.gettempdir(), f"waypost-test-ports-{first}").open("w")  # noqa: SIM115 - it stays open
+        _SHARES.append(file)  # held until the process ends
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return cycle(range(first, first + QUIET_PORTS[2]))
+    raise RuntimeError("No share of ports is left: too many processes run tests.")
 
 
 def wait_until(true: Callable[[], Any], what: str, timeout: float = 30.0) -> Any:

@@ -1,4 +1,4 @@
-"""Hosts to apply."""
+"""Hosts to apply, and the authorities that come with Waypost."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from panel.config import Config
 from panel.extensions import transaction
 from panel.models import Agent, ProxyHost
 from panel.services import proxy_hosts
 from panel.services.proxy_hosts import ProxyHostSpec
+from tests.panel.services.certifying import set_up
 
 
 @pytest.fixture
@@ -26,3 +28,9 @@ def save(context: None, spec: ProxyHostSpec) -> Callable[..., ProxyHost]:
             return proxy_hosts.create(replace(spec, domain_names=(name,), **values), None)
 
     return create
+
+
+@pytest.fixture
+def builtin_authorities(context: None, config: Config) -> None:
+    """There from the first start."""
+    set_up(config)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from panel.config import Config
 from panel.errors import Invalid
 from panel.extensions import db, transaction
 from panel.models import Agent, CommandKind, ProxyHost
@@ -21,16 +20,10 @@ from tests.panel.services.certifying import (
     link,
     order,
     report,
-    set_up,
     state,
 )
 
-pytestmark = pytest.mark.usefixtures("context")
-
-
-@pytest.fixture(autouse=True)
-def _ready(context: None, config: Config) -> None:
-    set_up(config)
+pytestmark = pytest.mark.usefixtures("context", "builtin_authorities")
 
 
 def test_linking_one_that_is_there_applies(agent: Agent, save: Callable[..., ProxyHost]) -> None:

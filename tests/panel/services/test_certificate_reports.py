@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from panel.config import Config
 from panel.extensions import db, transaction
 from panel.models import Agent, Certificate, CertificateSource, Command, CommandKind, ProxyHost
 from panel.models.types import utcnow
@@ -27,16 +26,11 @@ from panel.services import (
 from panel.services.agent_jobs import StartedCommand
 from panel.services.recovery import JournalState, OpenCommand
 from tests.panel.services import deploying
-from tests.panel.services.certifying import FOLDER, certificate_of, end, issue, order, report, set_up, state
+from tests.panel.services.certifying import FOLDER, certificate_of, end, issue, order, report, state
 
-pytestmark = pytest.mark.usefixtures("context")
+pytestmark = pytest.mark.usefixtures("context", "builtin_authorities")
 
 BORN = "9b1c2d3e-0000-4000-8000-00000000000a"
-
-
-@pytest.fixture(autouse=True)
-def _ready(context: None, config: Config) -> None:
-    set_up(config)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from panel.config import Config
 from panel.errors import Conflict, Forbidden, Invalid
 from panel.extensions import db, transaction
 from panel.models import (
@@ -34,7 +33,6 @@ from tests.panel.services.certifying import (
     issue,
     order,
     report,
-    set_up,
     spec,
     state,
 )
@@ -43,8 +41,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 
 @pytest.fixture(autouse=True)
-def _ready(context: None, agent: Agent, config: Config) -> None:
-    set_up(config)
+def _ready(builtin_authorities: None, agent: Agent) -> None:
     with transaction():
         agent.dns_providers = PROVIDERS
 

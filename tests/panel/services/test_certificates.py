@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from panel.config import Config
 from panel.errors import Conflict, Forbidden, Invalid, NotFound
 from panel.extensions import db, transaction
 from panel.models import Agent, Certificate, CertificateSource, Command, CommandKind, CommandState, ProxyHost, User
@@ -26,17 +25,11 @@ from tests.panel.services.certifying import (
     link,
     order,
     report,
-    set_up,
     spec,
     state,
 )
 
-pytestmark = pytest.mark.usefixtures("context")
-
-
-@pytest.fixture(autouse=True)
-def _ready(context: None, config: Config) -> None:
-    set_up(config)
+pytestmark = pytest.mark.usefixtures("context", "builtin_authorities")
 
 
 def verbs(certificate: Certificate) -> list[str]:
